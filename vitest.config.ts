@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+// Runs on Bun (`bun --bun vitest run`): threads is the one pool of vitest 5.1 that works there.
+export default defineConfig({
+  test: {
+    pool: "threads",
+    isolate: false,
+    include: ["test/**/*.test.ts"],
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+  },
+});
