@@ -20,7 +20,9 @@ function run(command, args) {
 if (!existsSync(mark) || readFileSync(mark, "utf8") !== lock) {
   console.error("Installing dependencies ...");
   run("npm", ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"]);
-  // npm 11 does not run install scripts unasked; Bun's puts the binary of this platform in place.
-  run(process.execPath, [join(root, "node_modules", "bun", "install.js")]);
+  // Newer npm does not run install scripts unasked; Bun's puts the binary of this platform in place.
+  if (spawnSync(join(root, "node_modules", ".bin", "bun"), ["--version"], { stdio: "ignore" }).status !== 0) {
+    run(process.execPath, [join(root, "node_modules", "bun", "install.js")]);
+  }
   writeFileSync(mark, lock);
 }

@@ -1,0 +1,304 @@
+// The accounts of one host type: its authentication methods, asked in the configured order.
+import { createHash } from "node:crypto";
+import type { AuthConfig, CertificateRule } from "./config.ts";
+import type { PasswordHasher } from "./hasher.ts";
+import type { PasswordPolicy } from "./password.ts";
+import { HASH_NAMES, hmac, SALT_LENGTH, sameText } from "./scram-keys.ts";
+import type {
+  AccountRecord,
+  AuthBackend,
+  AuthMethod,
+  CreateResult,
+  Credentials,
+  HashName,
+  ProofKind,
+  ScramKeys,
+  SetPasswordResult,
+  UserPage,
+} from "./types.ts";
+
+/** Names of the metrics that MongooseIM keeps of these calls (per host type: count and time). */
+export type AuthEvent =
+  | "auth_authorize"
+  | "auth_check_password"
+  | "auth_does_user_exist"
+  | "auth_try_register"
+  | "auth_register_user"
+  | "auth_unregister_user";
+
+export interface HostAuthOptions {
+  hostType: string;
+  config: AuthConfig;
+  /** In the order in which they are asked. */
+  backends: readonly AuthBackend[];
+  hasher: PasswordHasher;
+  /**
+   * Keys the salts that unknown users seem to have. The same on all nodes and after a restart, or a user that is not
+   * there could be told by a salt that changes.
+   */
+  saltSecret: Uint8Array;
+  /** Told of every call, with the microseconds it took; nothing is measured without it. */
+  observe?: (event: AuthEvent, microseconds: number) => void;
+  /** A clock in milliseconds for `observe`. */
+  now?: () => number;
+}
+
+/** What a back end holds for a user, and which one it is. */
+export interface FoundCredentials extends Credentials {
+  method: AuthMethod;
+}
+
+/**
+ * The accounts of one host type. Local parts and domains are prepared. A back end that cannot be asked is passed over;
+ * when none of the others says yes, the call rejects with the first one's error, so that "storage is down" is never
+ * taken for "wrong password".
+ */
+export class HostAuth {
+  readonly hostType: string;
+  /** How new passwords are kept. */
+  readonly policy: PasswordPolicy;
+  /** `auth.sasl_mechanisms`: option names in the order of offering. */
+  readonly saslMechanisms: readonly string[];
+  /** `auth.sasl_external`, tried in order. */
+  readonly certificateRules: readonly CertificateRule[];
+  /** `auth.sasl_external_common_name`. */
+  readonly commonName: { readonly prefix: string; readonly suffix: string };
+  readonly #backends: readonly AuthBackend[];
+  readonly #maxUsers: number;
+  readonly #hasher: PasswordHasher;
+  readonly #saltSecret: Uint8Array;
+  readonly #observe: HostAuthOptions["observe"];
+  readonly #now: () => number;
+
+  constructor({ hostType, config, backends, hasher, saltSecret, observe, now }: HostAuthOptions) {
+    this.hostType = hostType;
+    this.policy = passwordPolicy(config);
+    this.saslMechanisms = config.sasl_mechanisms;
+    this.certificateRules = config.sasl_external;
+    this.commonName = config.sasl_external_common_name ?? { prefix: "", suffix: "" };
+    this.#backends = backends;
+    this.#maxUsers = config.max_users_per_domain;
+    this.#hasher = hasher;
+    this.#saltSecret = saltSecret;
+    this.#observe = observe;
+    this.#now = now ?? (() => performance.now());
+  }
+
+  /** The methods in use, in order. */
+  get methods(): AuthMethod[] {
+    return this.#backends.map((backend) => backend.name);
+  }
+
+  /** Whether some method (of `allowed`, when given) decides this kind of proof. */
+  proves(proof: ProofKind, allowed?: readonly AuthMethod[]): boolean {
+    return this.#among(allowed).some((backend) => backend.proofs.includes(proof));
+  }
+
+  /** Checks a password; resolves to the method that accepted it. */
+  async authenticate(
+    local: string,
+    domain: string,
+    password: string,
+    allowed?: readonly AuthMethod[],
+  ): Promise<AuthMethod | undefined> {
+    const backend = await this.#timed("auth_authorize", () =>
+      this.#first(allowed, async (b) => (await b.checkPassword?.(local, domain, password)) === true),
+    );
+    return backend?.name;
+  }
+
+  /** Whether some method accepts the password; for administrators' questions, log-ins use {@link authenticate}. */
+  async checkPassword(local: string, domain: string, password: string): Promise<boolean> {
+    const backend = await this.#timed("auth_check_password", () =>
+      this.#first(undefined, async (b) => (await b.checkPassword?.(local, domain, password)) === true),
+    );
+    return backend !== undefined;
+  }
+
+  /** Which method lets in the user that a client certificate has proved to be `local`. */
+  async authenticateCertificate(
+    local: string,
+    domain: string,
+    allowed?: readonly AuthMethod[],
+  ): Promise<AuthMethod | undefined> {
+    const backend = await this.#timed("auth_authorize", () =>
+      this.#first(allowed, async (b) => (await b.acceptsCertificate?.(local, domain)) === true),
+    );
+    return backend?.name;
+  }
+
+  /** What is stored of a user's password, by the first method that knows the user: one query in the usual case. */
+  async credentials(
+    local: string,
+    domain: string,
+    hash?: HashName,
+    allowed?: readonly AuthMethod[],
+  ): Promise<FoundCredentials | undefined> {
+    let found: Credentials | undefined;
+    const backend = await this.#first(allowed, async (b) => {
+      found = await b.credentials?.(local, domain, hash);
+      return found !== undefined;
+    });
+    return backend && { ...found, method: backend.name };
+  }
+
+  /** The salt for a user of whom none is stored: an unknown one or one with a plain password. Always the same. */
+  madeUpSalt(local: string, domain: string, hash: HashName): Uint8Array {
+    return hmac("sha256", this.#saltSecret, `${hash}\0${domain}\0${local}`).subarray(0, SALT_LENGTH);
+  }
+
+  /** Computes SCRAM keys of a prepared password off the main thread, when it is its turn. */
+  deriveKeys(hash: HashName, password: string, salt: Uint8Array, iterations: number): Promise<ScramKeys> {
+    return this.#hasher.derive(hash, password, salt, iterations);
+  }
+
+  /** Whether there is such a user; with `storedOnly`, users that exist while their session lives do not count. */
+  async exists(local: string, domain: string, { storedOnly = false } = {}): Promise<boolean> {
+    const backend = await this.#timed("auth_does_user_exist", () =>
+      this.#first(undefined, async (b) => (b.stored || !storedOnly) && (await b.exists(local, domain))),
+    );
+    return backend !== undefined;
+  }
+
+  /** Creates an account in the first method that can. The caller runs the `register_user` hook after "ok". */
+  create(local: string, domain: string, password: string): Promise<CreateResult> {
+    return this.#timed("auth_try_register", async () => {
+      if (password === "") return "bad_password";
+      if (await this.exists(local, domain)) return "exists";
+      if (this.#maxUsers !== Number.POSITIVE_INFINITY && (await this.count(domain, "")) >= this.#maxUsers)
+        return "limit";
+      let result: CreateResult = "not_allowed";
+      for (const backend of this.#backends) {
+        if (!backend.create) continue;
+        result = await backend.create(local, domain, password);
+        if (result === "ok") this.#observe?.("auth_register_user", 0);
+        if (result !== "exists") return result;
+      }
+      return result;
+    });
+  }
+
+  /** Changes the password in the first method that can. */
+  async setPassword(local: string, domain: string, password: string): Promise<SetPasswordResult> {
+    if (password === "") return "bad_password";
+    for (const backend of this.#backends) {
+      const result = (await backend.setPassword?.(local, domain, password)) ?? "not_allowed";
+      if (result !== "not_allowed") return result;
+    }
+    return "not_allowed";
+  }
+
+  /** Removes the account from every method that has it. The caller runs the `remove_user` hook after "ok". */
+  async remove(local: string, domain: string): Promise<"ok" | "not_allowed" | "user_does_not_exist"> {
+    if (!(await this.exists(local, domain))) return "user_does_not_exist";
+    let removed = false;
+    for (const backend of this.#backends) {
+      if (await backend.remove?.(local, domain)) removed = true;
+    }
+    if (!removed) return "not_allowed";
+    this.#observe?.("auth_unregister_user", 0);
+    return "ok";
+  }
+
+  /** Removes all accounts of a domain. */
+  async removeDomain(domain: string): Promise<void> {
+    for (const backend of this.#backends) await backend.removeDomain?.(domain);
+  }
+
+  /** User names of a domain, method after method, each in order of names. */
+  async list(domain: string, page: UserPage = {}): Promise<string[]> {
+    const listing = this.#backends.filter((backend) => backend.list);
+    const names: string[] = [];
+    let { limit, offset = 0 } = page;
+    for (const [i, backend] of listing.entries()) {
+      if (limit === 0) break;
+      const part = (await backend.list?.(domain, { limit, offset, prefix: page.prefix })) ?? [];
+      names.push(...part);
+      if (limit !== undefined) limit -= part.length;
+      if (i === listing.length - 1) break;
+      // What this method did not use up of the offset is skipped in the next.
+      offset = part.length > 0 || offset === 0 ? 0 : Math.max(0, offset - (await this.#countOf(backend, domain, page)));
+    }
+    return names;
+  }
+
+  async #countOf(backend: AuthBackend, domain: string, { prefix }: UserPage): Promise<number> {
+    // An empty prefix: an exact figure is wanted here, never an estimate.
+    return (await backend.count?.(domain, prefix ?? "")) ?? 0;
+  }
+
+  /** Number of accounts of a domain over all methods. */
+  async count(domain: string, prefix?: string): Promise<number> {
+    let sum = 0;
+    for (const backend of this.#backends) sum += (await backend.count?.(domain, prefix)) ?? 0;
+    return sum;
+  }
+
+  /**
+   * Compares a digest in hexadecimal with that of the stored plain password. `wrong_user`: no such user, or none with a
+   * plain password; `wrong_method`: neither "md5" nor "sha".
+   */
+  async checkPasswordHash(
+    local: string,
+    domain: string,
+    digest: string,
+    method: string,
+  ): Promise<"ok" | "incorrect" | "wrong_user" | "wrong_method"> {
+    const plain = (await this.credentials(local, domain))?.plain;
+    if (!plain) return "wrong_user";
+    if (method !== "md5" && method !== "sha") return "wrong_method";
+    const bytes = createHash(method === "md5" ? "md5" : "sha1")
+      .update(plain)
+      .digest();
+    // MongooseIM writes its digests in capitals and drops the leading zero of each byte: its tools' digests fit too.
+    const short = Array.from(bytes, (byte) => byte.toString(16)).join("");
+    const given = digest.toLowerCase();
+    return sameText(given, bytes.toString("hex")) || sameText(given, short) ? "ok" : "incorrect";
+  }
+
+  /** What the methods keep about a user, for GDPR retrieval. */
+  async personalData(local: string, domain: string): Promise<AccountRecord[]> {
+    const records: AccountRecord[] = [];
+    for (const backend of this.#backends) {
+      const record = await backend.record?.(local, domain);
+      if (record) records.push(record);
+    }
+    return records;
+  }
+
+  #among(allowed: readonly AuthMethod[] | undefined): readonly AuthBackend[] {
+    return allowed ? this.#backends.filter((backend) => allowed.includes(backend.name)) : this.#backends;
+  }
+
+  /** The first method for which `test` holds. */
+  async #first(
+    allowed: readonly AuthMethod[] | undefined,
+    test: (backend: AuthBackend) => Promise<boolean>,
+  ): Promise<AuthBackend | undefined> {
+    let problem: { error: unknown } | undefined;
+    for (const backend of this.#among(allowed)) {
+      try {
+        if (await test(backend)) return backend;
+      } catch (error) {
+        problem ??= { error };
+      }
+    }
+    if (problem) throw problem.error;
+    return undefined;
+  }
+
+  async #timed<T>(event: AuthEvent, call: () => Promise<T>): Promise<T> {
+    if (!this.#observe) return call();
+    const started = this.#now();
+    try {
+      return await call();
+    } finally {
+      this.#observe(event, Math.round((this.#now() - started) * 1000));
+    }
+  }
+}
+
+/** The `auth.password` section with "all hash functions" spelled out. */
+export function passwordPolicy({ password }: AuthConfig): PasswordPolicy {
+  return { ...password, hash: password.hash ?? HASH_NAMES };
+}

@@ -1,0 +1,67 @@
+// What the stream machine needs of the server that it runs in.
+
+import type { HostAuth } from "../auth/host.ts";
+import type { FullJid, JidCache } from "../jid.ts";
+import type { Log } from "../log/index.ts";
+import type { HostType, MaybePromise } from "../module.ts";
+import type { SessionDirectory } from "../session/directory.ts";
+import type { Shaper } from "../shaper.ts";
+import type { Stanza } from "../stanza.ts";
+import type { Wheel } from "../wheel.ts";
+import type { ScanPool } from "../xml/framer.ts";
+import type { Scratch } from "../xml/writer.ts";
+import type { C2S } from "./stream.ts";
+
+/** A host type as the stream machine sees it. */
+export interface StreamHost extends HostType {
+  readonly auth: HostAuth;
+  readonly counters: StreamCounters;
+}
+
+/** Plain numbers that the hot path adds to; the metrics registry reads them. */
+export interface StreamCounters {
+  messagesSent: number;
+  messagesReceived: number;
+  iqSent: number;
+  iqReceived: number;
+  presencesSent: number;
+  presencesReceived: number;
+  errorsSent: number;
+  bytesIn: number;
+  bytesOut: number;
+  logins: number;
+  logouts: number;
+  authFailures: number;
+}
+
+export interface StreamEngine {
+  readonly scratch: Scratch;
+  readonly scans: ScanPool;
+  readonly jids: JidCache;
+  readonly sessions: SessionDirectory<C2S>;
+  readonly wheel: Wheel;
+  readonly log: Log;
+  /** Streams without a session yet, oldest first: swept for the state time-out. */
+  readonly waiting: Set<C2S>;
+  /** Streams that may be resumed, by their id (XEP-0198). */
+  readonly resumable: Map<string, C2S>;
+  /** What every stream counts into before its host is known. */
+  readonly counters: StreamCounters;
+  readonly language: string;
+  /** How long a bind waits for a replaced session to end, in ms. */
+  readonly replacedWait: number;
+  readonly draining: boolean;
+  now(): number;
+  random(bytes: number): Uint8Array;
+  token(bytes: number): string;
+  nextSid(): number;
+  hostOf(domain: string): StreamHost | undefined;
+  shaper(name: string, host: StreamHost | undefined, jid?: FullJid): Shaper | undefined;
+  route(stanza: Stanza): MaybePromise<void>;
+  /** Routes a stanza that a session could not deliver: other sessions, offline storage, or an error. */
+  reroute(stanza: Stanza): MaybePromise<void>;
+  /** Gives a client's answer to whoever asked; false when nobody did. */
+  answered(session: C2S, stanza: Stanza): boolean;
+  /** Remembers a request made to a client; resolves undefined on time-out. */
+  expect(session: C2S, id: string, timeoutMs: number): Promise<Stanza | undefined>;
+}

@@ -1,0 +1,360 @@
+// Everything before a session: stream headers and features (RFC 6120 §4), STARTTLS (§5), SASL (§6), resource
+// binding (§7), each a small step on the stream machine.
+
+import { StanzaError, StreamError } from "../errors.ts";
+import { type MaybePromise, STOP } from "../hooks.ts";
+import { type FullJid, JidError, makeBare, withResource } from "../jid.ts";
+import { NS_BIND, NS_CLIENT, NS_FRAMING, NS_SASL, NS_SASL_CB, NS_SESSION, NS_STREAM, NS_TLS } from "../ns.ts";
+import {
+  channelBindingTypes,
+  decodeBase64,
+  offeredMechanisms,
+  type SaslContext,
+  type SaslExchange,
+  type SaslStep,
+  startMechanism,
+} from "../sasl/index.ts";
+import { IQ, OTHER, type Stanza } from "../stanza.ts";
+import { escapeXml, type Markup } from "../xml/markup.ts";
+import type { C2S } from "./stream.ts";
+
+/** Failed log-ins on one stream before it ends. */
+const MAX_ATTEMPTS = 5;
+
+/** State that a stream needs only until it has a session. */
+export class Negotiation {
+  /** Milliseconds since 1970 of the last step. */
+  since: number;
+  headerSent = false;
+  /** A header has come on the current stream. */
+  open = false;
+  lang = "";
+  attempts = 0;
+  /** Prepared localpart, once authenticated. */
+  local: string | undefined = undefined;
+  offered: readonly string[] = [];
+  exchange: SaslExchange | undefined = undefined;
+  sasl: SaslContext | undefined = undefined;
+  tlsStarted = false;
+
+  constructor(now: number) {
+    this.since = now;
+  }
+
+  restarted(now: number): void {
+    this.since = now;
+    this.open = false;
+    this.headerSent = false;
+  }
+
+  /** Opens our side of the stream when the peer's header could not be read (RFC 6120 §4.9.1.1). */
+  answerHeader(c2s: C2S): void {
+    sendHeader(c2s, c2s.domain);
+  }
+}
+
+function sendHeader(c2s: C2S, domain: string): void {
+  const { engine, conn } = c2s;
+  const nego = c2s.nego!;
+  if (nego.headerSent) return;
+  nego.headerSent = true;
+  const from = domain === "" ? "" : ` from='${escapeXml(domain)}'`;
+  const to = nego.local === undefined ? "" : ` to='${escapeXml(`${nego.local}@${domain}`)}'`;
+  const rest = `${from} id='${engine.token(8)}'${to} version='1.0' xml:lang='${escapeXml(engine.language)}'`;
+  conn?.writeText(
+    conn.framing === "whole"
+      ? `<open xmlns='${NS_FRAMING}'${rest}/>`
+      : `<?xml version='1.0'?><stream:stream${rest} xmlns='${NS_CLIENT}' xmlns:stream='${NS_STREAM}'>`,
+  );
+}
+
+/** A stream header came: answers it and sends the features. False when the stream was ended. */
+export function openStream(c2s: C2S, header: Stanza): boolean {
+  const nego = c2s.nego!;
+  if (nego.open) {
+    c2s.fail(new StreamError("bad-format", "the stream is open already"));
+    return false;
+  }
+  nego.open = true;
+  nego.since = c2s.engine.now();
+  const to = header.toText;
+  const fail = (error: StreamError): false => {
+    sendHeader(c2s, c2s.domain);
+    c2s.fail(error);
+    return false;
+  };
+  if (c2s.conn?.framing === "stream") {
+    if (!header.inNs(NS_STREAM)) return fail(new StreamError("invalid-namespace"));
+    if (header.name !== "stream") return fail(new StreamError("bad-format"));
+    const content = header.attr("xmlns");
+    if (content !== undefined && content !== NS_CLIENT) return fail(new StreamError("invalid-namespace"));
+  }
+  if (!/^[1-9]\d*\.\d+$/.test(header.attr("version") ?? "")) return fail(new StreamError("unsupported-version"));
+  if (to === undefined) return fail(new StreamError("host-unknown", "a stream needs a 'to'"));
+  const domain = c2s.engine.jids.parse(to);
+  const host =
+    domain === undefined || domain.resource !== "" || domain.local !== ""
+      ? undefined
+      : c2s.engine.hostOf(domain.domain);
+  if (host === undefined || domain === undefined) return fail(new StreamError("host-unknown"));
+  // After authentication the stream is still the one of the domain that authenticated (RFC 6120 §6.4.6).
+  if (nego.local !== undefined && domain.domain !== c2s.domain) return fail(new StreamError("host-unknown"));
+  c2s.domain = domain.domain;
+  c2s.host = host;
+  const lang = header.lang;
+  nego.lang = lang !== undefined && lang !== c2s.engine.language && lang.length <= 35 ? lang : "";
+  if (c2s.engine.draining) return fail(new StreamError("system-shutdown"));
+  sendHeader(c2s, c2s.domain);
+  sendFeatures(c2s, nego);
+  return c2s.state === 0;
+}
+
+function sendFeatures(c2s: C2S, nego: Negotiation): void {
+  const { host, options, conn } = c2s;
+  const authenticated = nego.local !== undefined;
+  const own: string[] = [];
+  if (authenticated) {
+    own.push(`<bind xmlns='${NS_BIND}'/>`);
+    if (options.legacySession) own.push(`<session xmlns='${NS_SESSION}'><optional/></session>`);
+  } else {
+    const canTls = options.starttls !== "no" && !c2s.secure;
+    if (canTls) {
+      own.push(`<starttls xmlns='${NS_TLS}'>${options.starttls === "required" ? "<required/>" : ""}</starttls>`);
+    }
+    if (!canTls || options.starttls === "offered") own.push(mechanisms(c2s, nego));
+  }
+  const send = (features: readonly Markup[]): void => {
+    const open = conn?.framing === "whole" ? `<stream:features xmlns:stream='${NS_STREAM}'>` : "<stream:features>";
+    conn?.writeText(`${open}${own.join("")}${features.map((f) => f.text).join("")}</stream:features>`);
+  };
+  // A stream that must be encrypted first offers nothing else (RFC 6120 §5.3.1).
+  if (!authenticated && options.starttls === "required" && !c2s.secure) {
+    send([]);
+    return;
+  }
+  const more = host.hooks.fold("c2s_stream_features", [], { session: c2s, domain: c2s.domain, authenticated });
+  if (more instanceof Promise) c2s.wait(more.then(send));
+  else send(more);
+}
+
+function mechanisms(c2s: C2S, nego: Negotiation): string {
+  const { host, conn, engine, options } = c2s;
+  const exporter = conn?.secure && conn.exporter?.() !== undefined ? () => conn.exporter!()! : undefined;
+  const endpoint = conn?.secure && conn.endpoint?.() !== undefined ? () => conn.endpoint!()! : undefined;
+  const sasl: SaslContext = {
+    domain: c2s.domain,
+    auth: host.auth,
+    tls: c2s.secure,
+    random: (n) => engine.random(n),
+    exporter,
+    endpoint,
+    certificate: conn?.certificate?.(),
+    offered: [],
+    allowedMethods: options.allowedMethods as SaslContext["allowedMethods"],
+    onError: (error) => engine.log.limited("auth", 5)?.error("authentication_backend_failed", { error }),
+  };
+  nego.offered = offeredMechanisms(sasl);
+  nego.sasl = { ...sasl, offered: nego.offered };
+  if (nego.offered.length === 0) return "";
+  const types = nego.offered.some((m) => m.endsWith("-PLUS")) ? channelBindingTypes(sasl) : [];
+  const bindings =
+    types.length === 0
+      ? ""
+      : `<sasl-channel-binding xmlns='${NS_SASL_CB}'>${types.map((t) => `<channel-binding type='${t}'/>`).join("")}</sasl-channel-binding>`;
+  return `${bindings}<mechanisms xmlns='${NS_SASL}'>${nego.offered.map((m) => `<mechanism>${m}</mechanism>`).join("")}</mechanisms>`;
+}
+
+/** An element on a stream without a session. */
+export function negotiate(c2s: C2S, s: Stanza): MaybePromise<void> {
+  const nego = c2s.nego!;
+  if (!nego.open) {
+    // Only WebSocket can send an element before <open/>.
+    c2s.fail(new StreamError("not-authorized", "the stream is not open"));
+    return;
+  }
+  if (s.kind === OTHER) {
+    if (s.inNs(NS_TLS)) return startTls(c2s, s);
+    if (s.inNs(NS_SASL)) return authenticate(c2s, s);
+  }
+  if (nego.local !== undefined && s.kind === IQ && s.type === "set") {
+    if (s.has("bind", NS_BIND)) return bind(c2s, s);
+    if (s.has("session", NS_SESSION)) return c2s.write(legacySession(c2s, s));
+  }
+  const encryptFirst = nego.local === undefined && c2s.options.starttls === "required" && !c2s.secure;
+  if (encryptFirst) {
+    c2s.fail(new StreamError("policy-violation", "TLS is required"));
+    return;
+  }
+  // Registration, stream management's <resume/>: a feature may know it.
+  const verdict = c2s.host.hooks.session(c2s.host.hooks.sendOther, s, c2s);
+  const refuse = (): void => c2s.fail(new StreamError("not-authorized"));
+  if (verdict === STOP) return;
+  if (verdict === undefined) return refuse();
+  return verdict.then((v) => (v === STOP || c2s.closed ? undefined : refuse()));
+}
+
+function startTls(c2s: C2S, s: Stanza): void {
+  const nego = c2s.nego!;
+  const { conn, options } = c2s;
+  if (
+    s.name !== "starttls" ||
+    options.starttls === "no" ||
+    c2s.secure ||
+    nego.tlsStarted ||
+    conn?.framing !== "stream"
+  ) {
+    conn?.writeText(`<failure xmlns='${NS_TLS}'/>`);
+    c2s.close(undefined, "error");
+    return;
+  }
+  nego.tlsStarted = true;
+  conn.writeText(`<proceed xmlns='${NS_TLS}'/>`);
+  // What came behind <starttls/> in clear must not be read as if it had come encrypted (RFC 6120 §5.4.3.3).
+  c2s.restart(false);
+  conn.startTls(c2s.domain);
+}
+
+function failure(c2s: C2S, condition: string, text?: string): void {
+  const nego = c2s.nego!;
+  nego.exchange = undefined;
+  const more = text === undefined ? "" : `<text xml:lang='en'>${escapeXml(text)}</text>`;
+  c2s.conn?.writeText(`<failure xmlns='${NS_SASL}'><${condition}/>${more}</failure>`);
+  c2s.host.counters.authFailures++;
+  if (++nego.attempts >= MAX_ATTEMPTS) c2s.fail(new StreamError("policy-violation", "too many failed log-ins"));
+}
+
+function authenticate(c2s: C2S, s: Stanza): MaybePromise<void> {
+  const nego = c2s.nego!;
+  if (nego.local !== undefined) {
+    c2s.fail(new StreamError("not-authorized", "the stream is authenticated already"));
+    return;
+  }
+  if (c2s.options.starttls === "required" && !c2s.secure) {
+    failure(c2s, "encryption-required");
+    return;
+  }
+  switch (s.name) {
+    case "auth": {
+      if (nego.exchange !== undefined) return failure(c2s, "malformed-request");
+      const exchange = nego.sasl && startMechanism(s.attr("mechanism") ?? "", nego.sasl);
+      if (exchange === undefined) return failure(c2s, "invalid-mechanism");
+      const text = s.ownText;
+      const initial = text === "" ? undefined : decodeBase64(text);
+      if (text !== "" && initial === undefined) return failure(c2s, "incorrect-encoding");
+      nego.exchange = exchange;
+      return stepped(c2s, exchange.start(initial));
+    }
+    case "response": {
+      if (nego.exchange === undefined) return failure(c2s, "malformed-request");
+      const response = decodeBase64(s.ownText);
+      if (response === undefined) return failure(c2s, "incorrect-encoding");
+      return stepped(c2s, nego.exchange.next(response));
+    }
+    case "abort":
+      return failure(c2s, "aborted");
+    default:
+      return failure(c2s, "malformed-request");
+  }
+}
+
+function stepped(c2s: C2S, step: MaybePromise<SaslStep>): MaybePromise<void> {
+  return step instanceof Promise ? step.then((s) => took(c2s, s)) : took(c2s, step);
+}
+
+const base64 = (data: Uint8Array): string =>
+  Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64");
+
+function took(c2s: C2S, step: SaslStep): MaybePromise<void> {
+  if (c2s.closed) return;
+  const nego = c2s.nego!;
+  nego.since = c2s.engine.now();
+  if (step.kind === "challenge") {
+    c2s.conn?.writeText(`<challenge xmlns='${NS_SASL}'>${base64(step.data)}</challenge>`);
+    return;
+  }
+  if (step.kind === "failure") {
+    failure(c2s, step.condition, step.text);
+    if (step.local !== undefined)
+      return c2s.host.hooks.notify("auth_failed", { domain: c2s.domain, local: step.local });
+    return;
+  }
+  nego.exchange = undefined;
+  nego.local = step.local;
+  c2s.anonymous = step.anonymous === true;
+  c2s.conn?.writeText(
+    step.data === undefined || step.data.length === 0
+      ? `<success xmlns='${NS_SASL}'/>`
+      : `<success xmlns='${NS_SASL}'>${base64(step.data)}</success>`,
+  );
+  c2s.restart(true);
+}
+
+/** Resource binding (RFC 6120 §7). A session with the same full JID is replaced (§7.7.2.2). */
+function bind(c2s: C2S, s: Stanza): MaybePromise<void> {
+  const wanted = s.child("bind", NS_BIND)?.getChildText("resource", NS_BIND);
+  let jid: FullJid;
+  try {
+    jid = withResource(makeBare(c2s.nego!.local!, c2s.domain), wanted ? wanted : c2s.engine.token(8));
+  } catch (error) {
+    if (!(error instanceof JidError)) throw error;
+    return refuse(c2s, s, new StanzaError("bad-request", undefined, "modify"));
+  }
+  if (s.idS < 0) return refuse(c2s, s, new StanzaError("bad-request"));
+  const rule = c2s.host.access.match(c2s.options.access, jid, c2s.domain);
+  if (rule !== "allow") return forbidden(c2s, s, jid);
+  const allowed = c2s.host.hooks.fold("session_opening_allowed_for_user", true, { jid });
+  if (allowed instanceof Promise) return allowed.then((ok) => (ok ? bound(c2s, s, jid) : forbidden(c2s, s, jid)));
+  return allowed ? bound(c2s, s, jid) : forbidden(c2s, s, jid);
+}
+
+function forbidden(c2s: C2S, s: Stanza, jid: FullJid): MaybePromise<void> {
+  refuse(c2s, s, new StanzaError("not-allowed"));
+  return c2s.host.hooks.notify("forbidden_session", { jid });
+}
+
+function refuse(c2s: C2S, s: Stanza, error: StanzaError): void {
+  const id = s.id === undefined ? "" : ` id='${escapeXml(s.id)}'`;
+  c2s.write(`<iq${id} type='error'>${s.innerXml}${error.toXml()}</iq>`);
+}
+
+function bound(c2s: C2S, s: Stanza, jid: FullJid): MaybePromise<void> {
+  if (c2s.closed) return;
+  const old = c2s.engine.sessions.get(jid);
+  if (old !== undefined) {
+    old.close(new StreamError("conflict", "Replaced by new connection"), "replaced");
+    // Usually it is gone at once; when a feature still works on its end, wait for that, but not for ever.
+    if (c2s.engine.sessions.get(jid) === old) return replaced(c2s, old, jid).then(() => registered(c2s, s, jid));
+  }
+  return registered(c2s, s, jid);
+}
+
+async function replaced(c2s: C2S, old: C2S, jid: FullJid): Promise<void> {
+  const { engine } = c2s;
+  const until = engine.now() + engine.replacedWait;
+  while (engine.sessions.get(jid) === old && engine.now() < until) {
+    await new Promise<void>((resolve) => engine.wheel.after(0, resolve));
+  }
+}
+
+function registered(c2s: C2S, s: Stanza, jid: FullJid): MaybePromise<void> {
+  if (c2s.closed) return;
+  const { host } = c2s;
+  c2s.jid = jid;
+  const id = escapeXml(s.id!);
+  const answer = `<iq id='${id}' type='result'><bind xmlns='${NS_BIND}'><jid>${escapeXml(jid.text)}</jid></bind></iq>`;
+  const opened = host.hooks.notify("user_open_session", { session: c2s });
+  const go = (): MaybePromise<void> => {
+    if (c2s.closed) return;
+    c2s.begin(jid);
+    c2s.write(answer);
+    return host.hooks.notify("sm_register_connection", { session: c2s });
+  };
+  return opened === undefined ? go() : opened.then(go);
+}
+
+/** The session request of RFC 3921 §3: nothing is left to do. */
+export function legacySession(c2s: C2S, s: Stanza): string {
+  const id = escapeXml(s.id ?? "");
+  const to = c2s.jid === undefined ? "" : ` to='${escapeXml(c2s.jid.text)}'`;
+  return `<iq from='${escapeXml(c2s.domain)}' id='${id}'${to} type='result'/>`;
+}

@@ -1,0 +1,82 @@
+// Stream management of one session (XEP-0198): counters, and the stanzas that the client has not acknowledged.
+
+/** Counters are modulo 2^32 (XEP-0198 §4). */
+const WRAP = 2 ** 32;
+
+/** A stanza that was sent and may have to be sent again: its bytes as a latin1 string, a flat copy. */
+interface Unacked {
+  bytes: string;
+  /** Milliseconds since 1970. */
+  at: number;
+  /** A carbon copy or another duplicate: dropped, not routed again. */
+  copy: boolean;
+}
+
+export class StreamManagement {
+  /** Stanzas of the client that were handled. */
+  handled = 0;
+  /** The highest `h` of the client. */
+  acked = 0;
+  /** Stanzas sent since <enabled/>. */
+  sent = 0;
+  /** Set when the client may resume: the id it presents. */
+  id = "";
+  /** Stanzas sent since the last <r/>. */
+  sinceRequest = 0;
+  private queue: Unacked[] = [];
+  private head = 0;
+
+  constructor(
+    /** Most stanzas that may wait; Infinity for no bound. 0 keeps none (buffer = false). */
+    readonly max: number,
+    /** Ask for an acknowledgement after so many stanzas; 0 never. */
+    readonly ackEvery: number,
+    /** Seconds that a lost stream may be resumed. */
+    readonly resumeSeconds: number,
+  ) {}
+
+  get waiting(): number {
+    return this.queue.length - this.head;
+  }
+
+  count(): void {
+    this.handled = (this.handled + 1) % WRAP;
+  }
+
+  /** Notes a stanza that goes to the client; false when the buffer is over its bound. */
+  push(bytes: string, at: number, copy: boolean): boolean {
+    this.sent = (this.sent + 1) % WRAP;
+    if (this.max === 0) return true;
+    this.queue.push({ bytes, at, copy });
+    return this.waiting <= this.max;
+  }
+
+  /** Takes the client's `h`; false when it acknowledges more than was sent. */
+  ack(h: number): boolean {
+    const newly = (h - this.acked + WRAP) % WRAP;
+    const outstanding = (this.sent - this.acked + WRAP) % WRAP;
+    if (newly > outstanding) return false;
+    this.acked = h;
+    if (this.max === 0) return true;
+    this.head += newly;
+    if (this.head === this.queue.length) {
+      this.queue = [];
+      this.head = 0;
+    } else if (this.head > 64 && this.head * 2 > this.queue.length) {
+      this.queue.splice(0, this.head);
+      this.head = 0;
+    }
+    return true;
+  }
+
+  /** What the client has not acknowledged, oldest first. */
+  unacked(): readonly Readonly<Unacked>[] {
+    return this.queue.slice(this.head);
+  }
+
+  /** Forgets what is waiting: somebody else looks after it now. */
+  clear(): void {
+    this.queue = [];
+    this.head = 0;
+  }
+}

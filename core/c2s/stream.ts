@@ -1,0 +1,622 @@
+// The client's stream (RFC 6120): one machine for every door. It knows no socket: bytes come in through `feed`, output
+// goes to a Conn. Before a session exists, the negotiation steps are in negotiate.ts; this file is the session.
+
+import { StanzaError, StreamError } from "../errors.ts";
+import { type Entry, type SessionEnd, STOP, type Verdict } from "../hooks.ts";
+import type { FullJid, Jid } from "../jid.ts";
+import type { MaybePromise, Session } from "../module.ts";
+import { NS_FRAMING } from "../ns.ts";
+import type { Shaper } from "../shaper.ts";
+import { IQ, MESSAGE, OTHER, PRESENCE, type Stanza } from "../stanza.ts";
+import { Framer, type FrameSink, viewElement } from "../xml/framer.ts";
+import { escapeXml, type Markup } from "../xml/markup.ts";
+import { FrameError } from "../xml/scan.ts";
+import { encode } from "../xml/writer.ts";
+import type { C2sOptions, Conn, ConnOwner } from "./conn.ts";
+import type { StreamEngine, StreamHost } from "./engine.ts";
+import { Negotiation, negotiate, openStream } from "./negotiate.ts";
+import type { StreamManagement } from "./sm.ts";
+
+/** Bytes of input that may wait while a handler works, before the connection is paused. */
+const WAITING_INPUT = 64 * 1024;
+/** Bytes a client may leave unread, before its stream ends. */
+const MAX_BACKLOG = 8 * 1024 * 1024;
+
+export const NEGOTIATING = 0;
+export const ACTIVE = 1;
+/** The connection is lost, the session waits for its client (XEP-0198). */
+export const DETACHED = 2;
+export const CLOSED = 3;
+
+export class C2S implements Session, ConnOwner, FrameSink {
+  state = NEGOTIATING;
+  conn: Conn | undefined;
+  jid!: FullJid;
+  host!: StreamHost;
+  domain = "";
+  sid = 0;
+  slots: unknown[] | undefined = undefined;
+  /** What is only needed until there is a session. */
+  nego: Negotiation | undefined;
+  sm: StreamManagement | undefined = undefined;
+  priority = 0;
+  presence: Stanza | undefined = undefined;
+  anonymous = false;
+  /** Language of the stream header, "" when it had none or the server's. */
+  lang = "";
+  private framer: Framer | undefined;
+  private whole: Buffer[] | undefined = undefined;
+  private shaper: Shaper | undefined;
+  private busy = false;
+  private paused = false;
+  private inbox: Promise<void> | undefined = undefined;
+  /** ` from='...'` of this session's stanzas. */
+  private lead = "";
+  private lastToText = "";
+  private lastTo: Jid | undefined = undefined;
+
+  constructor(
+    readonly engine: StreamEngine,
+    conn: Conn,
+    readonly options: C2sOptions,
+  ) {
+    this.conn = conn;
+    this.nego = new Negotiation(engine.now());
+    this.shaper = engine.shaper(options.shaper, undefined);
+    if (conn.framing === "stream") {
+      const size = Math.min(options.limits.size, 65_536);
+      this.framer = new Framer(this, engine.scans, { ...options.limits, size });
+    }
+    engine.waiting.add(this);
+  }
+
+  // --- What features read -------------------------------------------------------------------------------------------
+
+  get address(): string {
+    return this.conn?.address ?? "";
+  }
+  get secure(): boolean {
+    return this.conn?.secure ?? false;
+  }
+  get available(): boolean {
+    return this.presence !== undefined;
+  }
+  get detached(): boolean {
+    return this.state === DETACHED;
+  }
+  get closed(): boolean {
+    return this.state === CLOSED;
+  }
+
+  setPresence(stanza: Stanza | undefined, priority: number): void {
+    this.presence = stanza;
+    this.priority = priority;
+  }
+
+  // --- Input --------------------------------------------------------------------------------------------------------
+
+  feed(bytes: Buffer): void {
+    if (this.state === CLOSED) return;
+    (this.host ?? this.engine).counters.bytesIn += bytes.length;
+    if (this.shaper !== undefined) {
+      const wait = this.shaper.take(bytes.length, this.engine.now());
+      if (wait > 0) this.hold(wait);
+    }
+    if (this.framer !== undefined) {
+      this.framer.feed(bytes);
+      if (this.busy && !this.paused && this.framer.buffered > WAITING_INPUT) this.pause();
+      return;
+    }
+    if (this.busy) {
+      this.whole ??= [];
+      this.whole.push(bytes);
+      if (!this.paused) this.pause();
+      return;
+    }
+    this.message(bytes);
+  }
+
+  /** One message of RFC 7395: <open/>, <close/> or an element of the stream. */
+  private message(bytes: Buffer): void {
+    let s: Stanza;
+    try {
+      s = viewElement(bytes, undefined, this.options.limits);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.malformed(error.condition, error.message);
+      return;
+    }
+    if (s.inNs(NS_FRAMING)) {
+      const name = s.name;
+      if (name === "open") this.header(s);
+      else if (name === "close") this.end();
+      else this.fail(new StreamError("invalid-xml", "only open and close are known in this namespace"));
+      return;
+    }
+    if (s.nsS < 0) {
+      this.fail(new StreamError("invalid-namespace", "an element must say its namespace"));
+      return;
+    }
+    this.element(s);
+  }
+
+  /** Stops reading for a while: the shaper says so. */
+  private hold(ms: number): void {
+    this.pause();
+    this.engine.wheel.after(ms, () => {
+      if (!this.busy) this.unpause();
+      else this.paused = true;
+    });
+  }
+
+  private pause(): void {
+    this.paused = true;
+    this.conn?.pause();
+  }
+
+  private unpause(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.conn?.resume();
+  }
+
+  header(header: Stanza): boolean {
+    if (this.state === CLOSED) return false;
+    if (this.state !== NEGOTIATING || !openStream(this, header)) {
+      if (this.state === ACTIVE) this.fail(new StreamError("bad-format", "the stream is open already"));
+      return this.state !== CLOSED;
+    }
+    return true;
+  }
+
+  element(stanza: Stanza): boolean {
+    if (this.state === CLOSED) return false;
+    let done: MaybePromise<void>;
+    try {
+      done = this.state === ACTIVE ? this.handle(stanza) : negotiate(this, stanza);
+    } catch (error) {
+      this.broke(error);
+      return false;
+    }
+    if (done !== undefined) {
+      this.wait(done);
+      return false;
+    }
+    return this.state !== CLOSED;
+  }
+
+  /** Reads on when `work` is done: a session's stanzas keep their order whatever awaits. */
+  wait(work: Promise<void>): void {
+    this.busy = true;
+    work
+      .catch((error: unknown) => this.broke(error))
+      .then(() => {
+        this.busy = false;
+        if (this.state === CLOSED) return;
+        this.unpause();
+        if (this.framer !== undefined) this.framer.resume();
+        else while (!this.busy && this.whole !== undefined && this.whole.length > 0) this.message(this.whole.shift()!);
+      });
+  }
+
+  private broke(error: unknown): void {
+    if (error instanceof StreamError) this.fail(error);
+    else {
+      this.engine.log.error("stream_handler_failed", { error, jid: this.jid?.text ?? "", domain: this.domain });
+      this.fail(new StreamError("internal-server-error"));
+    }
+  }
+
+  end(): void {
+    this.close(undefined, "closed");
+  }
+
+  malformed(condition: FrameError["condition"] | "unsupported-encoding" | "bad-format", what: string): void {
+    this.fail(new StreamError(condition, what));
+  }
+
+  secured(): void {
+    this.nego?.restarted(this.engine.now());
+  }
+
+  // --- A session's stanzas --------------------------------------------------------------------------------------------
+
+  private handle(s: Stanza): MaybePromise<void> {
+    const { host } = this;
+    if (s.kind === OTHER) {
+      const verdict = host.hooks.session(host.hooks.sendOther, s, this);
+      if (verdict === STOP) return;
+      if (verdict !== undefined) return verdict.then((v) => this.unknown(v));
+      this.unknown(undefined);
+      return;
+    }
+    if (!this.readAddresses(s)) return;
+    let done: MaybePromise<void>;
+    try {
+      done = this.send(s);
+    } catch (error) {
+      this.refuse(s, error);
+      this.sm?.count();
+      return;
+    }
+    if (done === undefined) {
+      this.sm?.count();
+      return;
+    }
+    return done.catch((error: unknown) => this.refuse(s, error)).then(() => this.sm?.count());
+  }
+
+  private unknown(verdict: Verdict): void {
+    if (verdict !== STOP) this.fail(new StreamError("unsupported-stanza-type"));
+  }
+
+  /** Sets the trusted addresses (RFC 6120 §8.1). False when the stanza was answered with an error. */
+  private readAddresses(s: Stanza): boolean {
+    const jid = this.jid;
+    if (s.fromS >= 0 && !s.fromIs(jid.text) && !s.fromIs(jid.bare.text)) {
+      const claimed = this.engine.jids.parse(s.fromText!);
+      if (claimed?.text !== jid.text && claimed?.text !== jid.bare.text) {
+        this.fail(new StreamError("invalid-from"));
+        return false;
+      }
+    }
+    s.from = jid;
+    s.lead = s.langS < 0 && this.lang !== "" ? `${this.lead} xml:lang='${escapeXml(this.lang)}'` : this.lead;
+    s.origin = this;
+    if (s.toS < 0) s.to = jid.bare;
+    else if (this.lastTo !== undefined && s.toIs(this.lastToText)) s.to = this.lastTo;
+    else {
+      const text = s.toText!;
+      const to = this.engine.jids.parse(text);
+      if (to === undefined) {
+        s.to = jid.bare;
+        this.refuse(s, new StanzaError("jid-malformed"), this.domain);
+        this.sm?.count();
+        return false;
+      }
+      s.to = to;
+      this.lastTo = to;
+      this.lastToText = text;
+    }
+    return true;
+  }
+
+  /** Shows the stanza to the host type's features, then routes it. */
+  private send(s: Stanza): MaybePromise<void> {
+    const { host } = this;
+    const { hooks, counters } = host;
+    let list: readonly Entry[];
+    if (s.kind === MESSAGE) {
+      counters.messagesReceived++;
+      list = hooks.sendMessage;
+    } else if (s.kind === PRESENCE) {
+      counters.presencesReceived++;
+      list = hooks.sendPresence;
+    } else {
+      counters.iqReceived++;
+      if (!this.iqIsSane(s)) throw new StanzaError("bad-request");
+      list = hooks.sendIq;
+    }
+    if (list.length > 0) {
+      const verdict = hooks.session(list, s, this);
+      if (verdict === STOP) return;
+      if (verdict !== undefined) return verdict.then((v) => (v === STOP ? undefined : this.engine.route(s)));
+    }
+    return this.engine.route(s);
+  }
+
+  /** RFC 6120 §8.2.3: an id, a known type, one child in a request, at most one in a result. */
+  private iqIsSane(s: Stanza): boolean {
+    if (s.idS < 0) return false;
+    switch (s.type) {
+      case "get":
+      case "set":
+        return s.childCount === 1;
+      case "result":
+        return s.childCount <= 1;
+      default:
+        return s.type === "error";
+    }
+  }
+
+  /** Answers one's own stanza with an error; errors are not answered. */
+  private refuse(s: Stanza, error: unknown, from?: string): void {
+    if (!(error instanceof StanzaError)) {
+      this.engine.log.error("stanza_handler_failed", { error, jid: this.jid.text });
+      error = new StanzaError("internal-server-error");
+    }
+    if (s.type === "error" || (s.kind === IQ && s.type === "result")) return;
+    const id = s.id === undefined ? "" : ` id='${escapeXml(s.id)}'`;
+    const sender = escapeXml(from ?? s.to.text);
+    this.write(
+      `<${s.name} from='${sender}'${id} to='${escapeXml(this.jid.text)}' type='error'>${s.innerXml}${(error as StanzaError).toXml()}</${s.name}>`,
+    );
+  }
+
+  // --- Output -------------------------------------------------------------------------------------------------------
+
+  receive(s: Stanza, to?: Jid): MaybePromise<void> {
+    if (this.inbox !== undefined) return this.queue(() => this.deliver(s, to));
+    const done = this.deliver(s, to);
+    if (done !== undefined) this.queueing(done);
+    return done;
+  }
+
+  /** Something is being delivered that waits: what comes after waits behind it. */
+  private queue(next: () => MaybePromise<void>): Promise<void> {
+    const done = this.inbox!.then(next);
+    this.queueing(done);
+    return done;
+  }
+
+  private queueing(done: Promise<void>): void {
+    const mine = done
+      .catch((error: unknown) => this.engine.log.error("delivery_failed", { error, jid: this.jid.text }))
+      .then(() => {
+        if (this.inbox === mine) this.inbox = undefined;
+      });
+    this.inbox = mine;
+  }
+
+  private deliver(s: Stanza, to: Jid | undefined): MaybePromise<void> {
+    const { hooks, counters } = this.host;
+    let list: readonly Entry[];
+    if (s.kind === MESSAGE) {
+      counters.messagesSent++;
+      list = hooks.receiveMessage;
+    } else if (s.kind === PRESENCE) {
+      counters.presencesSent++;
+      list = hooks.receivePresence;
+    } else {
+      counters.iqSent++;
+      list = hooks.receiveIq;
+    }
+    if (s.type === "error") counters.errorsSent++;
+    if (list.length > 0) {
+      const verdict = hooks.session(list, s, this);
+      if (verdict === STOP) return;
+      if (verdict !== undefined) return verdict.then((v) => (v === STOP ? undefined : this.presend(s, to)));
+    }
+    return this.presend(s, to);
+  }
+
+  private presend(s: Stanza, to: Jid | undefined): MaybePromise<void> {
+    const { hooks } = this.host;
+    if (hooks.presend.length > 0) {
+      const verdict = hooks.session(hooks.presend, s, this);
+      if (verdict === STOP) return;
+      if (verdict !== undefined) return verdict.then((v) => (v === STOP ? undefined : this.put(s, to)));
+    }
+    return this.put(s, to);
+  }
+
+  /** Writes a stanza out. One whose stream is gone goes back to routing. */
+  put(s: Stanza, to?: Jid): MaybePromise<void> {
+    if (this.state === CLOSED) return this.engine.reroute(s);
+    const lead = s.lead !== "" ? s.lead : ` from='${escapeXml(s.from.text)}'`;
+    const scratch = this.engine.scratch;
+    const { conn } = this;
+    const n = encode(
+      scratch,
+      s,
+      lead,
+      to === undefined ? "" : ` to='${escapeXml(to.text)}'`,
+      conn !== undefined && conn.framing === "whole",
+    );
+    this.out(scratch.bytes, n, s.copy);
+  }
+
+  private out(bytes: Buffer, n: number, copy: boolean): void {
+    const { conn, sm } = this;
+    if (conn !== undefined) {
+      conn.write(bytes, n);
+      this.host.counters.bytesOut += n;
+    }
+    if (sm !== undefined) this.managed(sm, bytes.latin1Slice(0, n), copy);
+    else if (conn !== undefined && conn.backlog > MAX_BACKLOG) this.overflow();
+  }
+
+  private managed(sm: StreamManagement, bytes: string, copy: boolean): void {
+    if (!sm.push(bytes, this.engine.now(), copy)) {
+      this.fail(new StreamError("resource-constraint", "too many unacknowledged stanzas"));
+      return;
+    }
+    if (this.conn === undefined) return;
+    if (sm.ackEvery > 0 && ++sm.sinceRequest >= sm.ackEvery) {
+      sm.sinceRequest = 0;
+      this.conn.writeText("<r xmlns='urn:xmpp:sm:3'/>");
+    }
+    if (this.conn.backlog > MAX_BACKLOG) this.overflow();
+  }
+
+  private overflow(): void {
+    this.engine.log.limited("backlog", 10)?.warning("client_reads_too_slowly", { jid: this.jid?.text ?? "" });
+    this.close(new StreamError("resource-constraint", "output is not being read"), "error");
+  }
+
+  /** Writes what the server itself says. Stanzas count for stream management. */
+  write(markup: Markup | string): void {
+    if (this.state === CLOSED) return;
+    let text = typeof markup === "string" ? markup : markup.text;
+    const stanza = /^<(message|presence|iq)(?=[\s/>])/.exec(text);
+    if (stanza === null || this.state === NEGOTIATING) {
+      if (stanza !== null && this.conn?.framing === "whole") text = withNamespace(text, stanza[0].length);
+      this.conn?.writeText(text);
+      return;
+    }
+    const { counters } = this.host;
+    if (stanza[1] === "iq") counters.iqSent++;
+    else if (stanza[1] === "message") counters.messagesSent++;
+    else counters.presencesSent++;
+    if (this.conn?.framing === "whole") text = withNamespace(text, stanza[0].length);
+    const scratch = this.engine.scratch;
+    const bytes = scratch.need(text.length * 3);
+    this.out(bytes, bytes.utf8Write(text, 0), false);
+  }
+
+  /** Writes an element that is not a stanza, as it is. */
+  writeElement(text: string): void {
+    this.conn?.writeText(text);
+  }
+
+  request(type: "get" | "set", payload: Markup, timeoutMs: number, from?: Jid): Promise<Stanza | undefined> {
+    const id = this.engine.token(8);
+    const sender = escapeXml(from?.text ?? this.domain);
+    const answer = this.engine.expect(this, id, timeoutMs);
+    this.write(`<iq from='${sender}' id='${id}' to='${escapeXml(this.jid.text)}' type='${type}'>${payload.text}</iq>`);
+    return answer;
+  }
+
+  // --- Session life -------------------------------------------------------------------------------------------------
+
+  /** The resource is bound: from here on the stream is a session of the directory. */
+  begin(jid: FullJid): void {
+    this.jid = jid;
+    this.sid = this.engine.nextSid();
+    this.lead = ` from='${escapeXml(jid.text)}'`;
+    this.lang = this.nego?.lang ?? "";
+    this.engine.waiting.delete(this);
+    this.nego = undefined;
+    this.state = ACTIVE;
+    if (this.framer) this.framer.limits = this.options.limits;
+    this.shaper = this.engine.shaper(this.options.shaper, this.host, jid);
+    this.engine.sessions.add(this);
+    this.host.counters.logins++;
+  }
+
+  /** The stream begins anew on the same connection (after TLS and SASL). Nothing that came early is kept after TLS. */
+  restart(keepInput: boolean): void {
+    this.framer?.restart(keepInput);
+    this.nego?.restarted(this.engine.now());
+  }
+
+  /** Turns stream management on (XEP-0198 §3). */
+  enableSm(sm: StreamManagement): void {
+    this.sm = sm;
+    if (sm.id !== "") this.engine.resumable.set(sm.id, this);
+  }
+
+  /**
+   * Takes over the connection of a newer stream, whose client has shown that it is this session's (XEP-0198 §5).
+   * Its unacknowledged stanzas are sent again after `resumed` has been written.
+   */
+  resumeOn(newer: C2S, h: number): boolean {
+    const sm = this.sm;
+    if (sm === undefined || !sm.ack(h)) return false;
+    const old = this.conn;
+    if (old !== undefined) {
+      old.writeText(new StreamError("conflict", "resumed by another connection").toXml(old.framing === "whole"));
+      old.writeText(closing(old));
+      old.setOwner(NOBODY);
+      old.end();
+    }
+    const { conn, framer } = newer;
+    newer.conn = undefined;
+    newer.framer = undefined;
+    newer.state = CLOSED;
+    this.engine.waiting.delete(newer);
+    this.conn = conn;
+    this.framer?.stop();
+    this.framer = framer;
+    if (framer) {
+      framer.sink = this;
+      framer.limits = this.options.limits;
+    }
+    conn?.setOwner(this);
+    this.state = ACTIVE;
+    sm.sinceRequest = 0;
+    conn?.writeText(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.handled}' previd='${sm.id}'/>`);
+    const { scratch } = this.engine;
+    for (const { bytes } of sm.unacked()) {
+      // The connection may be of another kind than the one it was written for.
+      const name = conn?.framing === "whole" ? /^<\w+/.exec(bytes)?.[0].length : undefined;
+      const text = name === undefined ? bytes : withNamespace(bytes, name);
+      const b = scratch.need(text.length);
+      conn?.write(b, b.latin1Write(text, 0));
+    }
+    if (sm.waiting > 0 && sm.ackEvery > 0) conn?.writeText("<r xmlns='urn:xmpp:sm:3'/>");
+    return true;
+  }
+
+  /** Ends the stream with an error; the session ends with it. */
+  fail(error: StreamError): void {
+    this.close(error, "error");
+  }
+
+  close(error: StreamError | undefined, reason: SessionEnd): void {
+    if (this.state === CLOSED) return;
+    const { conn } = this;
+    if (conn !== undefined) {
+      if (this.nego !== undefined && !this.nego.headerSent) this.nego.answerHeader(this);
+      if (error !== undefined) conn.writeText(error.toXml(conn.framing === "whole"));
+      conn.writeText(closing(conn));
+    }
+    if (error !== undefined && this.engine.log.enabled("info")) {
+      const { condition, text } = error;
+      this.engine.log.info("stream_error", { condition, text, jid: this.jid?.text ?? "", address: this.address });
+    }
+    this.finish(reason);
+  }
+
+  /** The connection is gone. */
+  closedConn(): void {
+    if (this.state !== ACTIVE || this.sm === undefined || this.sm.id === "" || this.engine.draining) {
+      this.conn = undefined;
+      this.finish("lost");
+      return;
+    }
+    this.conn = undefined;
+    this.state = DETACHED;
+    this.framer?.stop();
+    this.framer = undefined;
+    const { id, resumeSeconds } = this.sm;
+    const since = this.sid;
+    this.engine.wheel.after(resumeSeconds * 1000, () => {
+      if (this.state === DETACHED && this.sm?.id === id && this.sid === since) this.finish("timeout");
+    });
+  }
+
+  /** The session is over, whatever the reason: every end comes through here, once. */
+  private finish(reason: SessionEnd): void {
+    const wasSession = this.state === ACTIVE || this.state === DETACHED;
+    const { conn, sm } = this;
+    this.state = CLOSED;
+    this.engine.waiting.delete(this);
+    this.framer?.stop();
+    conn?.setOwner(NOBODY);
+    conn?.end();
+    if (sm !== undefined && sm.id !== "") this.engine.resumable.delete(sm.id);
+    if (!wasSession) {
+      this.conn = undefined;
+      return;
+    }
+    const { host } = this;
+    host.counters.logouts++;
+    const told = host.hooks.notify("user_terminate", { session: this, reason });
+    const after = async () => {
+      await told;
+      this.engine.sessions.remove(this);
+      await host.hooks.notify("sm_remove_connection", { session: this, reason });
+      await host.hooks.notify("reroute_unacked_messages", { session: this });
+      this.presence = undefined;
+      if (this.anonymous && this.engine.sessions.of(this.jid.bare.text).length === 0) {
+        await host.hooks.notify("anonymous_purge", { jid: this.jid.bare });
+      }
+      this.conn = undefined;
+    };
+    // Out of the directory at once unless a feature waits: nobody routes to a stream that has ended.
+    if (told === undefined) this.engine.sessions.remove(this);
+    after().catch((error: unknown) => this.engine.log.error("session_end_failed", { error, jid: this.jid.text }));
+  }
+}
+
+const NOBODY: ConnOwner = { feed() {}, secured() {}, closedConn() {} };
+
+const closing = (conn: Conn): string =>
+  conn.framing === "whole" ? `<close xmlns='${NS_FRAMING}'/>` : "</stream:stream>";
+
+function withNamespace(text: string, nameEnd: number): string {
+  return / xmlns=/.test(text.slice(0, text.indexOf(">")))
+    ? text
+    : `${text.slice(0, nameEnd)} xmlns='jabber:client'${text.slice(nameEnd)}`;
+}

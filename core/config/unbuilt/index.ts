@@ -1,0 +1,29 @@
+// MongooseIM's modules: schemas that stand in for the modules which are not built yet. The files are grouped by
+// subject; every export of theirs is a module under its own name.
+import type { z } from "zod";
+import * as directory from "./directory.ts";
+import * as globalDistrib from "./global-distrib.ts";
+import * as inbox from "./inbox.ts";
+import * as instant from "./instant.ts";
+import * as login from "./login.ts";
+import * as mam from "./mam.ts";
+import * as muc from "./muc.ts";
+import * as privacy from "./privacy.ts";
+import { mod_caps, mod_pubsub, mod_pubsub_old } from "./pubsub.ts";
+import * as push from "./push.ts";
+
+/** Makers of the schemas, by module name. */
+export const unbuiltModules: Readonly<Record<string, () => z.ZodType>> = {
+  ...directory,
+  ...globalDistrib,
+  ...inbox,
+  ...instant,
+  ...login,
+  ...mam,
+  ...muc,
+  ...privacy,
+  ...push,
+  mod_caps,
+  mod_pubsub,
+  mod_pubsub_old,
+};

@@ -1,0 +1,54 @@
+// Modules that decide which stanzas pass, and small ones that answer a single kind of request.
+import { z } from "zod";
+import { enumOf, iqdisc, nonEmpty, poolName, port, positive, rule, secret } from "../types.ts";
+
+const where = (what: string) => enumOf("mnesia", "rdbms").default("mnesia").describe(what);
+
+export const mod_privacy = () => z.strictObject({ backend: where("Where privacy lists are kept") });
+
+export const mod_blocking = () => z.strictObject({ backend: where("Where block lists are kept") });
+
+export const mod_domain_isolation = () => z.strictObject({});
+
+export const mod_external_filter = () =>
+  z.strictObject({ pool_tag: poolName().describe("Tag of the http pool of the filtering service") });
+
+export const mod_amp = () => z.strictObject({});
+
+export const mod_sic = () => z.strictObject({ iqdisc: iqdisc("one_queue") });
+
+export const mod_adhoc = () =>
+  z.strictObject({
+    iqdisc: iqdisc("one_queue"),
+    report_commands_node: z.boolean().default(false).describe("Name the list of commands in service discovery"),
+  });
+
+export const mod_broadcast = () =>
+  z.strictObject({
+    backend: enumOf("rdbms").default("rdbms").describe("Where broadcasts are kept"),
+    lease_time: positive().default(600).describe("Seconds for which a node owns a broadcast without renewing"),
+  });
+
+export const mod_extdisco = () =>
+  z.strictObject({
+    iqdisc: iqdisc("no_queue"),
+    service: z
+      .array(
+        rule(
+          z.strictObject({
+            type: nonEmpty().describe("Kind of service, such as stun or turn"),
+            host: nonEmpty().describe("Host name or address"),
+            port: port().optional().describe("Port"),
+            transport: enumOf("udp", "tcp").optional().describe("Transport protocol"),
+            username: nonEmpty().optional().describe("User"),
+            password: secret(nonEmpty()).optional().describe("Password"),
+            secret: secret(nonEmpty()).optional().describe("Key that short-lived TURN credentials are made with"),
+          }),
+          (service) =>
+            service.secret === undefined || (service.username === undefined && service.password === undefined),
+          "secret stands in place of username and password",
+        ),
+      )
+      .default([])
+      .describe("Services outside XMPP"),
+  });

@@ -1,0 +1,144 @@
+// A host type at work: its features with their hooks, iq handlers and stores, its access rules and its accounts.
+
+import type { Access } from "./access/access.ts";
+import type { HostAuth } from "./auth/host.ts";
+import type { StreamCounters, StreamHost } from "./c2s/engine.ts";
+import type { HostConfig } from "./config/index.ts";
+import { type HookObserver, HookTable } from "./hooks.ts";
+import type { Log } from "./log/index.ts";
+import type { Registry } from "./metrics/registry.ts";
+import type { AnyModule, Counter, ModuleContext, PersonalStore, RunningModule, Server } from "./module.ts";
+import { IqTable } from "./router/iq.ts";
+import type { Db } from "./storage/db.ts";
+
+export const newCounters = (): StreamCounters => ({
+  messagesSent: 0,
+  messagesReceived: 0,
+  iqSent: 0,
+  iqReceived: 0,
+  presencesSent: 0,
+  presencesReceived: 0,
+  errorsSent: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+  logins: 0,
+  logouts: 0,
+  authFailures: 0,
+});
+
+/** What a host type's features are given to run on. */
+export interface HostParts {
+  config: HostConfig;
+  access: Access;
+  auth: HostAuth;
+  server: Server;
+  registry: Registry;
+  log: Log;
+  observer: HookObserver;
+  /** The database that a feature's `backend` option names. */
+  db(backend: string | undefined): Db;
+}
+
+export class HostRuntime implements StreamHost {
+  readonly name: string;
+  readonly hooks: HookTable;
+  readonly iqs = new IqTable();
+  readonly access: Access;
+  readonly auth: HostAuth;
+  readonly counters = newCounters();
+  readonly language: string;
+  private readonly running = new Map<string, RunningModule>();
+
+  constructor(private readonly parts: HostParts) {
+    this.name = parts.config.hostType;
+    this.access = parts.access;
+    this.auth = parts.auth;
+    this.language = parts.config.general.language;
+    this.hooks = new HookTable(parts.observer);
+  }
+
+  get modules(): ReadonlyMap<string, RunningModule> {
+    return this.running;
+  }
+
+  get config(): HostConfig {
+    return this.parts.config;
+  }
+
+  /** Starts the configured features, those that others need first. */
+  async start(available: ReadonlyMap<string, AnyModule>): Promise<void> {
+    const configured = this.parts.config.modules as Readonly<Record<string, unknown>>;
+    const started = new Set<string>();
+    const start = async (name: string): Promise<void> => {
+      const def = available.get(name);
+      if (started.has(name) || def === undefined || configured[name] === undefined) return;
+      started.add(name);
+      for (const other of def.needs ?? []) {
+        if (configured[other] === undefined) {
+          throw new Error(`Cannot start modules.${name} for host type "${this.name}": it needs modules.${other} too`);
+        }
+        await start(other);
+      }
+      await this.startModule(def, configured[name]);
+    };
+    for (const name of Object.keys(configured)) await start(name);
+  }
+
+  /** Starts one feature with a configuration that its schema has passed. */
+  async startModule(def: AnyModule, config: unknown): Promise<void> {
+    const { server, log } = this.parts;
+    const backend = (config as { backend?: string }).backend;
+    const ctx: ModuleContext = {
+      config,
+      store: def.store?.(this.parts.db(backend)) as unknown,
+      metrics: this.metrics(def),
+      host: this,
+      server,
+      log: log.child({ module: def.name, host_type: this.name }),
+      now: () => server.now(),
+    };
+    this.running.set(def.name, { def, ctx });
+    for (const [key, handler] of Object.entries(def.iq ?? {})) this.iqs.add(def.name, key, handler, ctx);
+    if (def.hooks) this.hooks.add(def.name, def.hooks, ctx);
+    const store = ctx.store as PersonalStore | undefined;
+    if (store !== undefined) {
+      // Removal and export are the same for every store, so no feature can forget to register them.
+      this.hooks.add(
+        def.name,
+        {
+          remove_user: { at: 60, run: ({ jid }) => store.removeUser(jid) },
+          remove_domain: { at: 60, run: ({ domain }) => store.removeDomain(domain) },
+          get_personal_data: async (acc, { jid }) => [...acc, ...(await store.personalData(jid))],
+        },
+        ctx,
+      );
+    }
+    await def.start?.(ctx);
+  }
+
+  /** Stops one feature: nothing of it is called any more. */
+  async stopModule(name: string): Promise<void> {
+    const module = this.running.get(name);
+    if (!module) return;
+    this.running.delete(name);
+    this.hooks.remove(name);
+    this.iqs.remove(name);
+    await module.def.stop?.(module.ctx);
+  }
+
+  async stop(): Promise<void> {
+    for (const name of [...this.running.keys()].reverse()) await this.stopModule(name);
+  }
+
+  private metrics(def: AnyModule): Record<string, Counter> {
+    const bound: Record<string, Counter> = {};
+    for (const [name, { kind, help }] of Object.entries(def.metrics ?? {})) {
+      const labels = { host_type: this.name };
+      if (kind === "histogram") {
+        const histogram = this.parts.registry.histogram(name, help, ["host_type"]).bind(labels);
+        bound[name] = { add: (n = 1) => histogram.observe(n) };
+      } else bound[name] = this.parts.registry[kind](name, help, ["host_type"]).bind(labels);
+    }
+    return bound;
+  }
+}

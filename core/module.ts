@@ -1,0 +1,203 @@
+// The module contract: a feature is one object, its registrations are data. Start, stop, reload, the manual, the list
+// of metrics and the export of personal data are loops over these declarations.
+
+import type { z } from "zod";
+import type { StreamError } from "./errors.ts";
+import type { HookHandlers, HookTable, MaybePromise, PersonalData, SessionEnd } from "./hooks.ts";
+
+export type { MaybePromise } from "./hooks.ts";
+
+import type { BareJid, FullJid, Jid } from "./jid.ts";
+import type { Log } from "./log/index.ts";
+import type { Operation } from "./operations.ts";
+import type { Element, Stanza } from "./stanza.ts";
+import type { Db } from "./storage/db.ts";
+import type { Markup } from "./xml/markup.ts";
+
+/** Whom an iq request is for: the server, an account by anyone, or an account by its owner only. */
+export type IqTarget = "host" | "account" | "own";
+/** "get host urn:xmpp:ping": type, target, namespace of the payload. */
+export type IqKey = `${"get" | "set"} ${IqTarget} ${string}`;
+
+/** What an iq handler answers: the payload of the result, or nothing for an empty one. */
+export type IqReply = Markup | Element | undefined | void;
+
+export interface Iq {
+  readonly type: "get" | "set";
+  readonly from: Jid;
+  /** The server or a bare JID; the sender's own bare JID when the iq had no `to`. */
+  readonly to: Jid;
+  readonly stanza: Stanza;
+  /** The one child element, parsed at the first use. */
+  readonly payload: Element;
+  /** The session that asks, when it is one of this node's. */
+  readonly session: Session | undefined;
+}
+
+/** What a feature that keeps data must do about it; a store that lacks one of these does not compile. */
+export interface PersonalStore {
+  removeUser(jid: BareJid): Promise<void>;
+  removeDomain(domain: string): Promise<void>;
+  personalData(jid: BareJid): Promise<PersonalData[]>;
+}
+
+/** A kind of counter a feature has, by its metric name. */
+export interface MetricDef {
+  kind: "counter" | "gauge" | "histogram";
+  help: string;
+}
+export interface Counter {
+  /** Adds `n`, 1 when not given; for a histogram, observes `n`. */
+  add(n?: number): void;
+}
+
+/** What a feature's handlers are given: its own configuration, store and counters, and the server around it. */
+export interface ModuleContext<C = unknown, S = unknown, M extends string = string> {
+  readonly config: C;
+  readonly store: S;
+  readonly metrics: Readonly<Record<M, Counter>>;
+  readonly host: HostType;
+  readonly server: Server;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  now(): number;
+}
+
+export interface ModuleDef<C = unknown, S = undefined, M extends string = string> {
+  /** The configuration key: mod_ping. */
+  name: string;
+  xeps: readonly { n: number; version: string }[];
+  /** Options as in the reference table: strict, described. */
+  config: z.ZodType<C>;
+  /** Features that must be on too. */
+  needs?: readonly string[];
+  /** disco#info features of the server. */
+  features?: readonly string[];
+  /** disco#info features of an account. */
+  accountFeatures?: readonly string[];
+  iq?: { [key: IqKey]: (iq: Iq, ctx: ModuleContext<C, S, M>) => MaybePromise<IqReply> };
+  hooks?: HookHandlers<ModuleContext<C, S, M>>;
+  /** Opens the feature's store on the database its `backend` option names. */
+  store?: (db: Db) => S & PersonalStore;
+  metrics?: Readonly<Record<M, MetricDef>>;
+  operations?: readonly Operation[];
+  start?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;
+  stop?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;
+}
+
+/** A feature whose types are known only to itself, as the registry keeps it. */
+export type AnyModule = ModuleDef<unknown, unknown, string>;
+
+/**
+ * Declares a feature. The type parameters come from `config` and `store`.
+ * One object per feature is the file's default export; modules/index.ts lists them.
+ */
+export function defineModule<C, S = undefined, M extends string = never>(def: ModuleDef<C, S, M>): AnyModule {
+  return def as unknown as AnyModule;
+}
+
+let slots = 0;
+
+/** A place for a feature's own value on each session that has one; sessions without cost nothing. */
+export class Slot<T> {
+  private readonly index = slots++;
+  get(session: Session): T | undefined {
+    return session.slots?.[this.index] as T | undefined;
+  }
+  set(session: Session, value: T | undefined): void {
+    session.slots ??= [];
+    session.slots[this.index] = value;
+  }
+}
+
+/** A bound client stream of this node, as features see it. */
+export interface Session {
+  /** Undefined only before a resource is bound: for the handlers that see a stream before that. */
+  readonly jid: FullJid;
+  /** The domain of the stream. */
+  readonly domain: string;
+  readonly host: HostType;
+  /** Increases with every session of the node: tells sessions with the same JID apart. */
+  readonly sid: number;
+  /** IP address of the client. */
+  readonly address: string;
+  readonly secure: boolean;
+  /** The session has sent available presence and not taken it back. */
+  readonly available: boolean;
+  /** -128..127; meaningful while available. */
+  readonly priority: number;
+  /** The last available presence as it was broadcast. */
+  readonly presence: Stanza | undefined;
+  /** The stream is gone and may come back (XEP-0198). */
+  readonly detached: boolean;
+  readonly anonymous: boolean;
+  slots: unknown[] | undefined;
+
+  /** Delivers a stanza to the client; `to` replaces its to attribute. Runs the user_receive and presend hooks. */
+  receive(stanza: Stanza, to?: Jid): MaybePromise<void>;
+  /** Writes what the server itself says to this client (a push, a reply): no user_receive hooks. */
+  write(markup: Markup | string): void;
+  /** Sends an iq request from the server (or `from`) to the client; resolves with its reply, undefined on time-out. */
+  request(type: "get" | "set", payload: Markup, timeoutMs: number, from?: Jid): Promise<Stanza | undefined>;
+  setPresence(stanza: Stanza | undefined, priority: number): void;
+  /** Ends the stream with an error. */
+  close(error: StreamError, reason: SessionEnd): void;
+}
+
+/** A host type: the unit that has features. */
+export interface HostType {
+  readonly name: string;
+  readonly hooks: HookTable;
+  /** The features that are on, by name. */
+  readonly modules: ReadonlyMap<string, RunningModule>;
+  readonly access: AccessRules;
+  readonly auth: Accounts;
+  readonly language: string;
+}
+export interface RunningModule {
+  readonly def: AnyModule;
+  readonly ctx: ModuleContext;
+}
+export interface AccessRules {
+  /** The value of the first line of a rule that matches: "allow", "deny", a number or a name. */
+  match(rule: string, jid: Jid | undefined, domain: string): string | number;
+}
+export interface Accounts {
+  exists(local: string, domain: string): MaybePromise<boolean>;
+  create(
+    local: string,
+    domain: string,
+    password: string,
+  ): Promise<"ok" | "exists" | "not_allowed" | "limit" | "bad_password">;
+  setPassword(local: string, domain: string, password: string): Promise<"ok" | "not_allowed" | "bad_password">;
+  checkPassword(local: string, domain: string, password: string): MaybePromise<boolean>;
+  remove(local: string, domain: string): Promise<"ok" | "not_allowed" | "user_does_not_exist">;
+}
+
+/** The server around a feature. */
+export interface Server {
+  /** Milliseconds since 1970. */
+  now(): number;
+  random(bytes: number): Uint8Array;
+  /** A random token of `bytes` bytes in hexadecimal, for ids. */
+  token(bytes: number): string;
+  /** A new archive/stanza id: unique over nodes, monotonic within one. */
+  messageId(): bigint;
+  readonly version: string;
+  readonly log: Log;
+  /** Sends a stanza (its `from` and `to` set) on its way, as the sender would. */
+  route(stanza: Stanza): MaybePromise<void>;
+  /** Routes markup that the server wrote. */
+  routeXml(from: Jid, to: Jid, markup: Markup): MaybePromise<void>;
+  /** Answers a stanza with an error, unless it is an error itself. */
+  bounce(stanza: Stanza, error: import("./errors.ts").StanzaError): MaybePromise<void>;
+  /** The sessions of an account on this node, any order. */
+  sessionsOf(jid: BareJid): readonly Session[];
+  session(jid: FullJid): Session | undefined;
+  /** The host type that serves a domain, undefined when the domain is not ours (or disabled). */
+  hostTypeOf(domain: string): HostType | undefined;
+  /** Runs `run` after about `ms` (the wheel turns four times a second); returns what cancels it. */
+  after(ms: number, run: () => void): () => void;
+  /** Removes an account and everything features keep about it. */
+  removeUser(jid: BareJid): Promise<boolean>;
+}

@@ -1,0 +1,331 @@
+// A node: one server's whole state. Nothing of a server is a module-level variable, so several run in one process.
+
+import { randomBytes } from "node:crypto";
+import { Access } from "./access/access.ts";
+import { openHostAuth, PasswordHasher } from "./auth/index.ts";
+import type { StreamCounters, StreamEngine } from "./c2s/engine.ts";
+import type { C2S } from "./c2s/stream.ts";
+import type { Config } from "./config/index.ts";
+import { Domains } from "./domain/domains.ts";
+import { DomainStore } from "./domain/store.ts";
+import { type StanzaError, StreamError } from "./errors.ts";
+import type { HookObserver, MaybePromise } from "./hooks.ts";
+import { HostRuntime, newCounters } from "./host.ts";
+import { type BareJid, type FullJid, type Jid, JidCache } from "./jid.ts";
+import type { Log } from "./log/index.ts";
+import { Registry } from "./metrics/registry.ts";
+import type { AnyModule, Server } from "./module.ts";
+import { Router } from "./router/router.ts";
+import { SessionDirectory } from "./session/directory.ts";
+import { Shaper } from "./shaper.ts";
+import type { Stanza } from "./stanza.ts";
+import type { Db } from "./storage/db.ts";
+import { Wheel } from "./wheel.ts";
+import { ScanPool, viewText } from "./xml/framer.ts";
+import type { Markup } from "./xml/markup.ts";
+import { Scratch } from "./xml/writer.ts";
+
+export interface NodeOptions {
+  config: Config;
+  /** The features of this build, by name. */
+  modules: ReadonlyMap<string, AnyModule>;
+  /** The embedded store. */
+  embedded: Db;
+  /** The database of outgoing_pools.rdbms, when there is one. */
+  rdbms?: Db;
+  log: Log;
+  version: string;
+  /** Name in the cluster and in operations. */
+  name?: string;
+  /** Keys made-up salts; the same after a restart. */
+  saltSecret: Uint8Array;
+  /** Milliseconds since 1970. */
+  now?: () => number;
+}
+
+/** Accounts that are known to exist and had no session when asked; forgotten when there are more. */
+const KNOWN_ACCOUNTS = 50_000;
+
+export class Node implements StreamEngine, Server {
+  readonly config: Config;
+  readonly log: Log;
+  readonly version: string;
+  readonly name: string;
+  readonly scratch = new Scratch();
+  readonly scans = new ScanPool();
+  readonly jids = new JidCache(20_000);
+  readonly sessions = new SessionDirectory<C2S>();
+  readonly waiting = new Set<C2S>();
+  readonly resumable = new Map<string, C2S>();
+  readonly counters: StreamCounters = newCounters();
+  readonly registry = new Registry();
+  readonly hosts = new Map<string, HostRuntime>();
+  readonly wheel: Wheel;
+  readonly router: Router;
+  readonly domains: Domains<HostRuntime>;
+  /** Where dynamic domains and their administrators are kept. */
+  readonly domainStore: DomainStore | undefined;
+  readonly hasher: PasswordHasher;
+  readonly language: string;
+  readonly replacedWait: number;
+  readonly startedAt: number;
+  draining = false;
+  private sid = 0;
+  private lastId = 0n;
+  private readonly expected = new Map<string, (answer: Stanza | undefined) => void>();
+  private readonly known = new Set<string>();
+  private readonly clock: () => number;
+  private readonly globalAccess: Access;
+
+  constructor(private readonly options: NodeOptions) {
+    const { config, log } = options;
+    this.config = config;
+    this.log = log;
+    this.version = options.version;
+    this.name = options.name ?? "mongooseim@localhost";
+    this.clock = options.now ?? Date.now;
+    this.startedAt = this.clock();
+    this.language = config.general.language;
+    this.replacedWait = config.general.replaced_wait_timeout;
+    this.wheel = new Wheel(this.clock, (error) => log.error("timer_failed", { error }));
+    this.hasher = new PasswordHasher({ concurrency: 2 });
+    const hosted = (domain: string): boolean => this.domains.lookup(domain) !== undefined;
+    this.globalAccess = new Access(config.acl, config.access, hosted);
+    for (const hostType of config.hostTypes) this.hosts.set(hostType, this.makeHost(hostType, hosted));
+    this.domainStore = config.services.service_domain_db === undefined ? undefined : new DomainStore(this.db("rdbms"));
+    this.domains = new Domains<HostRuntime>(
+      this.hosts,
+      config.general.hosts,
+      this.domainStore,
+      {
+        closed: (domain) => this.closeDomain(domain),
+        removed: (domain, host) => this.eraseDomain(domain, host),
+      },
+      log,
+    );
+    this.router = new Router({
+      sessions: this.sessions,
+      log,
+      hostOf: (domain) => this.domains.lookup(domain),
+      accountExists: (host, jid) => this.accountExists(host as HostRuntime, jid),
+      answered: (session, stanza) => this.answered(session as C2S, stanza),
+      foreign: () => false,
+    });
+  }
+
+  private makeHost(hostType: string, hosted: (domain: string) => boolean): HostRuntime {
+    const { log } = this;
+    const config = this.config.forHostType(hostType);
+    const observer: HookObserver = {
+      failed: (hook, module, error) => log.error("hook_failed", { hook, module, host_type: hostType, error }),
+      late: (hook, module) => log.error("hook_timed_out", { hook, module, host_type: hostType }),
+      after: (ms, run) => this.wheel.after(ms, run),
+    };
+    const auth = openHostAuth(hostType, config.auth, {
+      hasher: this.hasher,
+      saltSecret: this.options.saltSecret,
+      random: (n) => this.random(n),
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      online: (local, domain) => this.sessions.raw(`${local}@${domain}`) !== undefined,
+      internalDb: this.options.embedded,
+      rdbms: this.options.rdbms ?? this.options.embedded,
+      report: (error) => log.limited("auth_report", 10)?.error("account_unreadable", { error }),
+    });
+    return new HostRuntime({
+      config,
+      access: new Access(config.acl, config.access, hosted),
+      auth,
+      server: this,
+      registry: this.registry,
+      log,
+      observer,
+      db: (backend) => this.db(backend),
+    });
+  }
+
+  /** `rdbms` is the configured database, or the embedded one when there is none; everything else is embedded. */
+  db(backend: string | undefined): Db {
+    return backend === "rdbms" ? (this.options.rdbms ?? this.options.embedded) : this.options.embedded;
+  }
+
+  /** Starts the features and takes the dynamic domains into service. */
+  async start(): Promise<void> {
+    this.wheel.start();
+    for (const host of this.hosts.values()) await host.start(this.options.modules);
+    await this.domains.load();
+    this.sweep();
+    if (this.domainStore) this.watchDomains();
+  }
+
+  /** Ends every stream, tells why, and waits for what their ends do. */
+  async stop(): Promise<void> {
+    this.draining = true;
+    for (const c2s of [...this.sessions, ...this.waiting]) c2s.close(new StreamError("system-shutdown"), "shutdown");
+    const until = Date.now() + 5_000;
+    while (this.sessions.count > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 10));
+    for (const host of this.hosts.values()) await host.stop();
+    this.wheel.stop();
+  }
+
+  /** Ends streams that are too slow to get a session (`state_timeout`). One look a second for all of them. */
+  private sweep(): void {
+    const now = this.now();
+    for (const c2s of this.waiting) {
+      if (c2s.nego !== undefined && now - c2s.nego.since > c2s.options.stateTimeout) {
+        c2s.fail(new StreamError("connection-timeout"));
+      }
+    }
+    this.wheel.after(1000, () => this.sweep());
+  }
+
+  private watchDomains(): void {
+    const service = this.config.services.service_domain_db!;
+    const look = (): void => {
+      this.domains
+        .refresh()
+        .catch((error: unknown) => this.log.limited("domains", 60)?.error("domain_refresh_failed", { error }));
+      this.wheel.after(30_000, look);
+    };
+    this.wheel.after(30_000, look);
+    // Events are kept as long as the option says, for nodes that were away; then those of the last round go.
+    let old = 0;
+    const clean = (): void => {
+      const upTo = old;
+      const next = this.domainStore!.lastEvent().then((id) => {
+        old = id;
+        return upTo > 0 ? this.domainStore!.forgetEvents(upTo) : undefined;
+      });
+      next.catch((error: unknown) => this.log.error("domain_event_cleaning_failed", { error }));
+      this.wheel.after(Math.max(service.event_cleaning_interval, service.event_max_age) * 1000, clean);
+    };
+    this.wheel.after(service.event_cleaning_interval * 1000, clean);
+  }
+
+  // --- StreamEngine and Server ----------------------------------------------------------------------------------------
+
+  now(): number {
+    return this.clock();
+  }
+
+  random(bytes: number): Uint8Array {
+    return randomBytes(bytes);
+  }
+
+  token(bytes: number): string {
+    return randomBytes(bytes).toString("hex");
+  }
+
+  nextSid(): number {
+    return ++this.sid;
+  }
+
+  /** Microseconds since 1970 in the high 56 bits, the node's number in the low 8, as MongooseIM's archive ids. */
+  messageId(): bigint {
+    let id = BigInt(this.clock()) * 1000n;
+    if (id <= this.lastId) id = this.lastId + 1n;
+    this.lastId = id;
+    return (id << 8n) | 1n;
+  }
+
+  hostOf(domain: string): HostRuntime | undefined {
+    return this.domains.lookup(domain);
+  }
+
+  hostTypeOf(domain: string): HostRuntime | undefined {
+    return this.domains.lookup(domain);
+  }
+
+  /** The shaper that the rule `name` gives: its value is a shaper's name. */
+  shaper(name: string, host?: HostRuntime, jid?: FullJid): Shaper | undefined {
+    if (name === "none") return undefined;
+    const chosen = (host?.access ?? this.globalAccess).match(name, jid, jid?.domain, "none");
+    const rate = this.config.shaper[String(chosen)]?.max_rate;
+    return rate === undefined ? undefined : new Shaper(rate);
+  }
+
+  route(stanza: Stanza): MaybePromise<void> {
+    return this.router.route(stanza);
+  }
+
+  reroute(stanza: Stanza): MaybePromise<void> {
+    return this.router.reroute(stanza);
+  }
+
+  routeXml(from: Jid, to: Jid, markup: Markup): MaybePromise<void> {
+    const stanza = viewText(markup.text);
+    stanza.from = from;
+    stanza.to = to;
+    return this.router.route(stanza);
+  }
+
+  bounce(stanza: Stanza, error: StanzaError): MaybePromise<void> {
+    return this.router.bounce(stanza, error);
+  }
+
+  sessionsOf(jid: BareJid): readonly C2S[] {
+    return this.sessions.of(jid.text);
+  }
+
+  session(jid: FullJid): C2S | undefined {
+    return this.sessions.get(jid);
+  }
+
+  after(ms: number, run: () => void): () => void {
+    return this.wheel.after(ms, run);
+  }
+
+  expect(session: C2S, id: string, timeoutMs: number): Promise<Stanza | undefined> {
+    const key = `${session.sid}:${id}`;
+    return new Promise((resolve) => {
+      const cancel = this.wheel.after(timeoutMs, () => {
+        this.expected.delete(key);
+        resolve(undefined);
+      });
+      this.expected.set(key, (answer) => {
+        cancel();
+        this.expected.delete(key);
+        resolve(answer);
+      });
+    });
+  }
+
+  answered(session: C2S, stanza: Stanza): boolean {
+    const waiting = stanza.id === undefined ? undefined : this.expected.get(`${session.sid}:${stanza.id}`);
+    waiting?.(stanza);
+    return waiting !== undefined;
+  }
+
+  private accountExists(host: HostRuntime, jid: BareJid): MaybePromise<boolean> {
+    if (this.known.has(jid.text) || this.sessions.raw(jid.text) !== undefined) return true;
+    return host.auth.exists(jid.local, jid.domain).then((exists) => {
+      if (!exists) return false;
+      if (this.known.size >= KNOWN_ACCOUNTS) this.known.clear();
+      this.known.add(jid.text);
+      return true;
+    });
+  }
+
+  async removeUser(jid: BareJid): Promise<boolean> {
+    const host = this.hostOf(jid.domain);
+    if (!host || (await host.auth.remove(jid.local, jid.domain)) !== "ok") return false;
+    this.known.delete(jid.text);
+    for (const session of [...this.sessionsOf(jid)]) {
+      session.close(new StreamError("conflict", "The account was removed"), "kicked");
+    }
+    await host.hooks.notify("remove_user", { jid });
+    return true;
+  }
+
+  private closeDomain(domain: string): void {
+    for (const session of [...this.sessions]) {
+      if (session.domain === domain) session.close(new StreamError("host-gone"), "kicked");
+    }
+    for (const stream of [...this.waiting]) if (stream.domain === domain) stream.fail(new StreamError("host-gone"));
+  }
+
+  private async eraseDomain(domain: string, host: HostRuntime): Promise<void> {
+    await host.hooks.notify("remove_domain", { domain });
+    await host.auth.removeDomain(domain);
+    for (const jid of this.known) if (jid.endsWith(`@${domain}`)) this.known.delete(jid);
+  }
+}

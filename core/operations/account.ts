@@ -1,0 +1,291 @@
+// Category account: users of the domains, whatever keeps them.
+
+import { createHash } from "node:crypto";
+import { type BareJid, JidError, makeBare } from "../jid.ts";
+import { defineOperation, OperationError, type OperationNode } from "../operations.ts";
+import { parseCsvLine } from "./csv.ts";
+import type { OutputOf } from "./language.ts";
+import { kickAll } from "./session.ts";
+
+const NOT_ALLOWED = "User does not exist or you are not authorized properly";
+const noUser = (user: BareJid): OperationError =>
+  new OperationError("user_does_not_exist", `User ${user.text} does not exist`, { jid: user.text });
+
+async function checkDomain(domain: string, node: OperationNode): Promise<void> {
+  if ((await node.domains.hostTypeOf(domain)) === undefined) {
+    throw new OperationError("domain_not_found", "Domain does not exist", { domain });
+  }
+}
+
+const listUsers = defineOperation({
+  category: "account",
+  name: "listUsers",
+  kind: "query",
+  description: "List the users of a domain",
+  args: {
+    domain: "DomainName!",
+    limit: { type: "PosInt", description: "At most this many users; all when left out" },
+    index: { type: "NonNegInt", description: "How many users to pass over first" },
+  },
+  result: "[String!]",
+  scope: "domain",
+  domainArgs: ["domain"],
+  async run({ domain, limit, index }, _caller, node) {
+    await checkDomain(domain, node);
+    return node.accounts.list(domain, { limit, offset: index });
+  },
+});
+
+const countUsers = defineOperation({
+  category: "account",
+  name: "countUsers",
+  kind: "query",
+  description: "Count the users of a domain",
+  args: { domain: "DomainName!" },
+  result: "Int",
+  scope: "domain",
+  domainArgs: ["domain"],
+  async run({ domain }, _caller, node) {
+    await checkDomain(domain, node);
+    return node.accounts.count(domain);
+  },
+});
+
+const checkPassword = defineOperation({
+  category: "account",
+  name: "checkPassword",
+  kind: "query",
+  description: "Tell whether a password is the user's",
+  args: { user: "JID!", password: "String!" },
+  result: "CheckPasswordPayload",
+  scope: "domain",
+  domainArgs: ["user"],
+  async run({ user, password }, _caller, node) {
+    if (!(await node.accounts.exists(user.bare))) throw noUser(user.bare);
+    const correct = await node.accounts.checkPassword(user.bare, password);
+    return { correct, message: `Password for user ${user.bare.text} is ${correct ? "correct" : "incorrect"}` };
+  },
+});
+
+const checkPasswordHash = defineOperation({
+  category: "account",
+  name: "checkPasswordHash",
+  kind: "query",
+  description: "Tell whether a hash (hashMethod md5 or sha) is of the user's password, where passwords are kept plain",
+  args: { user: "JID!", passwordHash: "String!", hashMethod: "String!" },
+  result: "CheckPasswordPayload",
+  scope: "domain",
+  domainArgs: ["user"],
+  async run({ user, passwordHash, hashMethod }, _caller, node) {
+    const plain = await node.accounts.plainPassword(user.bare);
+    const jid = user.bare.text;
+    if (plain === undefined) {
+      throw new OperationError("wrong_user", "User does not exist or using SCRAM password", { jid });
+    }
+    if (hashMethod !== "md5" && hashMethod !== "sha") {
+      const message = `Given hash method \`${hashMethod}\` is not supported. Try \`md5\` or \`sha\``;
+      throw new OperationError("wrong_method", message, { jid });
+    }
+    const algorithm = hashMethod === "md5" ? "md5" : "sha1";
+    const correct = createHash(algorithm).update(plain).digest("hex") === passwordHash.toLowerCase();
+    return { correct, message: `Password hash is ${correct ? "correct" : "incorrect"}` };
+  },
+});
+
+const checkUser = defineOperation({
+  category: "account",
+  name: "checkUser",
+  kind: "query",
+  description: "Tell whether a user exists",
+  args: { user: "JID!" },
+  result: "CheckUserPayload",
+  scope: "domain",
+  domainArgs: ["user"],
+  async run({ user }, _caller, node) {
+    const exist = await node.accounts.exists(user.bare);
+    return { exist, message: `User ${user.bare.text} ${exist ? "exists" : "does not exist"}` };
+  },
+});
+
+const registerUser = defineOperation({
+  category: "account",
+  name: "registerUser",
+  kind: "mutation",
+  description: "Register a user, with a made-up name when none is given",
+  args: { domain: "DomainName!", username: "UserName", password: "String!" },
+  result: "UserPayload",
+  scope: "domain",
+  domainArgs: ["domain"],
+  async run({ domain, username, password }, _caller, node) {
+    const user = makeBare(username ?? `${node.now().toString(36)}-${node.randomHex(8)}`, domain);
+    const jid = user.text;
+    if (password === "")
+      throw new OperationError("cannot_register", `Cannot register user ${jid}: empty_password`, { jid });
+    if ((await node.domains.hostTypeOf(domain)) === undefined) {
+      throw new OperationError(
+        "cannot_register",
+        `Cannot register user ${jid}: not_allowed (there is no domain ${domain})`,
+        { jid },
+      );
+    }
+    switch (await node.accounts.register(user, password)) {
+      case "ok":
+        return { jid, message: `User ${jid} successfully registered` };
+      case "exists":
+        throw new OperationError("exists", `User ${jid} already registered at node ${node.name}`, { jid });
+      case "limit_per_domain_exceeded": {
+        const message = `User limit has been exceeded for domain ${domain}`;
+        throw new OperationError("limit_per_domain_exceeded", message, { jid });
+      }
+      case "not_allowed":
+        throw new OperationError("cannot_register", `Cannot register user ${jid}: not_allowed`, { jid });
+    }
+  },
+});
+
+const removeUser = defineOperation({
+  category: "account",
+  name: "removeUser",
+  kind: "mutation",
+  description: "Remove an account and all data of the user",
+  args: { user: "JID!" },
+  result: "UserPayload",
+  scope: "domain",
+  domainArgs: ["user"],
+  async run({ user }, _caller, node) {
+    const jid = user.bare.text;
+    const known = await node.accounts.exists(user.bare);
+    if (!known || (await node.accounts.remove(user.bare)) !== "ok") {
+      throw new OperationError("not_allowed", NOT_ALLOWED, { jid });
+    }
+    return { jid, message: `User ${jid} successfully unregistered` };
+  },
+});
+
+const banUser = defineOperation({
+  category: "account",
+  name: "banUser",
+  kind: "mutation",
+  description: "Ban a user: close his sessions and give him a password nobody knows",
+  args: { user: "JID!", reason: "String!" },
+  result: "UserPayload",
+  scope: "domain",
+  domainArgs: ["user"],
+  async run({ user, reason }, _caller, node) {
+    const jid = user.bare.text;
+    if (!(await node.accounts.exists(user.bare))) throw noUser(user.bare);
+    // The password first: a client that is thrown out comes back at once.
+    const date = new Date(node.now() / 1000).toISOString().slice(0, 19);
+    const password = `BANNED_ACCOUNT--${date}Z--${node.randomHex(16)}--${reason}`;
+    if ((await node.accounts.setPassword(user.bare, password)) !== "ok") {
+      throw new OperationError("not_allowed", NOT_ALLOWED, { jid });
+    }
+    await kickAll(user.bare, reason, node);
+    return { jid, message: `User ${jid} successfully banned with reason: ${reason}` };
+  },
+});
+
+const changeUserPassword = defineOperation({
+  category: "account",
+  name: "changeUserPassword",
+  kind: "mutation",
+  description: "Change a user's password",
+  args: { user: "JID!", newPassword: "String!" },
+  result: "UserPayload",
+  scope: "domain",
+  domainArgs: ["user"],
+  async run({ user, newPassword }, _caller, node) {
+    const jid = user.bare.text;
+    if (newPassword === "") throw new OperationError("empty_password", "Empty password", { jid });
+    const known = await node.accounts.exists(user.bare);
+    if (!known || (await node.accounts.setPassword(user.bare, newPassword)) !== "ok") {
+      throw new OperationError("not_allowed", NOT_ALLOWED, { jid });
+    }
+    return { jid, message: "Password changed" };
+  },
+});
+
+type Import = OutputOf<"ImportPayload!">;
+type ImportLists = { -readonly [K in Exclude<keyof Import, "status">]-?: string[] };
+
+/** Registers the users of a CSV file, one "user,host,password" a line, some at a time. */
+async function importFrom(lines: AsyncIterable<string>, node: OperationNode): Promise<Import> {
+  const lists: ImportLists = {
+    created: [],
+    existing: [],
+    notAllowed: [],
+    invalidJID: [],
+    emptyPassword: [],
+    invalidRecord: [],
+  };
+  const running = new Set<Promise<void>>();
+  for await (const line of lines) {
+    if (line.trim() === "") continue;
+    const job = importLine(line, lists, node).finally(() => running.delete(job));
+    running.add(job);
+    if (running.size >= 16) await Promise.race(running);
+  }
+  await Promise.all(running);
+  const filled = Object.entries(lists).filter(([, list]) => list.length > 0);
+  return { status: "Completed", ...Object.fromEntries(filled) };
+}
+
+async function importLine(line: string, lists: ImportLists, node: OperationNode): Promise<void> {
+  const record = parseCsvLine(line);
+  if (record?.length !== 3) {
+    lists.invalidRecord.push(line);
+    return;
+  }
+  const [name, host, password] = record;
+  let user: BareJid;
+  try {
+    user = makeBare(name, host);
+  } catch (error) {
+    if (!(error instanceof JidError)) throw error;
+    lists.invalidJID.push(record.join(","));
+    return;
+  }
+  if (user.local === "") lists.invalidJID.push(record.join(","));
+  else if (password === "") lists.emptyPassword.push(user.text);
+  else if ((await node.domains.hostTypeOf(user.domain)) === undefined) lists.notAllowed.push(user.text);
+  else {
+    const result = await node.accounts.register(user, password);
+    const list = result === "ok" ? lists.created : result === "exists" ? lists.existing : lists.notAllowed;
+    list.push(user.text);
+  }
+}
+
+const importUsers = defineOperation({
+  category: "account",
+  name: "importUsers",
+  kind: "mutation",
+  description: "Register the users of a CSV file on the server's disk, one user,host,password a line",
+  args: { filename: "NonEmptyString!" },
+  result: "ImportPayload",
+  // MongooseIM protects it no further than by credentials; the file may name any domain, so we do.
+  scope: "global",
+  async run({ filename }, caller, node) {
+    const lines = await node.server.readLines(filename);
+    if (!lines) throw new OperationError("file_not_found", "File not found", { filename });
+    if (caller.via === "cli") return importFrom(lines, node);
+    // An HTTP client would give up before a long import is done.
+    void importFrom(lines, node).catch((error: unknown) => {
+      const outcome = "crashed";
+      node.audit({ operation: "account.importUsers", caller, args: { filename }, outcome, error, milliseconds: 0 });
+    });
+    return { status: "ImportUsers scheduled" };
+  },
+});
+
+export const accountOperations = [
+  listUsers,
+  countUsers,
+  checkPassword,
+  checkPasswordHash,
+  checkUser,
+  registerUser,
+  removeUser,
+  banUser,
+  changeUserPassword,
+  importUsers,
+];

@@ -1,0 +1,92 @@
+// Requests to the server and to accounts: which feature answers, and how its answer becomes a reply.
+
+import { StanzaError } from "../errors.ts";
+import type { HostType, Iq, IqReply, MaybePromise, ModuleContext, Session } from "../module.ts";
+import type { Element, Stanza } from "../stanza.ts";
+import { escapeXml, Markup } from "../xml/markup.ts";
+
+type Handler = (iq: Iq, ctx: ModuleContext) => MaybePromise<IqReply>;
+interface Registered {
+  readonly module: string;
+  readonly handler: Handler;
+  readonly ctx: ModuleContext;
+}
+
+class IqRequest implements Iq {
+  readonly type: "get" | "set";
+  constructor(readonly stanza: Stanza) {
+    this.type = stanza.type as "get" | "set";
+  }
+  get from() {
+    return this.stanza.from;
+  }
+  get to() {
+    return this.stanza.to;
+  }
+  get payload(): Element {
+    return this.stanza.kid(0);
+  }
+  get session(): Session | undefined {
+    return this.stanza.origin as Session | undefined;
+  }
+}
+
+/** The iq handlers of a host type. */
+export class IqTable {
+  private readonly handlers = new Map<string, Registered>();
+
+  add(module: string, key: string, handler: Handler, ctx: ModuleContext): void {
+    const there = this.handlers.get(key);
+    if (there) throw new Error(`${module} and ${there.module} both answer "${key}"`);
+    this.handlers.set(key, { module, handler, ctx });
+  }
+
+  remove(module: string): void {
+    for (const [key, r] of this.handlers) if (r.module === module) this.handlers.delete(key);
+  }
+
+  /** Whether some feature answers requests with this payload, whoever they are for. */
+  knows(ns: string): boolean {
+    for (const key of this.handlers.keys()) if (key.endsWith(` ${ns}`)) return true;
+    return false;
+  }
+
+  /**
+   * Runs the handler for a request to the server (`host`) or an account. The result is the reply's markup without the
+   * envelope, undefined for an empty one; throws StanzaError.
+   */
+  answer(stanza: Stanza, target: "host" | "account"): MaybePromise<string> {
+    const ns = stanza.kidNs(0);
+    const { type } = stanza;
+    let found = this.handlers.get(`${type} ${target} ${ns}`);
+    if (found === undefined && target === "account") {
+      found = this.handlers.get(`${type} own ${ns}`);
+      if (found !== undefined && stanza.from.bare.text !== stanza.to.text) throw new StanzaError("forbidden");
+    }
+    if (found === undefined) {
+      // A namespace that is known with the other type only: the request is not one of its protocol.
+      const other = type === "get" ? "set" : "get";
+      if (this.handlers.has(`${other} ${target} ${ns}`)) throw new StanzaError("not-allowed");
+      throw target === "host" ? new StanzaError("feature-not-implemented") : new StanzaError("service-unavailable");
+    }
+    const reply = found.handler(new IqRequest(stanza), found.ctx);
+    return reply instanceof Promise ? reply.then(textOf) : textOf(reply);
+  }
+}
+
+const textOf = (reply: IqReply): string =>
+  reply === undefined ? "" : reply instanceof Markup ? reply.text : String(reply);
+
+/** The reply to a request: ` from` the addressee, to the sender, with its id. */
+export function iqResult(stanza: Stanza, payload: string): string {
+  return `<iq from='${escapeXml(stanza.to.text)}' id='${escapeXml(stanza.id ?? "")}' to='${escapeXml(stanza.from.text)}' type='result'${payload === "" ? "/>" : `>${payload}</iq>`}`;
+}
+
+/** The error reply to a stanza, with its payload (RFC 6120 §8.3.1). */
+export function errorReply(stanza: Stanza, error: StanzaError): string {
+  const id = stanza.id === undefined ? "" : ` id='${escapeXml(stanza.id)}'`;
+  return `<${stanza.name} from='${escapeXml(stanza.to.text)}'${id} to='${escapeXml(stanza.from.text)}' type='error'>${stanza.innerXml}${error.toXml()}</${stanza.name}>`;
+}
+
+/** The addressee's host type, for those who only have the iq. */
+export type HostOf = (domain: string) => HostType | undefined;

@@ -1,0 +1,250 @@
+// The router: from a stanza's address to its owner (RFC 6120 §10, RFC 6121 §8). Sessions of this node, accounts,
+// the server itself; other domains have their own doors.
+
+import type { C2S } from "../c2s/stream.ts";
+import { StanzaError } from "../errors.ts";
+import { type HookTable, STOP } from "../hooks.ts";
+import type { BareJid, FullJid } from "../jid.ts";
+import type { Log } from "../log/index.ts";
+import type { HostType, MaybePromise, Session } from "../module.ts";
+import type { SessionDirectory } from "../session/directory.ts";
+import { IQ, MESSAGE, PRESENCE, type Stanza } from "../stanza.ts";
+import { viewText } from "../xml/framer.ts";
+import { errorReply, type IqTable, iqResult } from "./iq.ts";
+
+/** A host type as the router sees it. */
+export interface RoutedHost extends HostType {
+  readonly hooks: HookTable;
+  readonly iqs: IqTable;
+}
+
+export interface RouterParts {
+  readonly sessions: SessionDirectory<C2S>;
+  readonly log: Log;
+  hostOf(domain: string): RoutedHost | undefined;
+  /** Whether there is such an account; asked only when it has no session. */
+  accountExists(host: RoutedHost, jid: BareJid): MaybePromise<boolean>;
+  answered(session: Session, stanza: Stanza): boolean;
+  /** A stanza for a domain that is not ours: components, s2s. False when nobody takes it. */
+  foreign(stanza: Stanza): MaybePromise<boolean>;
+}
+
+export class Router {
+  constructor(private readonly parts: RouterParts) {}
+
+  /** Sends a stanza, its `from` and `to` set, on its way. */
+  route(s: Stanza): MaybePromise<void> {
+    const { to } = s;
+    const host = this.parts.hostOf(to.domain);
+    if (host === undefined) return this.foreign(s);
+    const { hooks } = host;
+    if (hooks.filterLocal.length > 0) {
+      const verdict = hooks.route(hooks.filterLocal, s);
+      if (verdict === STOP) return;
+      if (verdict !== undefined) return verdict.then((v) => (v === STOP ? undefined : this.local(host, s)));
+    }
+    return this.local(host, s);
+  }
+
+  private foreign(s: Stanza): MaybePromise<void> {
+    const taken = this.parts.foreign(s);
+    if (taken === true) return;
+    const give = (ok: boolean) => (ok ? undefined : this.bounce(s, new StanzaError("remote-server-not-found")));
+    return taken === false ? give(false) : taken.then(give);
+  }
+
+  private local(host: RoutedHost, s: Stanza): MaybePromise<void> {
+    const { to } = s;
+    if (to.local === "") return this.toServer(host, s);
+    if (s.kind === MESSAGE) return this.message(host, s);
+    if (s.kind === IQ) return this.iq(host, s);
+    return this.presence(host, s);
+  }
+
+  // --- The server itself ----------------------------------------------------------------------------------------------
+
+  private toServer(host: RoutedHost, s: Stanza): MaybePromise<void> {
+    if (s.kind !== IQ) return; // RFC 6121 §8.1: the server has no use for it
+    return this.serverIq(host, s, "host");
+  }
+
+  private serverIq(host: RoutedHost, s: Stanza, target: "host" | "account"): MaybePromise<void> {
+    if (s.type === "result" || s.type === "error") {
+      const session = s.origin as Session | undefined;
+      if (session !== undefined) this.parts.answered(session, s);
+      return;
+    }
+    let reply: MaybePromise<string>;
+    try {
+      if (target === "host" && s.to.resource !== "") throw new StanzaError("service-unavailable");
+      reply = host.iqs.answer(s, target);
+    } catch (error) {
+      return this.failed(s, error);
+    }
+    if (typeof reply === "string") return this.reply(s, iqResult(s, reply));
+    return reply.then(
+      (payload) => this.reply(s, iqResult(s, payload)),
+      (error: unknown) => this.failed(s, error),
+    );
+  }
+
+  private failed(s: Stanza, error: unknown): MaybePromise<void> {
+    if (error instanceof StanzaError) return this.reply(s, errorReply(s, error));
+    this.parts.log.error("iq_handler_failed", { error, ns: s.childCount > 0 ? s.kidNs(0) : "", from: s.from.text });
+    return this.reply(s, errorReply(s, new StanzaError("internal-server-error")));
+  }
+
+  /** The answer to one's own client needs no routing. */
+  private reply(s: Stanza, text: string): MaybePromise<void> {
+    const session = s.origin as Session | undefined;
+    if (session !== undefined) {
+      session.write(text);
+      return;
+    }
+    const answer = viewText(text);
+    answer.from = s.to;
+    answer.to = s.from;
+    return this.route(answer);
+  }
+
+  /** Answers with an error, unless the stanza is an answer itself. */
+  bounce(s: Stanza, error: StanzaError): MaybePromise<void> {
+    if (s.type === "error" || (s.kind === IQ && s.type === "result")) return;
+    // Presence is told about only when it asked for something.
+    if (s.kind === PRESENCE && (s.type === "" || s.type === "unavailable")) return;
+    return this.reply(s, errorReply(s, error));
+  }
+
+  // --- iq -------------------------------------------------------------------------------------------------------------
+
+  private iq(host: RoutedHost, s: Stanza): MaybePromise<void> {
+    const { to } = s;
+    if (to.resource === "") return this.serverIq(host, s, "account");
+    const session = this.parts.sessions.get(to as FullJid);
+    if (session !== undefined) return session.receive(s);
+    return this.bounce(s, new StanzaError("service-unavailable"));
+  }
+
+  // --- presence -------------------------------------------------------------------------------------------------------
+
+  private presence(host: RoutedHost, s: Stanza): MaybePromise<void> {
+    const { to } = s;
+    const { sessions } = this.parts;
+    if (to.resource !== "" && (s.type === "" || s.type === "unavailable" || s.type === "error")) {
+      return sessions.get(to as FullJid)?.receive(s);
+    }
+    const { hooks } = host;
+    if (hooks.accountPresence.length > 0) {
+      const verdict = hooks.route(hooks.accountPresence, s);
+      if (verdict === STOP) return;
+      if (verdict !== undefined) return verdict.then((v) => (v === STOP ? undefined : this.toAvailable(s)));
+    }
+    return this.toAvailable(s);
+  }
+
+  private toAvailable(s: Stanza): MaybePromise<void> {
+    let waiting: Promise<void>[] | undefined;
+    for (const session of this.parts.sessions.of(s.to.bare.text)) {
+      if (!session.available) continue;
+      const done = session.receive(s);
+      if (done === undefined) continue;
+      waiting ??= [];
+      waiting.push(done);
+    }
+    if (waiting) return Promise.all(waiting).then(() => undefined);
+  }
+
+  // --- messages (RFC 6121 §8.5) -----------------------------------------------------------------------------------------
+
+  private message(host: RoutedHost, s: Stanza): MaybePromise<void> {
+    const { to } = s;
+    const there = this.parts.sessions.raw(to.bare.text);
+    if (to.resource !== "") {
+      const session = there === undefined ? undefined : this.parts.sessions.find(to.bare, to.resource);
+      if (session !== undefined) return session.receive(s);
+      switch (s.type) {
+        case "error":
+          return;
+        case "groupchat":
+        case "headline":
+          return this.bounce(s, new StanzaError("service-unavailable"));
+        default:
+      }
+      // §8.5.3.2.1: chat is treated as if sent to the bare JID; normal too, as MongooseIM does, so that it is not lost.
+    }
+    const { type } = s;
+    if (type === "groupchat") return this.unsupportedGroupchat(host, s);
+    if (there === undefined) return this.offline(host, s);
+    if (!Array.isArray(there)) {
+      const one = there as C2S;
+      return one.available && one.priority >= 0 ? one.receive(s) : this.offline(host, s);
+    }
+    return this.toResources(host, s, there as readonly C2S[]);
+  }
+
+  /** Several sessions: headlines go to all that want messages, the rest to those of the highest priority. */
+  private toResources(host: RoutedHost, s: Stanza, sessions: readonly C2S[]): MaybePromise<void> {
+    let best = -1;
+    for (const x of sessions) if (x.available && x.priority > best) best = x.priority;
+    if (best < 0) return this.offline(host, s);
+    let waiting: Promise<void>[] | undefined;
+    for (const x of [...sessions]) {
+      if (!x.available || x.priority < 0 || (s.type !== "headline" && x.priority < best)) continue;
+      const done = x.receive(s);
+      if (done === undefined) continue;
+      waiting ??= [];
+      waiting.push(done);
+    }
+    if (waiting) return Promise.all(waiting).then(() => undefined);
+  }
+
+  private unsupportedGroupchat(host: RoutedHost, s: Stanza): MaybePromise<void> {
+    const { hooks } = host;
+    const verdict = hooks.route(hooks.offlineGroupchat, s);
+    if (verdict === STOP) return;
+    const give = () => this.bounce(s, new StanzaError("service-unavailable"));
+    return verdict === undefined ? give() : verdict.then((v) => (v === STOP ? undefined : give()));
+  }
+
+  /** A message that no session can take now: stored by a feature, or told to be undeliverable. */
+  private offline(host: RoutedHost, s: Stanza): MaybePromise<void> {
+    // §8.5.2.2.1: headlines and errors for nobody are dropped.
+    if (s.type === "error" || s.type === "headline") return;
+    const exists = this.parts.accountExists(host, s.to.bare);
+    if (exists instanceof Promise) return exists.then((ok) => this.store(host, s, ok));
+    return this.store(host, s, exists);
+  }
+
+  private store(host: RoutedHost, s: Stanza, exists: boolean): MaybePromise<void> {
+    if (!exists) return this.bounce(s, new StanzaError("service-unavailable", "User not found"));
+    const { hooks } = host;
+    let verdict: ReturnType<HookTable["route"]>;
+    try {
+      verdict = hooks.route(hooks.offline, s);
+    } catch (error) {
+      return this.failed(s, error);
+    }
+    if (verdict === STOP) return;
+    const give = () => this.bounce(s, new StanzaError("service-unavailable"));
+    if (verdict === undefined) return give();
+    return verdict.then(
+      (v) => (v === STOP ? undefined : give()),
+      (error: unknown) =>
+        this.bounce(s, error instanceof StanzaError ? error : new StanzaError("internal-server-error")),
+    );
+  }
+
+  /**
+   * A stanza that a session took and could not deliver (its stream ended): messages go where they would have gone
+   * without that session, requests get an error, presence is old news.
+   */
+  reroute(s: Stanza): MaybePromise<void> {
+    const host = this.parts.hostOf(s.to.domain);
+    if (host === undefined || s.copy || s.kind === PRESENCE) return;
+    if (s.kind === IQ) return this.bounce(s, new StanzaError("service-unavailable"));
+    if (s.type === "error" || s.type === "headline") return;
+    if (s.type === "groupchat") return this.unsupportedGroupchat(host, s);
+    const left = this.parts.sessions.of(s.to.bare.text);
+    return left.length > 0 ? this.toResources(host, s, left) : this.offline(host, s);
+  }
+}

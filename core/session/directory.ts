@@ -1,0 +1,72 @@
+// The directory of sessions on this node: by bare JID, a session or a few.
+
+import type { BareJid, FullJid } from "../jid.ts";
+import type { Session } from "../module.ts";
+
+const NONE: readonly never[] = Object.freeze([]);
+
+/** Keeps one object per session and no list for the usual account with one session. */
+export class SessionDirectory<S extends Session> {
+  private readonly byBare = new Map<string, S | S[]>();
+  /** Sessions in the directory. */
+  count = 0;
+
+  /** Accounts with a session. */
+  get users(): number {
+    return this.byBare.size;
+  }
+
+  add(session: S): void {
+    const key = session.jid.bare.text;
+    const there = this.byBare.get(key);
+    if (there === undefined) this.byBare.set(key, session);
+    else if (Array.isArray(there)) there.push(session);
+    else this.byBare.set(key, [there, session]);
+    this.count++;
+  }
+
+  /** Takes a session out; false when it was not in. */
+  remove(session: S): boolean {
+    const key = session.jid.bare.text;
+    const there = this.byBare.get(key);
+    if (there === session) this.byBare.delete(key);
+    else if (Array.isArray(there)) {
+      const at = there.indexOf(session);
+      if (at < 0) return false;
+      there.splice(at, 1);
+      if (there.length === 1) this.byBare.set(key, there[0]);
+    } else return false;
+    this.count--;
+    return true;
+  }
+
+  /** The sessions of an account, for reading now: the list may change after. */
+  of(bare: string): readonly S[] {
+    const there = this.byBare.get(bare);
+    return there === undefined ? NONE : Array.isArray(there) ? there : [there];
+  }
+
+  /** The one session, a list of several, or undefined: the form the router reads without making a list. */
+  raw(bare: string): S | readonly S[] | undefined {
+    return this.byBare.get(bare);
+  }
+
+  get(jid: FullJid): S | undefined {
+    return this.find(jid.bare, jid.resource);
+  }
+
+  find(bare: BareJid, resource: string): S | undefined {
+    const there = this.byBare.get(bare.text);
+    if (there === undefined) return undefined;
+    if (!Array.isArray(there)) return there.jid.resource === resource ? there : undefined;
+    for (const s of there) if (s.jid.resource === resource) return s;
+    return undefined;
+  }
+
+  *[Symbol.iterator](): IterableIterator<S> {
+    for (const there of this.byBare.values()) {
+      if (Array.isArray(there)) yield* there;
+      else yield there;
+    }
+  }
+}

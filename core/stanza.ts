@@ -1,0 +1,400 @@
+// A stanza (or any other first-level element of a stream) as a view on the bytes that came in. Nothing is parsed
+// until somebody asks: routing reads the header, a feature asks for a child by name and namespace, and only a
+// handler that needs depth has a tree made. What nobody touched leaves as the bytes that came.
+
+import { type Element, Parser } from "@xmpp/xml";
+import type { Jid } from "./jid.ts";
+import { NS_CLIENT } from "./ns.ts";
+import { escapeXml, Markup, unescapeXml } from "./xml/markup.ts";
+import { INHERITED, KID, type Scan, type Scope } from "./xml/scan.ts";
+
+export type { Element } from "@xmpp/xml";
+
+export type Kind = 0 | 1 | 2 | 3;
+/** Not a stanza: SASL, stream management and the like. */
+export const OTHER: Kind = 0;
+export const MESSAGE: Kind = 1;
+export const PRESENCE: Kind = 2;
+export const IQ: Kind = 3;
+
+const KIND_NAMES = ["", "message", "presence", "iq"];
+const NO_KIDS = new Int32Array(0);
+
+/** Text of bytes that are ASCII in all but rare cases; the result does not keep the buffer alive. */
+function textOf(b: Buffer, s: number, e: number): string {
+  for (let i = s; i < e; i++) if (b[i] >= 0x80) return b.utf8Slice(s, e);
+  return b.latin1Slice(s, e);
+}
+
+function equals(b: Buffer, s: number, e: number, text: string): boolean {
+  if (e - s !== text.length) return e - s > text.length && b[s] >= 0x80 ? b.utf8Slice(s, e) === text : false;
+  for (let i = 0; i < text.length; i++) if (b[s + i] !== text.charCodeAt(i)) return false;
+  return true;
+}
+
+/** One child of a stanza: where it is. Made on demand. */
+export interface Child {
+  readonly name: string;
+  readonly ns: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+export class Stanza {
+  kind: Kind = OTHER;
+  /**
+   * Sender and addressee, prepared and trusted: set by whoever brings the stanza into the server.
+   * `from` replaces the attribute on the wire; `to` is what routing goes by, the attribute stays as it was sent.
+   */
+  get from(): Jid {
+    return this.sender;
+  }
+  set from(jid: Jid) {
+    this.sender = jid;
+    this.lead = "";
+  }
+  private sender!: Jid;
+  to!: Jid;
+  /** The sender as attribute markup, ` from='...'`, when somebody has it ready; "" has the writer make it. */
+  lead = "";
+  /** Markup appended as further children when the stanza is written: stanza-id, delay. */
+  appended = "";
+  /** Set by a carbon copy, an archive replay or the like: features that would copy or store it again leave it. */
+  copy = false;
+  /** The session that sent it, when it came from a client of this node. */
+  origin: unknown = undefined;
+
+  private tree: Element | undefined;
+  private typeText: string | undefined;
+  /** A list of children that were taken out, as index numbers; nearly always absent. */
+  removed: number[] | undefined;
+
+  private constructor(
+    readonly raw: Buffer,
+    readonly start: number,
+    readonly end: number,
+    readonly scope: Scope,
+    readonly nameS: number,
+    readonly nameE: number,
+    readonly nsS: number,
+    readonly nsE: number,
+    readonly tagE: number,
+    readonly closeS: number,
+    readonly selfClosed: boolean,
+    readonly toA: number,
+    readonly toS: number,
+    readonly toE: number,
+    readonly fromA: number,
+    readonly fromS: number,
+    readonly fromE: number,
+    readonly idS: number,
+    readonly idE: number,
+    readonly typeS: number,
+    readonly typeE: number,
+    readonly langS: number,
+    readonly langE: number,
+    readonly kids: Int32Array,
+  ) {}
+
+  /** A view on what the scanner has just found, `end` being the offset after the element. */
+  static of(b: Buffer, end: number, s: Scan, scope: Scope): Stanza {
+    const n = s.kidCount * KID;
+    const stanza = new Stanza(
+      b,
+      s.start,
+      end,
+      scope,
+      s.nameS,
+      s.nameE,
+      s.nsS,
+      s.nsE,
+      s.tagE,
+      s.closeS,
+      s.selfClosed,
+      s.toA,
+      s.toS,
+      s.toE,
+      s.fromA,
+      s.fromS,
+      s.fromE,
+      s.idS,
+      s.idE,
+      s.typeS,
+      s.typeE,
+      s.langS,
+      s.langE,
+      n === 0 ? NO_KIDS : s.kids.slice(0, n),
+    );
+    stanza.kind = kindOf(stanza);
+    return stanza;
+  }
+
+  get name(): string {
+    return this.kind === OTHER ? textOf(this.raw, this.nameS, this.nameE) : KIND_NAMES[this.kind];
+  }
+
+  /** Namespace of the element itself. */
+  get ns(): string {
+    if (this.nsS >= 0) return unescapeXml(textOf(this.raw, this.nsS, this.nsE));
+    return this.nsS === INHERITED ? this.scope.defaultNs : prefixNs(this.raw, this.nameS, this.scope);
+  }
+
+  /** Whether the element is `name` in `ns`, without making strings. */
+  is(name: string, ns: string): boolean {
+    return equals(this.raw, this.nameS, this.nameE, name) && this.inNs(ns);
+  }
+
+  inNs(ns: string): boolean {
+    return this.nsS >= 0 ? equals(this.raw, this.nsS, this.nsE, ns) : this.ns === ns;
+  }
+
+  /** The type attribute, "" when absent. */
+  get type(): string {
+    if (this.typeText === undefined) {
+      this.typeText = this.typeS < 0 ? "" : unescapeXml(textOf(this.raw, this.typeS, this.typeE));
+    }
+    return this.typeText;
+  }
+
+  get id(): string | undefined {
+    return this.idS < 0 ? undefined : unescapeXml(textOf(this.raw, this.idS, this.idE));
+  }
+
+  get lang(): string | undefined {
+    return this.langS < 0 ? undefined : unescapeXml(textOf(this.raw, this.langS, this.langE));
+  }
+
+  /** Whether the `to` attribute was written exactly so. */
+  toIs(text: string): boolean {
+    return this.toS >= 0 && equals(this.raw, this.toS, this.toE, text);
+  }
+
+  /** The `to` attribute as sent, undefined when absent. */
+  get toText(): string | undefined {
+    return this.toS < 0 ? undefined : unescapeXml(textOf(this.raw, this.toS, this.toE));
+  }
+
+  /** Whether the `from` attribute was written exactly so. */
+  fromIs(text: string): boolean {
+    return this.fromS >= 0 && equals(this.raw, this.fromS, this.fromE, text);
+  }
+
+  /** The `from` attribute as sent: a claim, not to be trusted. */
+  get fromText(): string | undefined {
+    return this.fromS < 0 ? undefined : unescapeXml(textOf(this.raw, this.fromS, this.fromE));
+  }
+
+  /** Any attribute of the element's own tag, by its name as written. Reads just the tag, makes no tree. */
+  attr(name: string): string | undefined {
+    const tag = this.raw.utf8Slice(this.nameE, this.tagE);
+    for (const [, key, double, single] of tag.matchAll(/([^\s=/>]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g)) {
+      if (key === name) return unescapeXml(double ?? single);
+    }
+    return undefined;
+  }
+
+  /** The character data of an element without children, as SASL and the like have it. */
+  get ownText(): string {
+    return this.selfClosed ? "" : unescapeXml(textOf(this.raw, this.tagE, this.closeS));
+  }
+
+  /** Everything between the tags as received, for a reply that repeats the payload. */
+  get innerXml(): string {
+    return this.selfClosed ? "" : textOf(this.raw, this.tagE, this.closeS);
+  }
+
+  get childCount(): number {
+    return this.kids.length / KID;
+  }
+
+  /** The index of the first child `name` in `ns`, or -1. An undefined name matches any. */
+  find(name: string | undefined, ns: string): number {
+    const { kids, raw } = this;
+    for (let o = 0; o < kids.length; o += KID) {
+      if (name !== undefined && !equals(raw, kids[o + 2], kids[o + 3], name)) continue;
+      if (this.kidInNs(o, ns) && !this.removed?.includes(o / KID)) return o / KID;
+    }
+    return -1;
+  }
+
+  /** Whether there is a child `name` (any when undefined) in `ns`. */
+  has(name: string | undefined, ns: string = NS_CLIENT): boolean {
+    return this.find(name, ns) >= 0;
+  }
+
+  private kidInNs(o: number, ns: string): boolean {
+    const s = this.kids[o + 4];
+    if (s >= 0) return equals(this.raw, s, this.kids[o + 5], ns);
+    return s === INHERITED ? this.inNs(ns) : prefixNs(this.raw, this.kids[o + 2], this.scope) === ns;
+  }
+
+  kidName(index: number): string {
+    const o = index * KID;
+    return textOf(this.raw, this.kids[o + 2], this.kids[o + 3]);
+  }
+
+  kidNs(index: number): string {
+    const o = index * KID;
+    const s = this.kids[o + 4];
+    if (s >= 0) return unescapeXml(textOf(this.raw, s, this.kids[o + 5]));
+    return s === INHERITED ? this.ns : prefixNs(this.raw, this.kids[o + 2], this.scope);
+  }
+
+  /** Every child: name, namespace, place. */
+  get children(): Child[] {
+    const out: Child[] = [];
+    for (let k = 0; k < this.childCount; k++) {
+      out.push({
+        name: this.kidName(k),
+        ns: this.kidNs(k),
+        start: this.kids[k * KID],
+        end: this.kids[k * KID + 1],
+      });
+    }
+    return out;
+  }
+
+  /** The markup of one child, as received. */
+  kidXml(index: number): Markup {
+    return new Markup(textOf(this.raw, this.kids[index * KID], this.kids[index * KID + 1]));
+  }
+
+  /** The markup of the first child `name` in `ns`, as received. */
+  childXml(name: string | undefined, ns: string): Markup | undefined {
+    const k = this.find(name, ns);
+    return k < 0 ? undefined : this.kidXml(k);
+  }
+
+  /** The first child `name` in `ns` as a tree. */
+  child(name: string | undefined, ns: string): Element | undefined {
+    const k = this.find(name, ns);
+    return k < 0 ? undefined : this.kid(k);
+  }
+
+  /** A child by index, as a tree. */
+  kid(index: number): Element {
+    return this.element.getChildElements()[index];
+  }
+
+  /** Character data directly inside the first child `name` of the stanza's namespace, for <body/> and the like. */
+  childText(name: string, ns: string = NS_CLIENT): string | undefined {
+    return this.child(name, ns)?.text();
+  }
+
+  /** Leaves a child out when the stanza is written. */
+  removeChild(index: number): void {
+    this.removed ??= [];
+    this.removed.push(index);
+  }
+
+  /** Adds a child at the end when the stanza is written. */
+  append(markup: Markup): void {
+    this.appended += markup.text;
+  }
+
+  /** The whole element as a tree, made at the first call. For reading: edits do not reach the wire. */
+  get element(): Element {
+    this.tree ??= parseElement(this.raw.utf8Slice(this.start, this.end));
+    return this.tree;
+  }
+
+  /** The element as text, as received: without the edits made to the view. */
+  get text(): string {
+    return this.raw.utf8Slice(this.start, this.end);
+  }
+
+  /** For messages: whether it is one that a client sends to all resources and servers may store. */
+  get hasBody(): boolean {
+    return this.has("body");
+  }
+
+  /** The session-independent fields a copy needs: same bytes, other edits. */
+  clone(): Stanza {
+    const copy = Object.assign(Object.create(Stanza.prototype), this) as Stanza;
+    if (this.removed) copy.removed = [...this.removed];
+    return copy;
+  }
+}
+
+function kindOf(s: Stanza): Kind {
+  const b = s.raw;
+  const length = s.nameE - s.nameS;
+  const first = b[s.nameS];
+  const kind =
+    length === 7 && first === 0x6d && equals(b, s.nameS, s.nameE, "message")
+      ? MESSAGE
+      : length === 8 && first === 0x70 && equals(b, s.nameS, s.nameE, "presence")
+        ? PRESENCE
+        : length === 2 && first === 0x69 && b[s.nameS + 1] === 0x71
+          ? IQ
+          : OTHER;
+  return kind !== OTHER && s.inNs(NS_CLIENT) ? kind : OTHER;
+}
+
+/** The namespace of a name whose prefix the stream header declared; `nameS` is the offset of the local name. */
+function prefixNs(b: Buffer, nameS: number, scope: Scope): string {
+  let s = nameS - 1;
+  while (s > 0 && b[s - 1] !== 0x3c) s--;
+  const prefix = b.utf8Slice(s, nameS - 1);
+  return scope.prefixes.find(([p]) => p === prefix)?.[1] ?? "";
+}
+
+/** Parses one well-formed element (it has passed the framer, or the server wrote it) into a tree. */
+export function parseElement(text: string): Element {
+  const parser = new Parser();
+  let root: Element | undefined;
+  let depth = 0;
+  parser.on("start", (el: Element) => {
+    root = el;
+    depth++;
+  });
+  parser.on("element", (el: Element) => {
+    root!.append(el);
+    el.parent = root!;
+  });
+  parser.on("error", (error: unknown) => {
+    throw error instanceof Error ? error : new Error(String(error));
+  });
+  parser.write(text);
+  if (!root || depth !== 1) throw new Error("not one element");
+  return root;
+}
+
+/**
+ * The element as text that stands alone: its name without a prefix, namespace declarations without character
+ * references, and the stream header's prefixes declared on it. The slow path, for the rare stanza that needs it.
+ */
+export function canonicalText(stanza: Stanza): string {
+  const el = stanza.element;
+  const ns = stanza.ns;
+  const colon = el.name.indexOf(":");
+  const attrs: Record<string, string> = {};
+  for (const [name, value] of Object.entries(el.attrs)) attrs[name] = String(value);
+  for (const [prefix, uri] of stanza.scope.prefixes) attrs[`xmlns:${prefix}`] ??= uri;
+  let unprefixed = "";
+  if (colon >= 0) {
+    // Unprefixed children were in the default namespace of the outside; say so on each before the default changes.
+    unprefixed = attrs["xmlns"] ?? stanza.scope.defaultNs;
+    attrs["xmlns"] = ns;
+  }
+  const name = colon < 0 ? el.name : el.name.slice(colon + 1);
+  const prefix = colon < 0 ? undefined : el.name.slice(0, colon);
+  let out = `<${name}`;
+  for (const key of Object.keys(attrs)) out += ` ${key}='${escapeXml(attrs[key])}'`;
+  out += ">";
+  for (const child of el.children) {
+    if (typeof child === "string") {
+      out += escapeXml(child);
+      continue;
+    }
+    if (prefix !== undefined) {
+      // A child with the stanza's own prefix is a stanza child (<c:body/>): it must be known as one.
+      if (child.name.startsWith(`${prefix}:`) && child.attrs[`xmlns:${prefix}`] === undefined) {
+        child.name = child.name.slice(prefix.length + 1);
+        child.attrs["xmlns"] ??= ns;
+      } else if (!child.name.includes(":")) child.attrs["xmlns"] ??= unprefixed;
+    }
+    out += child.toString();
+  }
+  return `${out}</${name}>`;
+}

@@ -1,0 +1,97 @@
+// What differs between the databases in the statements of stores. (What differs in CREATE TABLE is in ddl.ts.)
+import type { Dialect } from "./db.ts";
+
+export interface SqlDialect {
+  readonly name: Dialect;
+  /** The current time as a value of a timestamp column. */
+  readonly now: string;
+  /** The current time of the database in Unix seconds. */
+  readonly unixSeconds: string;
+  /** Inserts `keys` and `values`, or updates `values`; parameters in that order. */
+  upsert(table: string, keys: readonly string[], values: readonly string[]): string;
+  /** Inserts a row unless a unique key exists; the rows changed say which. */
+  insertNew(table: string, columns: readonly string[]): string;
+}
+
+/** `INSERT INTO t (a, b) VALUES (?, ?), …` for a number of rows. */
+export function insert(table: string, columns: readonly string[], rows = 1): string {
+  const row = `(${columns.map(() => "?").join(", ")})`;
+  return `INSERT INTO ${table} (${columns.join(", ")}) VALUES ${Array(rows).fill(row).join(", ")}`;
+}
+
+/** The part of a statement that takes `?` count and then `?` offset, alike in all dialects. */
+export const LIMIT_OFFSET = "LIMIT ? OFFSET ?";
+
+/** Escapes the wildcards of a LIKE pattern; write `LIKE ? ESCAPE '$'`, as MongooseIM does. */
+export function escapeLike(text: string): string {
+  return text.replace(/[%_$]/g, "$$$&");
+}
+
+function onConflict(table: string, keys: readonly string[], values: readonly string[]): string {
+  const action = values.length === 0 ? "NOTHING" : `UPDATE SET ${values.map((v) => `${v} = excluded.${v}`).join(", ")}`;
+  return `${insert(table, [...keys, ...values])} ON CONFLICT (${keys.join(", ")}) DO ${action}`;
+}
+
+const insertOrNothing = (table: string, columns: readonly string[]) =>
+  `${insert(table, columns)} ON CONFLICT DO NOTHING`;
+
+/** `VALUES(column)` and not a row alias: MariaDB has no alias. Setting a column to itself changes no row. */
+function onDuplicateKey(table: string, keys: readonly string[], values: readonly string[]): string {
+  const set = values.length === 0 ? [`${keys[0]} = ${keys[0]}`] : values.map((v) => `${v} = VALUES(${v})`);
+  return `${insert(table, [...keys, ...values])} ON DUPLICATE KEY UPDATE ${set.join(", ")}`;
+}
+
+export const DIALECTS: Readonly<Record<Dialect, SqlDialect>> = {
+  sqlite: {
+    name: "sqlite",
+    now: "CURRENT_TIMESTAMP",
+    unixSeconds: "unixepoch()",
+    upsert: onConflict,
+    insertNew: insertOrNothing,
+  },
+  pgsql: {
+    name: "pgsql",
+    now: "now()",
+    unixSeconds: "extract(epoch from now())::bigint",
+    upsert: onConflict,
+    insertNew: insertOrNothing,
+  },
+  mysql: {
+    name: "mysql",
+    now: "CURRENT_TIMESTAMP",
+    unixSeconds: "UNIX_TIMESTAMP()",
+    upsert: onDuplicateKey,
+    insertNew: (table, columns) => onDuplicateKey(table, columns, []),
+  },
+};
+
+/** The statements that a `Db` builds from table and column names, each built once. */
+export class Statements {
+  readonly #dialect: SqlDialect;
+  readonly #built = new Map<string, string>();
+
+  constructor(dialect: SqlDialect) {
+    this.#dialect = dialect;
+  }
+
+  upsert(table: string, keys: readonly string[], values: readonly string[]): string {
+    return this.#once(`u ${table} ${keys} ${values}`, () => this.#dialect.upsert(table, keys, values));
+  }
+
+  insertNew(table: string, columns: readonly string[]): string {
+    return this.#once(`n ${table} ${columns}`, () => this.#dialect.insertNew(table, columns));
+  }
+
+  insert(table: string, columns: readonly string[]): string {
+    return this.#once(`i ${table} ${columns}`, () => insert(table, columns));
+  }
+
+  #once(key: string, build: () => string): string {
+    let text = this.#built.get(key);
+    if (text === undefined) {
+      text = build();
+      this.#built.set(key, text);
+    }
+    return text;
+  }
+}

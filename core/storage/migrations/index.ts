@@ -1,0 +1,5 @@
+// All migrations, in order.
+import { mongooseimTables } from "./0001_mongooseim.ts";
+import type { Migration } from "./migration.ts";
+
+export const MIGRATIONS: readonly Migration[] = [mongooseimTables];

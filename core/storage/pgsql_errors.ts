@@ -1,0 +1,42 @@
+// Names what PostgreSQL and its client report in the words of StorageError.
+import { StorageError, type StorageErrorCode } from "./db.ts";
+
+/** By SQLSTATE, the first prefix that fits (PostgreSQL manual, appendix A). */
+const BY_STATE: readonly [prefix: string, code: StorageErrorCode][] = [
+  ["57014", "timeout"],
+  ["53100", "full"],
+  ["55P03", "locked"],
+  ["40", "conflict"],
+  ["23", "constraint"],
+  ["22", "constraint"],
+  ["25P03", "timeout"],
+  ["25006", "unavailable"],
+  ["57", "unavailable"],
+  ["53", "unavailable"],
+  // Protocol violation: fewer or more parameters than the statement has.
+  ["08P01", "syntax"],
+  ["08", "unavailable"],
+  ["28", "unavailable"],
+  ["3D", "unavailable"],
+  ["XX001", "corrupt"],
+  ["XX002", "corrupt"],
+  ["58", "unavailable"],
+];
+
+/** Codes that the client library and the operating system give, not the server. */
+const CLIENT_CODES = /^(CONNECT|CONNECTION_|E[A-Z]+$|ERR_|SASL_)/;
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+
+export function toStorageError(cause: unknown): StorageError {
+  if (cause instanceof StorageError) return cause;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const code = cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "";
+  return new StorageError(nameOf(code), message || code, { cause });
+}
+
+function nameOf(code: string): StorageErrorCode {
+  // EPIPE and the like have five letters too, but no SQLSTATE starts with E.
+  if (CLIENT_CODES.test(code)) return "unavailable";
+  if (SQLSTATE.test(code)) return BY_STATE.find(([prefix]) => code.startsWith(prefix))?.[1] ?? "syntax";
+  return "syntax";
+}

@@ -1,0 +1,374 @@
+// The main thread's half of the SQLite store: gathers requests into batches, one message and one commit each.
+import type { Db, DbStats, SqlValue, Statement } from "../db.ts";
+import { StorageError, type StorageErrorCode } from "../db.ts";
+import { DIALECTS, Statements } from "../dialect.ts";
+import {
+  CHANGES,
+  LIST,
+  type OpenReply,
+  QUERY,
+  ROWS,
+  RUN,
+  RUN_MANY,
+  type SqliteSettings,
+  TRANSACTION,
+  type Wire,
+} from "./protocol.ts";
+
+export interface SqliteOptions {
+  /** Path of the database file, or ":memory:". Beside it come `-wal`, `-shm` and `.lock`. */
+  file: string;
+  /** "full" (default): acknowledged writes survive a power cut. "normal": they survive a kill only. */
+  synchronous?: "full" | "normal";
+  /** Page cache in KiB; default 8192. */
+  cacheKib?: number;
+  /** Milliseconds to wait for the lock of a backup or a shell; default 5000. */
+  busyTimeoutMs?: number;
+  /** Largest size of the file in bytes; default 0, no limit. */
+  maxBytes?: number;
+  /** Least time between two commits in milliseconds, so that a steady trickle of writes shares them; default 2. */
+  gatherMs?: number;
+  /** Requests and rows that may wait; past it new requests fail at once; default 100,000. */
+  maxQueued?: number;
+}
+
+/** Requests and rows in one message: bounds the time until the first is answered. */
+const BATCH_WEIGHT = 4096;
+/** Different statement texts kept prepared. */
+const MAX_STATEMENTS = 500;
+
+/** What the caller's promise becomes. */
+const AS_ROWS = 0;
+const AS_CHANGES = 1;
+const AS_NEW = 2;
+const AS_DONE = 3;
+const AS_LIST = 4;
+
+type Resolve = (value: unknown) => void;
+type Reject = (error: StorageError) => void;
+
+/** Requests that travel in one message; three arrays run in parallel, an entry for each request. */
+interface Batch {
+  texts: string[];
+  wire: Wire;
+  weight: number;
+  writes: boolean;
+  shapes: number[];
+  resolvers: Resolve[];
+  rejecters: Reject[];
+}
+
+/**
+ * Opens (and creates) a SQLite database in a worker of its own. Rejects with a {@link StorageError}: "locked" when
+ * another server has it, "corrupt" when it is no database, "unavailable" when the file cannot be opened.
+ */
+export async function openSqlite(options: SqliteOptions): Promise<Db> {
+  const settings: SqliteSettings = {
+    file: options.file,
+    synchronous: options.synchronous ?? "full",
+    cacheKib: options.cacheKib ?? 8192,
+    busyTimeoutMs: options.busyTimeoutMs ?? 5000,
+    maxBytes: options.maxBytes ?? 0,
+  };
+  const worker = new Worker(workerUrl(import.meta.url), { smol: true });
+  const reply = await new Promise<OpenReply>((resolve) => {
+    worker.onmessage = ({ data }: MessageEvent<OpenReply>) => resolve(data);
+    worker.onerror = ({ message }) => resolve({ ok: false, code: "unavailable", message: oneLine(message) });
+    worker.postMessage(settings);
+  });
+  if (!reply.ok) {
+    worker.terminate();
+    throw new StorageError(reply.code, reply.message);
+  }
+  return new SqliteDb(worker, options.gatherMs ?? 2, options.maxQueued ?? 100_000);
+}
+
+/**
+ * Where the worker's code is. In a compiled binary every module has the URL of the executable, so that a relative URL
+ * misses; there the worker is an entry point of its own, kept under its path from the root of the project.
+ */
+export function workerUrl(moduleUrl: string): URL {
+  return moduleUrl.startsWith("file:///$bunfs/")
+    ? new URL("file:///$bunfs/root/core/storage/sqlite/worker.js")
+    : new URL("./worker.ts", moduleUrl);
+}
+
+class SqliteDb implements Db {
+  readonly dialect = "sqlite";
+  readonly #worker: Worker;
+  readonly #gatherMs: number;
+  readonly #maxQueued: number;
+  readonly #statements = new Statements(DIALECTS.sqlite);
+  /** Statement numbers by text, as the worker will know them when the last waiting batch arrives. */
+  readonly #numbers = new Map<string, number>();
+  readonly #waiting: Batch[] = [];
+  #flying: Batch | undefined;
+  #weight = 0;
+  #scheduled: "no" | "soon" | "later" = "no";
+  #timer: Timer | undefined;
+  #lastWriteAt = Number.NEGATIVE_INFINITY;
+  #refusal: string | undefined;
+  #closeSent = false;
+  #closing: { promise: Promise<void>; resolve: () => void } | undefined;
+  readonly #stats: DbStats = { queued: 0, batches: 0, rows: 0, lastBatchMs: 0 };
+
+  constructor(worker: Worker, gatherMs: number, maxQueued: number) {
+    this.#worker = worker;
+    this.#gatherMs = gatherMs;
+    this.#maxQueued = maxQueued;
+    worker.onmessage = ({ data }: MessageEvent<Wire | null>) => {
+      if (data === null) this.#closed();
+      else this.#answer(data);
+    };
+    worker.onerror = ({ message }) => this.#die(`the storage worker failed: ${oneLine(message)}`);
+    worker.addEventListener("close", () => this.#die("the storage worker ended"));
+  }
+
+  query<R extends object>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
+    return this.#single<R[]>(QUERY, AS_ROWS, sql, params);
+  }
+
+  execute(sql: string, params: readonly SqlValue[] = []): Promise<number> {
+    return this.#single<number>(RUN, AS_CHANGES, sql, params);
+  }
+
+  upsert(table: string, keys: Record<string, SqlValue>, values: Record<string, SqlValue>): Promise<void> {
+    const sql = this.#statements.upsert(table, Object.keys(keys), Object.keys(values));
+    return this.#single<void>(RUN, AS_DONE, sql, [...Object.values(keys), ...Object.values(values)]);
+  }
+
+  insertNew(table: string, row: Record<string, SqlValue>): Promise<boolean> {
+    const sql = this.#statements.insertNew(table, Object.keys(row));
+    return this.#single<boolean>(RUN, AS_NEW, sql, Object.values(row));
+  }
+
+  insertMany(table: string, columns: readonly string[], rows: readonly (readonly SqlValue[])[]): Promise<void> {
+    if (rows.length === 0) return Promise.resolve();
+    if (rows.some((row) => row.length !== columns.length)) return Promise.reject(wrongWidth(table, columns));
+    const refused = this.#refuse(rows.length);
+    if (refused) return Promise.reject(refused);
+    const sql = this.#statements.insert(table, columns);
+    const batch = this.#room(rows.length, [sql]);
+    batch.wire.push(RUN_MANY, this.#number(batch, sql), columns.length, rows.length);
+    for (const row of rows) bind(batch.wire, row);
+    return this.#issue<void>(batch, AS_DONE, true);
+  }
+
+  transaction(statements: readonly Statement[]): Promise<number[]> {
+    if (statements.length === 0) return Promise.resolve([]);
+    const refused = this.#refuse(statements.length);
+    if (refused) return Promise.reject(refused);
+    const batch = this.#room(
+      statements.length,
+      statements.map(({ sql }) => sql),
+    );
+    batch.wire.push(TRANSACTION, statements.length);
+    for (const { sql, params = [] } of statements) {
+      batch.wire.push(this.#number(batch, sql), params.length);
+      bind(batch.wire, params);
+    }
+    return this.#issue<number[]>(batch, AS_LIST, true);
+  }
+
+  stats(): DbStats {
+    return { ...this.#stats };
+  }
+
+  close(): Promise<void> {
+    if (this.#closing) return this.#closing.promise;
+    this.#closing = Promise.withResolvers<void>();
+    if (this.#refusal !== undefined) this.#closing.resolve();
+    else {
+      this.#refusal = "the database is closed";
+      if (!this.#flying) this.#flush();
+    }
+    return this.#closing.promise;
+  }
+
+  #single<T>(operation: number, shape: number, sql: string, params: readonly SqlValue[]): Promise<T> {
+    const refused = this.#refuse(1);
+    if (refused) return Promise.reject(refused);
+    const batch = this.#room(1, [sql]);
+    batch.wire.push(operation, this.#number(batch, sql), params.length);
+    bind(batch.wire, params);
+    return this.#issue<T>(batch, shape, operation !== QUERY);
+  }
+
+  #refuse(weight: number): StorageError | undefined {
+    if (this.#refusal !== undefined) return new StorageError("unavailable", `Cannot use database: ${this.#refusal}`);
+    if (this.#weight + weight > this.#maxQueued && this.#weight > 0)
+      return new StorageError("unavailable", `Cannot use database: ${this.#weight} requests wait for it already`);
+    this.#weight += weight;
+    return undefined;
+  }
+
+  /** The batch that takes a request of this weight, with room for its statement texts in the worker's list. */
+  #room(weight: number, texts: readonly string[]): Batch {
+    let batch = this.#waiting[this.#waiting.length - 1] as Batch | undefined;
+    if (batch === undefined || batch.weight >= BATCH_WEIGHT) batch = this.#newBatch(false);
+    if (this.#numbers.size >= MAX_STATEMENTS && texts.some((text) => !this.#numbers.has(text))) {
+      this.#numbers.clear();
+      batch = this.#newBatch(true);
+    }
+    batch.weight += weight;
+    return batch;
+  }
+
+  #newBatch(reset: boolean): Batch {
+    const batch: Batch = {
+      texts: [],
+      wire: [reset ? 1 : 0, 0],
+      weight: 0,
+      writes: false,
+      shapes: [],
+      resolvers: [],
+      rejecters: [],
+    };
+    this.#waiting.push(batch);
+    return batch;
+  }
+
+  #number(batch: Batch, sql: string): number {
+    let number = this.#numbers.get(sql);
+    if (number === undefined) {
+      number = this.#numbers.size;
+      this.#numbers.set(sql, number);
+      batch.texts.push(sql);
+    }
+    return number;
+  }
+
+  #issue<T>(batch: Batch, shape: number, writes: boolean): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    batch.shapes.push(shape);
+    batch.resolvers.push(resolve);
+    batch.rejecters.push(reject);
+    batch.writes ||= writes;
+    this.#stats.queued++;
+    if (!this.#flying) this.#schedule(writes);
+    return promise as Promise<T>;
+  }
+
+  /** Reads go out at the end of this turn of the event loop, and writes too unless a commit was just made. */
+  #schedule(writes: boolean): void {
+    if (this.#scheduled === "soon") return;
+    const rest = writes ? this.#lastWriteAt + this.#gatherMs - performance.now() : 0;
+    if (rest > 0) {
+      if (this.#scheduled === "later") return;
+      this.#scheduled = "later";
+      this.#timer = setTimeout(() => this.#flush(), rest);
+      return;
+    }
+    if (this.#scheduled === "later") clearTimeout(this.#timer);
+    this.#scheduled = "soon";
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    if (this.#scheduled === "later") clearTimeout(this.#timer);
+    this.#scheduled = "no";
+    if (this.#flying) return;
+    const batch = this.#waiting.shift();
+    if (batch) {
+      this.#flying = batch;
+      if (batch.writes) this.#lastWriteAt = performance.now();
+      batch.wire[1] = batch.wire.length;
+      for (const text of batch.texts) batch.wire.push(text);
+      this.#worker.postMessage(batch.wire);
+    } else if (this.#closing && !this.#closeSent) {
+      this.#closeSent = true;
+      this.#worker.postMessage(null);
+    }
+  }
+
+  #answer(reply: Wire): void {
+    const batch = this.#flying;
+    if (!batch) return;
+    this.#flying = undefined;
+    this.#weight -= batch.weight;
+    this.#stats.queued -= batch.shapes.length;
+    this.#stats.batches++;
+    this.#stats.lastBatchMs = reply[0] as number;
+    this.#stats.rows += reply[1] as number;
+    settle(batch, reply);
+    const next = this.#waiting[0] as Batch | undefined;
+    if (this.#closing) this.#flush();
+    else if (next) this.#schedule(next.writes && next === this.#waiting[this.#waiting.length - 1]);
+  }
+
+  #closed(): void {
+    this.#worker.terminate();
+    this.#closing?.resolve();
+  }
+
+  /** The worker is gone: nothing that waits will be answered. */
+  #die(reason: string): void {
+    this.#refusal ??= reason;
+    const lost = this.#flying ? [this.#flying, ...this.#waiting] : [...this.#waiting];
+    this.#flying = undefined;
+    this.#waiting.length = 0;
+    this.#weight = 0;
+    this.#stats.queued = 0;
+    for (const batch of lost)
+      for (const reject of batch.rejecters) reject(new StorageError("unavailable", `Cannot use database: ${reason}`));
+    this.#closing?.resolve();
+  }
+}
+
+/** Bytes are copied: the caller may reuse its buffer, and a view would drag its whole buffer to the worker. */
+function bind(wire: Wire, values: readonly SqlValue[]): void {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    wire.push(value instanceof Uint8Array ? new Uint8Array(value) : value);
+  }
+}
+
+/** Bun's report of an error in a worker shows the source around it; the line that names it is enough. */
+function oneLine(message: string): string {
+  return (/^error: (.*)$/m.exec(message) ?? /^(.*)$/m.exec(message))?.[1] ?? message;
+}
+
+function wrongWidth(table: string, columns: readonly string[]): StorageError {
+  return new StorageError(
+    "syntax",
+    `a row for ${table} does not have ${columns.length} values (${columns.join(", ")})`,
+  );
+}
+
+/** Reads the results in order and settles the promise of each request. */
+function settle(batch: Batch, reply: Wire): void {
+  let at = 2;
+  for (let i = 0; i < batch.shapes.length; i++) {
+    switch (reply[at]) {
+      case CHANGES: {
+        const changes = reply[at + 1] as number;
+        at += 2;
+        const shape = batch.shapes[i];
+        batch.resolvers[i](shape === AS_CHANGES ? changes : shape === AS_NEW ? changes > 0 : undefined);
+        break;
+      }
+      case ROWS: {
+        const columns = reply[at + 1] as number;
+        const names = at + 3;
+        const end = names + columns + columns * (reply[at + 2] as number);
+        const rows: Record<string, SqlValue>[] = [];
+        for (at = names + columns; at < end; at += columns) {
+          const row: Record<string, SqlValue> = {};
+          for (let c = 0; c < columns; c++) row[reply[names + c] as string] = reply[at + c];
+          rows.push(row);
+        }
+        batch.resolvers[i](rows);
+        break;
+      }
+      case LIST: {
+        const end = at + 2 + (reply[at + 1] as number);
+        batch.resolvers[i](reply.slice(at + 2, end));
+        at = end;
+        break;
+      }
+      default:
+        batch.rejecters[i](new StorageError(reply[at + 1] as StorageErrorCode, reply[at + 2] as string));
+        at += 3;
+    }
+  }
+}

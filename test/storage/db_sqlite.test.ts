@@ -1,0 +1,171 @@
+// What the embedded database does when the machine, the disk or another process misbehaves.
+import { Database } from "bun:sqlite";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import type { Db } from "../../core/storage/db.ts";
+import { openStorage } from "../../core/storage/index.ts";
+import { openSqlite, type SqliteOptions } from "../../core/storage/sqlite/client.ts";
+
+const root = mkdtempSync(join(tmpdir(), "mongooseim-sqlite-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+let count = 0;
+const newFile = () => join(root, `${++count}.db`);
+const open = async (options: Partial<SqliteOptions> = {}): Promise<Db> => {
+  const db = await openSqlite({ file: newFile(), ...options });
+  await db.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, data BLOB)");
+  return db;
+};
+const insert = "INSERT INTO t (data) VALUES (?)";
+const kilobytes = (n: number) => new Uint8Array(n * 1024);
+
+test.each([1, 2, 3])("every acknowledged row survives kill -9 (run %i)", async (run) => {
+  const stateDir = join(root, `kill${run}`);
+  const child = Bun.spawn([process.execPath, join(import.meta.dirname, "db_writer.ts"), stateDir], { stdout: "pipe" });
+  let printed = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of child.stdout) {
+    printed += decoder.decode(chunk, { stream: true });
+    if (printed.length > run * 20_000) child.kill("SIGKILL");
+  }
+  expect(await child.exited).toBe(137);
+  const acknowledged = printed.slice(0, printed.lastIndexOf("\n")).split("\n");
+  const db = await openStorage({ stateDir });
+  const rows = await db.query<{ username: string }>("SELECT username FROM offline_message");
+  await db.close();
+  const kept = new Set(rows.map(({ username }) => username));
+  expect(acknowledged.length).toBeGreaterThan(1000);
+  expect(acknowledged.filter((id) => !kept.has(id))).toEqual([]);
+});
+
+test("requests run in the order in which they were issued, reads between writes", async () => {
+  const db = await open();
+  const [, one, , two] = await Promise.all([
+    db.execute(insert, [null]),
+    db.query("SELECT count(*) AS n FROM t"),
+    db.transaction([
+      { sql: insert, params: [null] },
+      { sql: insert, params: [null] },
+    ]),
+    db.query("SELECT count(*) AS n FROM t"),
+  ]);
+  expect([one, two]).toEqual([[{ n: 1 }], [{ n: 3 }]]);
+  await db.close();
+});
+
+test("requests of one turn share a commit", async () => {
+  const db = await open();
+  const before = db.stats().batches;
+  await Promise.all(Array.from({ length: 1000 }, () => db.execute(insert, [null])));
+  expect(db.stats()).toMatchObject({ batches: before + 1, queued: 0 });
+  await db.close();
+});
+
+test("more statement texts than are kept prepared all run", async () => {
+  const db = await open();
+  const rows = await Promise.all(Array.from({ length: 1300 }, (_, i) => db.query<{ n: number }>(`SELECT ${i} AS n`)));
+  expect(rows.map(([{ n }]) => n)).toEqual(Array.from({ length: 1300 }, (_, i) => i));
+  await db.close();
+});
+
+test("a second server on the same file is refused in one line, until the first has stopped", async () => {
+  const file = newFile();
+  const first = await open({ file });
+  await expect(openSqlite({ file })).rejects.toMatchObject({
+    code: "locked",
+    message: `Cannot open database "${file}": another server is using it; stop that server or use another state directory`,
+  });
+  await first.close();
+  await (await open({ file })).close();
+});
+
+test("a file that is no database is refused", async () => {
+  const file = newFile();
+  writeFileSync(file, "This is a letter, and not a database. ".repeat(100));
+  await expect(openSqlite({ file })).rejects.toMatchObject({ code: "corrupt" });
+});
+
+test("a damaged page fails the request that meets it", async () => {
+  const file = newFile();
+  const db = await open({ file });
+  await db.insertMany(
+    "t",
+    ["data"],
+    Array.from({ length: 100 }, () => [kilobytes(2)]),
+  );
+  await db.close();
+  const bytes = await Bun.file(file).bytes();
+  bytes.fill(0xaa, 4096);
+  writeFileSync(file, bytes);
+  const damaged = await openSqlite({ file });
+  await expect(damaged.query("SELECT sum(length(data)) FROM t")).rejects.toMatchObject({ code: "corrupt" });
+  await damaged.close();
+});
+
+test("a directory that does not exist is named", async () => {
+  await expect(openSqlite({ file: join(root, "nowhere", "a.db") })).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringContaining("nowhere"),
+  });
+});
+
+test("a full disk fails what does not fit, and room made lets writes go on", async () => {
+  const db = await open({ maxBytes: 256 * 1024 });
+  await db.execute(insert, [kilobytes(100)]);
+  await expect(db.execute(insert, [kilobytes(400)])).rejects.toMatchObject({ code: "full" });
+  expect(await db.query("SELECT count(*) AS n FROM t")).toEqual([{ n: 1 }]);
+  await db.execute("DELETE FROM t");
+  expect(await db.execute(insert, [kilobytes(100)])).toBe(1);
+  await db.close();
+});
+
+test("no request is acknowledged whose row was lost to a full disk", async () => {
+  const db = await open({ maxBytes: 256 * 1024 });
+  const results = await Promise.allSettled(
+    [1, 400, 2, 3].map((size) => db.query<{ id: number }>(`${insert} RETURNING id`, [kilobytes(size)])),
+  );
+  expect(results[1]).toMatchObject({ reason: { code: "full" } });
+  const acknowledged = results.flatMap((result) => (result.status === "fulfilled" ? result.value : []));
+  expect(await db.query("SELECT id FROM t ORDER BY id")).toEqual(acknowledged);
+  await db.close();
+});
+
+test("a shell that holds the file fails writes after the time-out, and reads go on", async () => {
+  const file = newFile();
+  const db = await open({ file, busyTimeoutMs: 50 });
+  const shell = new Database(file);
+  shell.run("BEGIN IMMEDIATE");
+  const [write, read] = await Promise.allSettled([db.execute(insert, [null]), db.query("SELECT count(*) AS n FROM t")]);
+  expect(write).toMatchObject({ reason: { code: "locked" } });
+  expect(read).toMatchObject({ value: [{ n: 0 }] });
+  shell.run("ROLLBACK");
+  shell.close();
+  expect(await db.execute(insert, [null])).toBe(1);
+  await db.close();
+});
+
+test("past the bound of the queue new requests fail at once, and those before are done", async () => {
+  const db = await open({ maxQueued: 10 });
+  const results = await Promise.allSettled(Array.from({ length: 12 }, () => db.execute(insert, [null])));
+  expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(10);
+  expect(results[11]).toMatchObject({ reason: { code: "unavailable" } });
+  expect(await db.execute(insert, [null])).toBe(1);
+  await db.close();
+});
+
+test("an idle database moves its commits out of the write-ahead log", async () => {
+  const file = newFile();
+  const db = await open({ file });
+  await db.execute(insert, [kilobytes(64)]);
+  const before = Bun.file(file).size;
+  await expect.poll(() => Bun.file(file).size, { timeout: 5000 }).toBeGreaterThan(before + 60_000);
+  await db.close();
+});
+
+test("a database in memory needs no file", async () => {
+  const db = await open({ file: ":memory:" });
+  expect(await db.execute(insert, [null])).toBe(1);
+  await db.close();
+});

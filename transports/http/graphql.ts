@@ -1,0 +1,175 @@
+// GraphQL over HTTP (mongoose_graphql_handler): GET and POST, JSON answers, Basic authentication.
+
+import type { GraphQLSchema } from "graphql";
+import { type Context, Hono } from "hono";
+import { accepts } from "hono/accepts";
+import { bodyLimit } from "hono/body-limit";
+import { isFull, tryParseJid } from "../../core/jid.ts";
+import type { Caller, OperationNode } from "../../core/operations.ts";
+import { execute, type GraphqlRequest } from "../../core/operations/execute.ts";
+import { parseBasic, sameSecret } from "./auth.ts";
+import { queryPage } from "./graphql-page.ts";
+
+interface Common {
+  readonly schema: GraphQLSchema;
+  readonly node: OperationNode;
+  /** Root fields on offer; all when absent (option allowed_categories). */
+  readonly allowedCategories?: readonly string[];
+  /** Told of what the caller only learns as "internal server error". */
+  onError(error: unknown): void;
+}
+
+export type GraphqlOptions =
+  | (Common & {
+      readonly endpoint: "admin";
+      /** Asked for when given; without them anyone who reaches the port is an administrator. */
+      readonly credentials?: { readonly username: string; readonly password: string };
+    })
+  | (Common & {
+      readonly endpoint: "domain_admin";
+      /** True when the password is that of the domain's administrator. */
+      checkDomainAdmin(domain: string, password: string): boolean | Promise<boolean>;
+    })
+  | (Common & {
+      readonly endpoint: "user";
+      checkUser(local: string, domain: string, password: string): boolean | Promise<boolean>;
+    });
+
+/** Bytes of a POST body: a vCard with photos fits. */
+const MAX_BODY = 8 * 1024 * 1024;
+
+type Refusal = { readonly status: 400 | 401 | 403 | 405 | 413 | 415 | 500; readonly code: string; readonly message: string };
+const REFUSALS = {
+  malformedAuth: { status: 401, code: "request_error", message: "Malformed authorization header" },
+  wrongCredentials: { status: 401, code: "wrong_credentials", message: "The provided credentials are wrong" },
+  crossSite: { status: 403, code: "cross_site_request", message: "Another web site may not send requests here" },
+  method: { status: 405, code: "method_not_allowed", message: "Use GET or POST" },
+  tooLarge: { status: 413, code: "request_too_large", message: `The body is larger than ${MAX_BODY} bytes` },
+  notJson: { status: 415, code: "unsupported_media_type", message: "The body must be application/json" },
+  noQuery: { status: 400, code: "no_query_supplied", message: "The query was not supplied in the request body" },
+  badJson: { status: 400, code: "invalid_json_body", message: "The request JSON body is invalid" },
+  badQuery: { status: 400, code: "invalid_query_parameters", message: "The query string is invalid" },
+  badVariables: { status: 400, code: "variables_invalid_json", message: "The variables' JSON is invalid" },
+  internal: { status: 500, code: "internal_server_error", message: "GraphQL Internal Server Error" },
+} as const satisfies Record<string, Refusal>;
+
+const refuse = (c: Context, { status, code, message }: Refusal): Response =>
+  c.json({ errors: [{ message, extensions: { code } }] }, status);
+
+const isRefusal = (value: GraphqlRequest | Caller | Refusal): value is Refusal => "status" in value;
+
+/** The handler as a Hono application whose one route is "/". */
+export function graphqlApp(options: GraphqlOptions): Hono {
+  const { schema, node, allowedCategories } = options;
+  const app = new Hono();
+  app.onError((error, c) => {
+    options.onError(error);
+    return refuse(c, REFUSALS.internal);
+  });
+
+  const run = async (c: Context, read: (c: Context) => GraphqlRequest | Refusal | Promise<GraphqlRequest | Refusal>) => {
+    // Mutations are accepted over GET, as MongooseIM does: a page elsewhere must not make a browser send them.
+    if (c.req.header("Sec-Fetch-Site") === "cross-site") return refuse(c, REFUSALS.crossSite);
+    const caller = await authenticate(c.req.header("Authorization"), options);
+    if (isRefusal(caller)) return refuse(c, caller);
+    const request = await read(c);
+    if (isRefusal(request)) return refuse(c, request);
+    const { status, body } = await execute(request, { schema, node, caller, allowedCategories });
+    return c.json(body, status);
+  };
+
+  app.get("/", async (c) => {
+    const type = accepts(c, {
+      header: "Accept",
+      supports: ["application/json", "text/html"],
+      default: "application/json",
+    });
+    if (type === "text/html") return c.html(queryPage(), 200, { "Content-Security-Policy": PAGE_POLICY });
+    return run(c, fromQueryString);
+  });
+  app.post("/", bodyLimit({ maxSize: MAX_BODY, onError: (c) => refuse(c, REFUSALS.tooLarge) }), (c) => run(c, fromBody));
+  app.all("/", (c) => {
+    c.header("Allow", "GET, POST");
+    return refuse(c, REFUSALS.method);
+  });
+  return app;
+}
+
+/** The page holds its style and script; it talks to nobody but us. */
+const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
+
+/** Who the request is from. Without credentials where some are needed: an unauthorised caller, not a refusal. */
+async function authenticate(header: string | undefined, options: GraphqlOptions): Promise<Caller | Refusal> {
+  const basic = parseBasic(header);
+  if (basic === "malformed") return REFUSALS.malformedAuth;
+  const nobody: Caller = { kind: "unauthorized", via: "http" };
+  switch (options.endpoint) {
+    case "admin": {
+      const { credentials } = options;
+      if (basic === "none") return credentials ? nobody : { kind: "admin", via: "http" };
+      const right =
+        credentials &&
+        sameSecret(basic.username, credentials.username) &&
+        sameSecret(basic.password, credentials.password);
+      return right ? { kind: "admin", via: "http" } : REFUSALS.wrongCredentials;
+    }
+    case "domain_admin": {
+      if (basic === "none") return nobody;
+      const jid = tryParseJid(basic.username);
+      if (jid?.local !== "admin" || isFull(jid)) return REFUSALS.wrongCredentials;
+      const { domain } = jid;
+      if (!(await options.checkDomainAdmin(domain, basic.password))) return REFUSALS.wrongCredentials;
+      return { kind: "domain_admin", via: "http", domain };
+    }
+    case "user": {
+      if (basic === "none") return nobody;
+      const jid = tryParseJid(basic.username)?.bare;
+      if (!jid?.local || !(await options.checkUser(jid.local, jid.domain, basic.password))) {
+        return REFUSALS.wrongCredentials;
+      }
+      return { kind: "user", via: "http", jid };
+    }
+  }
+}
+
+function fromQueryString(c: Context): GraphqlRequest | Refusal {
+  const { search } = new URL(c.req.url);
+  try {
+    // URLSearchParams takes anything; a stray "%" is more likely a mistake than meant.
+    decodeURIComponent(search.replaceAll("+", " "));
+  } catch {
+    return REFUSALS.badQuery;
+  }
+  return toRequest(Object.fromEntries(new URLSearchParams(search)));
+}
+
+async function fromBody(c: Context): Promise<GraphqlRequest | Refusal> {
+  if (!/^application\/json\s*(;|$)/i.test(c.req.header("Content-Type") ?? "")) return REFUSALS.notJson;
+  let body: unknown;
+  try {
+    body = JSON.parse(await c.req.text());
+  } catch (error) {
+    if (error instanceof SyntaxError) return REFUSALS.badJson;
+    throw error;
+  }
+  return isRecord(body) ? toRequest(body) : REFUSALS.badJson;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Variables may be an object or its JSON text. */
+function toRequest({ query, variables, operationName }: Record<string, unknown>): GraphqlRequest | Refusal {
+  if (typeof query !== "string") return REFUSALS.noQuery;
+  const name = typeof operationName === "string" && operationName !== "" ? operationName : undefined;
+  let values = variables ?? undefined;
+  if (typeof values === "string") {
+    try {
+      values = (JSON.parse(values) as unknown) ?? undefined;
+    } catch {
+      return REFUSALS.badVariables;
+    }
+  }
+  if (values !== undefined && !isRecord(values)) return REFUSALS.badVariables;
+  return { query, variables: values, operationName: name };
+}
