@@ -19,7 +19,7 @@ interface Rule {
   readonly clauses: readonly { readonly class: readonly Pattern[]; readonly value: string | number }[];
 }
 
-/** The rules of a host type, or of the node, ready to be asked. */
+/** The rules of a host type (as core/config merged them with the node's), or of the node, ready to be asked. */
 export class Access {
   readonly #rules = new Map<string, Rule>();
   readonly #isHosted: (domain: string) => boolean;
@@ -81,28 +81,4 @@ export class Access {
     const value = this.match(rule, jid, domain, otherwise);
     return typeof value === "number" ? value : otherwise;
   }
-}
-
-/** The classes of a host type: those of the node, each joined with the host type's own of the same name. */
-export function mergeAcl(node: AclConfig, hostType: AclConfig): AclConfig {
-  const merged: Record<string, readonly AclEntry[]> = { ...node };
-  for (const [name, entries] of Object.entries(hostType)) merged[name] = [...(node[name] ?? []), ...entries];
-  return merged;
-}
-
-/**
- * The rules of a host type: its clauses come after the node's of the same rule, but before a last
- * `{acl = "all", value = "allow"}`, which would leave them without effect.
- */
-export function mergeAccess(node: AccessConfig, hostType: AccessConfig): AccessConfig {
-  const merged: Record<string, readonly AccessClause[]> = { ...node };
-  for (const [name, clauses] of Object.entries(hostType)) {
-    const above = node[name] ?? [];
-    const last = above.at(-1);
-    merged[name] =
-      last?.acl === "all" && last.value === "allow"
-        ? [...above.slice(0, -1), ...clauses, last]
-        : [...above, ...clauses];
-  }
-  return merged;
 }

@@ -19,6 +19,7 @@ import type { StreamManagement } from "./sm.ts";
 
 /** Bytes of input that may wait while a handler works, before the connection is paused. */
 const WAITING_INPUT = 64 * 1024;
+const MAX_WAITING_INPUT = 1024 * 1024;
 /** Bytes a client may leave unread, before its stream ends. */
 const MAX_BACKLOG = 8 * 1024 * 1024;
 
@@ -46,6 +47,7 @@ export class C2S implements Session, ConnOwner, FrameSink {
   lang = "";
   private framer: Framer | undefined;
   private whole: Buffer[] | undefined = undefined;
+  private wholeBytes = 0;
   private shaper: Shaper | undefined;
   private busy = false;
   private paused = false;
@@ -110,7 +112,9 @@ export class C2S implements Session, ConnOwner, FrameSink {
     if (this.busy) {
       this.whole ??= [];
       this.whole.push(bytes);
-      if (!this.paused) this.pause();
+      this.wholeBytes += bytes.length;
+      // A WebSocket cannot be paused: what waits is bounded here.
+      if (this.wholeBytes > MAX_WAITING_INPUT) this.fail(new StreamError("policy-violation", "too much at once"));
       return;
     }
     this.message(bytes);
@@ -195,8 +199,17 @@ export class C2S implements Session, ConnOwner, FrameSink {
         if (this.state === CLOSED) return;
         this.unpause();
         if (this.framer !== undefined) this.framer.resume();
-        else while (!this.busy && this.whole !== undefined && this.whole.length > 0) this.message(this.whole.shift()!);
+        else this.catchUp();
       });
+  }
+
+  private catchUp(): void {
+    while (!this.busy && this.state !== CLOSED && this.whole !== undefined) {
+      const next = this.whole.shift()!;
+      this.wholeBytes -= next.length;
+      if (this.whole.length === 0) this.whole = undefined;
+      this.message(next);
+    }
   }
 
   private broke(error: unknown): void {

@@ -98,7 +98,7 @@ class Scanner {
     while (this.#at < this.#text.length) {
       this.#blank();
       const c = this.#peek();
-      if (c === end) break;
+      if (c === end || c === "") break;
       if (c === ".") this.#skip(1);
       else if (c === '"' || c === "'") keys.push(this.#string());
       else keys.push(this.#bare());
@@ -129,8 +129,10 @@ class Scanner {
       this.#blank();
       if (this.#peek() === "]") break;
       const entry = [...path, index];
+      const start = this.#at;
       this.#record(entry);
       this.#value(entry);
+      if (this.#at === start) this.#skip(1); // no TOML: never stand still
       this.#blank();
       if (this.#peek() === ",") this.#skip(1);
     }

@@ -23,7 +23,7 @@ export class Gauge {
   }
 }
 
-/** A gauge that is asked for its value when metrics are read. */
+/** A counter or gauge that is asked for its value when metrics are read. */
 export class Probe {
   readonly #read: () => number;
 
@@ -66,6 +66,11 @@ export class Histogram {
     this.count++;
     if (value < this.min) this.min = value;
     if (value > this.max) this.max = value;
+  }
+
+  /** Observes `n`: the name that features know for all their instruments. */
+  add(n = 1): void {
+    this.observe(n);
   }
 
   /** The value that a share `q` (0 to 1) of the values does not exceed, as near as the buckets tell; 0 when empty. */
@@ -152,17 +157,13 @@ export class Family<I extends Instrument = Instrument, L extends string = string
   }
 }
 
-/** A family of gauges, set by hand or read through probes. */
-export class GaugeFamily<L extends string = string> extends Family<Gauge | Probe, L> {
-  constructor(name: string, help: string, labelNames: readonly L[]) {
-    super("gauge", name, help, labelNames, () => new Gauge());
-  }
-
+/** A family of counters or gauges: counted by hand, or read through probes from numbers that are kept elsewhere. */
+export class ScalarFamily<I extends Counter | Gauge, L extends string = string> extends Family<I | Probe, L> {
   /** @throws Error when these label values are read through a probe already */
-  override bind(labels: Labels<L>): Gauge {
-    const gauge = super.bind(labels);
-    if (gauge instanceof Probe) throw new Error(`Cannot set "${this.name}": it is read through a probe`);
-    return gauge;
+  override bind(labels: Labels<L>): I {
+    const instrument = super.bind(labels);
+    if (instrument instanceof Probe) throw new Error(`Cannot count in "${this.name}": it is read through a probe`);
+    return instrument;
   }
 
   /** Shows what `read` answers under these label values; it is called at each reading, so it should be cheap. */

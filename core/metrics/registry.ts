@@ -1,6 +1,6 @@
 // The registry of instruments: declares them, renders them for Prometheus, lists them for operations.
 import type { Instrument, InstrumentKind } from "./instrument.ts";
-import { Counter, Family, GaugeFamily, Histogram, POWERS_OF_TWO } from "./instrument.ts";
+import { Counter, Family, Gauge, Histogram, POWERS_OF_TWO, ScalarFamily } from "./instrument.ts";
 import { renderFamily } from "./text.ts";
 
 /** One instrument's values for an administrator: see `Registry.list`. */
@@ -27,8 +27,8 @@ export class Registry {
     name: string,
     help: string,
     labelNames: readonly L[] = NO_LABELS,
-  ): Family<Counter, L> {
-    return this.#family(name, labelNames, new Family("counter", name, help, labelNames, () => new Counter()));
+  ): ScalarFamily<Counter, L> {
+    return this.#family(name, labelNames, new ScalarFamily("counter", name, help, labelNames, () => new Counter()));
   }
 
   /** The gauges of this name; see `counter`. */
@@ -36,8 +36,8 @@ export class Registry {
     name: string,
     help: string,
     labelNames: readonly L[] = NO_LABELS,
-  ): GaugeFamily<L> {
-    return this.#family(name, labelNames, new GaugeFamily(name, help, labelNames));
+  ): ScalarFamily<Gauge, L> {
+    return this.#family(name, labelNames, new ScalarFamily("gauge", name, help, labelNames, () => new Gauge()));
   }
 
   /** The histograms of this name; see `counter`. */
@@ -68,7 +68,7 @@ export class Registry {
     const readings: Reading[] = [];
     for (const family of this.families()) {
       for (const { labels, instrument } of family.series()) {
-        const values = valuesOf(instrument);
+        const values = valuesOf(family.kind, instrument);
         if (values !== undefined) readings.push({ name: family.name, kind: family.kind, labels, values });
       }
     }
@@ -91,8 +91,7 @@ export class Registry {
   }
 }
 
-function valuesOf(instrument: Instrument): Readonly<Record<string, number>> | undefined {
-  if (instrument instanceof Counter) return { count: instrument.value };
+function valuesOf(kind: InstrumentKind, instrument: Instrument): Readonly<Record<string, number>> | undefined {
   if (instrument instanceof Histogram) {
     const { count: n, sum, min, max } = instrument;
     return {
@@ -109,5 +108,6 @@ function valuesOf(instrument: Instrument): Readonly<Record<string, number>> | un
     };
   }
   const { value } = instrument;
-  return value === undefined ? undefined : { value };
+  if (value === undefined) return undefined;
+  return kind === "counter" ? { count: value } : { value };
 }

@@ -5,7 +5,7 @@ import { type Db, StorageError } from "./db.ts";
 import { checkSchema, type SchemaProblem } from "./inspect.ts";
 import { MONGOOSEIM_TABLES } from "./migrations/0001_mongooseim.ts";
 import { migrate } from "./migrations/runner.ts";
-import { openPgsql, type PgsqlOptions } from "./pgsql.ts";
+import type { PgsqlOptions } from "./pgsql.ts";
 import { openSqlite, type SqliteOptions } from "./sqlite/client.ts";
 
 export type StorageOptions =
@@ -14,7 +14,8 @@ export type StorageOptions =
 
 /** Opens the database, runs missing migrations and checks the tables. Rejects with a {@link StorageError}. */
 export async function openStorage(options: StorageOptions): Promise<Db> {
-  const db = "pgsql" in options ? await openPgsql(options.pgsql) : await openEmbedded(options.stateDir, options.sqlite);
+  const db =
+    "pgsql" in options ? await openServer(options.pgsql) : await openEmbedded(options.stateDir, options.sqlite);
   try {
     await migrate(db);
     const problems = await checkSchema(db, MONGOOSEIM_TABLES);
@@ -24,6 +25,12 @@ export async function openStorage(options: StorageOptions): Promise<Db> {
     await db.close();
     throw cause;
   }
+}
+
+/** Loaded on demand: the client and the TLS and DNS code that it pulls in cost memory that the default does not need. */
+async function openServer(options: PgsqlOptions): Promise<Db> {
+  const { openPgsql } = await import("./pgsql.ts");
+  return openPgsql(options);
 }
 
 async function openEmbedded(stateDir: string, options: Omit<SqliteOptions, "file"> = {}): Promise<Db> {

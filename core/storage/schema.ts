@@ -61,7 +61,7 @@ interface Keys {
 export interface Table extends Keys {
   name: string;
   columns: Readonly<Record<string, Column>>;
-  /** Keys that MySQL has instead. */
+  /** Keys that MySQL has instead; `column(n)` takes the first n characters. */
   mysql?: Keys;
   /** MySQL's table options, "" for none; the usual ones are {@link MYSQL_OPTIONS}. */
   mysqlOptions?: string;

@@ -116,7 +116,7 @@ export class TlsProfile {
   }
 
   /**
-   * Reads cacertfile, crl_files and dhfile again if they changed, and says whether they did; the store calls it.
+   * Reads cacertfile and crl_files again if they changed, and says whether they did; the store calls it.
    * @throws TlsSettingsError once for each change that cannot be used; what was there stays in use
    */
   refreshOptions(): boolean {

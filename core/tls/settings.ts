@@ -6,21 +6,20 @@ import { readPem } from "./certificate.ts";
 /** How a client's certificate is looked at: see `Verification`. */
 export type VerifyMode = "peer" | "selfsigned_peer" | "none";
 
-/** The options of a `tls` table, under their names in the configuration file. */
+/**
+ * The options of a `tls` table that matter here, under their names in the configuration file. core/config tells the
+ * operator of those that change nothing (dhfile, early_data, keep_secrets, session_tickets).
+ */
 export interface TlsSettings {
   readonly certfile?: string;
   readonly keyfile?: string;
   readonly password?: string;
   readonly cacertfile?: string;
   readonly crl_files?: readonly string[];
-  readonly dhfile?: string;
   readonly ciphers?: string;
   readonly versions?: readonly string[];
   readonly verify_mode?: VerifyMode;
   readonly disconnect_on_failure?: boolean;
-  readonly early_data?: boolean;
-  readonly keep_secrets?: boolean;
-  readonly session_tickets?: "stateless";
 }
 
 /** What happens with client certificates. */
@@ -88,12 +87,6 @@ export function readContextOptions(settings: TlsSettings, key: string): ContextO
   if (settings.crl_files !== undefined && settings.crl_files.length > 0) {
     options.crl = settings.crl_files.map((file) => read("crl_files", file));
   }
-  if (settings.dhfile !== undefined) {
-    read("dhfile", settings.dhfile);
-    notes.push({ option: `${key}.dhfile`, reason: "key exchange is always over elliptic curves" });
-  }
-  if (settings.early_data) notes.push({ option: `${key}.early_data`, reason: "0-RTT data is never accepted" });
-  if (settings.keep_secrets) notes.push({ option: `${key}.keep_secrets`, reason: "session keys are never written" });
 
   const versions = (settings.versions ?? []).map((name) => {
     const version = Object.hasOwn(VERSIONS, name) ? VERSIONS[name] : undefined;

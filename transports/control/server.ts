@@ -1,33 +1,23 @@
 // The control socket: how mongooseimctl reaches the server that runs with its state directory. HTTP and JSON over a
 // Unix socket that only the server's own user may open; whoever opens it is an administrator.
 
-import { chmodSync, lstatSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, linkSync, lstatSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { GraphQLSchema } from "graphql";
 import { type Context, Hono } from "hono";
-import type { LogLevelName, OperationNode } from "../../core/operations.ts";
 import { commandTree } from "../../core/operations/commands.ts";
 import { execute } from "../../core/operations/execute.ts";
 import { coreTypes } from "../../core/operations/types.ts";
+import type { LogLevelName, OperationNode } from "../../core/operations.ts";
+import { type ServerStatus, socketPath } from "./paths.ts";
 
-export const SOCKET_NAME = "control.sock";
 /** sun_path of sockaddr_un, less the final zero. */
 const MAX_SOCKET_PATH = 107;
 
-/** The state of the server, as `mongooseimctl status` shows it. */
-export interface ServerStatus {
-  readonly node: string;
-  readonly pid: number;
-  readonly state: "starting" | "started" | "stopping";
-  readonly version: string;
-  /** Seconds. */
-  readonly uptime: number;
-  /** Where the log goes: file names, or "stdout". */
-  readonly logs: readonly string[];
-}
-
 export interface ControlOptions {
   readonly stateDir: string;
+  /** Written with the process id while the socket is open (see pidPath). */
+  readonly pidFile: string;
   /** The admin schema. */
   readonly schema: GraphQLSchema;
   readonly node: OperationNode;
@@ -50,32 +40,41 @@ export interface ControlServer {
  * Throws an Error of one line when another server answers on it or the path cannot be a socket's.
  */
 export async function openControlSocket(options: ControlOptions): Promise<ControlServer> {
-  const path = join(options.stateDir, SOCKET_NAME);
+  const path = socketPath(options.stateDir);
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH) {
     throw new Error(`Cannot make the control socket "${path}": use a --state-dir whose name is shorter`);
   }
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
   await clearStale(path);
   const app = controlApp(options);
-  // The socket is born closed to others: between bind and chmod nobody else can open it.
-  const mask = process.umask(0o177);
-  let server: ReturnType<typeof Bun.serve>;
-  try {
-    server = Bun.serve({
-      unix: path,
+  // Bound in a directory nobody else can enter, then linked to its name: it is never open to others, and of two
+  // servers that start at once only one gets the name.
+  const nursery = mkdtempSync(join(options.stateDir, "c-"));
+  const born = join(nursery, "s");
+  const server = Bun.serve({
+    unix: born,
+    fetch(request, server) {
       // Removal of a large domain or an import of users may take its time.
-      idleTimeout: 0,
-      fetch: (request) => app.fetch(request),
-    });
+      server.timeout(request, 0);
+      return app.fetch(request);
+    },
+  });
+  try {
+    chmodSync(born, 0o600);
+    linkSync(born, path);
+  } catch (error) {
+    await server.stop(true);
+    throw new Error(`Cannot make the control socket "${path}": ${error instanceof Error ? error.message : error}`);
   } finally {
-    process.umask(mask);
+    rmSync(nursery, { recursive: true, force: true });
   }
-  chmodSync(path, 0o600);
+  writeFileSync(options.pidFile, `${process.pid}\n`);
   return {
     path,
     async close() {
       await server.stop();
       rmSync(path, { force: true });
+      rmSync(options.pidFile, { force: true });
     },
   };
 }

@@ -5,8 +5,8 @@ import { type Context, Hono } from "hono";
 import { accepts } from "hono/accepts";
 import { bodyLimit } from "hono/body-limit";
 import { isFull, tryParseJid } from "../../core/jid.ts";
-import type { Caller, OperationNode } from "../../core/operations.ts";
 import { execute, type GraphqlRequest } from "../../core/operations/execute.ts";
+import type { Caller, OperationNode } from "../../core/operations.ts";
 import { parseBasic, sameSecret } from "./auth.ts";
 import { queryPage } from "./graphql-page.ts";
 
@@ -38,7 +38,11 @@ export type GraphqlOptions =
 /** Bytes of a POST body: a vCard with photos fits. */
 const MAX_BODY = 8 * 1024 * 1024;
 
-type Refusal = { readonly status: 400 | 401 | 403 | 405 | 413 | 415 | 500; readonly code: string; readonly message: string };
+type Refusal = {
+  readonly status: 400 | 401 | 403 | 405 | 413 | 415 | 500;
+  readonly code: string;
+  readonly message: string;
+};
 const REFUSALS = {
   malformedAuth: { status: 401, code: "request_error", message: "Malformed authorization header" },
   wrongCredentials: { status: 401, code: "wrong_credentials", message: "The provided credentials are wrong" },
@@ -67,7 +71,10 @@ export function graphqlApp(options: GraphqlOptions): Hono {
     return refuse(c, REFUSALS.internal);
   });
 
-  const run = async (c: Context, read: (c: Context) => GraphqlRequest | Refusal | Promise<GraphqlRequest | Refusal>) => {
+  const run = async (
+    c: Context,
+    read: (c: Context) => GraphqlRequest | Refusal | Promise<GraphqlRequest | Refusal>,
+  ) => {
     // Mutations are accepted over GET, as MongooseIM does: a page elsewhere must not make a browser send them.
     if (c.req.header("Sec-Fetch-Site") === "cross-site") return refuse(c, REFUSALS.crossSite);
     const caller = await authenticate(c.req.header("Authorization"), options);
@@ -87,7 +94,9 @@ export function graphqlApp(options: GraphqlOptions): Hono {
     if (type === "text/html") return c.html(queryPage(), 200, { "Content-Security-Policy": PAGE_POLICY });
     return run(c, fromQueryString);
   });
-  app.post("/", bodyLimit({ maxSize: MAX_BODY, onError: (c) => refuse(c, REFUSALS.tooLarge) }), (c) => run(c, fromBody));
+  app.post("/", bodyLimit({ maxSize: MAX_BODY, onError: (c) => refuse(c, REFUSALS.tooLarge) }), (c) =>
+    run(c, fromBody),
+  );
   app.all("/", (c) => {
     c.header("Allow", "GET, POST");
     return refuse(c, REFUSALS.method);

@@ -46,8 +46,9 @@ export interface TlsHandlers<T> {
 /** The application protocols of XMPP in ALPN (XEP-0368 §2). */
 export type Alpn = "xmpp-client" | "xmpp-server";
 
-/** What a TLS socket can do beyond what bun-types say. */
-interface TlsSocket<T> extends Socket<T> {
+/** What Bun's TLS sockets can do; bun-types have some of it with other signatures. */
+interface TlsSocket {
+  readonly alpnProtocol: string | false | null;
   getCipher(): { readonly standardName?: string; readonly name?: string };
   getTLSVersion(): string;
   getPeerX509Certificate(): { readonly raw: Uint8Array } | undefined;
@@ -137,7 +138,7 @@ function nativeHandlers<T>(handlers: TlsHandlers<T>): SocketHandler<SocketData<T
       if (!(data instanceof Handshake) || (!success && error === null)) return;
       const { conn, context } = data;
       socket.data = conn;
-      const secure = socket as unknown as TlsSocket<T>;
+      const secure = socket as unknown as TlsSocket;
       const verdict = success ? verify(secure, error, context) : { failure: failureOf(error) };
       if ("failure" in verdict) {
         handlers.failed(conn, verdict.failure);
@@ -159,7 +160,7 @@ function nativeHandlers<T>(handlers: TlsHandlers<T>): SocketHandler<SocketData<T
 type Verdict = { readonly certificate?: ClientCertificate } | { readonly failure: string };
 
 /** MongooseIM's verify_mode and disconnect_on_failure on what OpenSSL says of the client's certificate. */
-function verify<T>(socket: TlsSocket<T>, error: Error | null, context: TlsContext): Verdict {
+function verify(socket: TlsSocket, error: Error | null, context: TlsContext): Verdict {
   const { mode, disconnectOnFailure } = context.verification;
   if (mode === "none") return {};
   const der = socket.getPeerX509Certificate()?.raw;
@@ -183,12 +184,12 @@ function failureOf(error: Error | null): string {
   return error.message === "" ? codeOf(error) : error.message;
 }
 
-class SocketTlsInfo<T> implements TlsInfo {
+class SocketTlsInfo implements TlsInfo {
   readonly clientCertificate?: ClientCertificate;
-  readonly #socket: TlsSocket<T>;
+  readonly #socket: TlsSocket;
   readonly #context: TlsContext;
 
-  constructor(socket: TlsSocket<T>, context: TlsContext, clientCertificate: ClientCertificate | undefined) {
+  constructor(socket: TlsSocket, context: TlsContext, clientCertificate: ClientCertificate | undefined) {
     this.#socket = socket;
     this.#context = context;
     if (clientCertificate !== undefined) this.clientCertificate = clientCertificate;

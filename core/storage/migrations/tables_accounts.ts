@@ -42,6 +42,8 @@ export const ACCOUNTS: readonly Table[] = [
       grp: text({ mysql: "varchar(250)" }),
     },
     primaryKey: ["server", "username", "jid", "grp"],
+    // The longest key of MySQL is 3072 bytes, and a character may take four.
+    mysql: { primaryKey: ["server(150)", "username(150)", "jid(218)", "grp"] },
   },
   {
     name: "roster_version",

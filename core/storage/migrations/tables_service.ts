@@ -37,7 +37,7 @@ export const SERVICE: readonly Table[] = [
     },
     primaryKey: ["domain"],
     indexes: [{ name: "", columns: ["id"], unique: true }],
-    mysql: { indexes: [] },
+    mysql: { primaryKey: ["id"], indexes: [{ name: "domain", columns: ["domain"], unique: true }] },
     mysqlOptions: "",
   },
   {

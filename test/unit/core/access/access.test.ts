@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { AclEntry } from "../../../../core/access/access.ts";
-import { Access, mergeAccess, mergeAcl } from "../../../../core/access/access.ts";
+import { Access } from "../../../../core/access/access.ts";
 import { globToRegExp } from "../../../../core/access/glob.ts";
 
 const alice = { local: "alice", domain: "localhost", resource: "res123" };
@@ -95,24 +95,6 @@ test("a regular expression that cannot be read is named with its key", () => {
   expect(() => new Access({ a: [{ user_regexp: "(" }] }, {}, hosted)).toThrow(
     /^Cannot use "\(" as acl\.a\[1\]\.user_regexp: not a regular expression/,
   );
-});
-
-test("clauses of a host type come before a last allow for all", () => {
-  const allowAll = { acl: "all", value: "allow" };
-  const blocked = { acl: "blocked", value: "deny" };
-  const admin = { acl: "admin", value: "allow" };
-  expect(mergeAccess({ c2s: [admin, allowAll] }, { c2s: [blocked], register: [blocked] })).toEqual({
-    c2s: [admin, blocked, allowAll],
-    register: [blocked],
-  });
-  expect(mergeAccess({ c2s: [admin] }, { c2s: [blocked] })).toEqual({ c2s: [admin, blocked] });
-});
-
-test("classes of a host type are joined with the node's", () => {
-  expect(mergeAcl({ a: [{ user: "x" }], b: [{}] }, { a: [{ user: "y" }] })).toEqual({
-    a: [{ user: "x" }, { user: "y" }],
-    b: [{}],
-  });
 });
 
 test.each([

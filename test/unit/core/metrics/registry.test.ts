@@ -62,6 +62,17 @@ test("a probe is asked at each reading, and one that throws or knows nothing sho
   expect(registry.list().map(({ name }) => name)).toEqual(["good"]);
 });
 
+test("a counter can be read from a number kept elsewhere, and is not counted by hand then", () => {
+  const registry = new Registry();
+  const traffic = { bytes: 0 };
+  const family = registry.counter("c", "C", ["host_type"]);
+  family.probe({ host_type: "x" }, () => traffic.bytes);
+  traffic.bytes += 300;
+  expect(registry.render()).toContain('# TYPE c counter\nc{host_type="x"} 300\n');
+  expect(registry.list()[0]?.values).toEqual({ count: 300 });
+  expect(() => family.bind({ host_type: "x" })).toThrow('Cannot count in "c"');
+});
+
 test("binding the same labels again gives the same instrument, whatever the order", () => {
   const family = new Registry().counter("a", "A", ["x", "y"]);
   expect(family.bind({ x: "1", y: "2" })).toBe(family.bind({ y: "2", x: "1" }));

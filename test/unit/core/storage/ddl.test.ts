@@ -90,7 +90,7 @@ test("keys and indexes name columns that the table has", () => {
   const wrong = MONGOOSEIM_TABLES.flatMap(({ name, columns, mysql, ...keys }) =>
     [keys, mysql ?? {}].flatMap(({ primaryKey = [], indexes = [], foreignKeys = [] }) =>
       [...primaryKey, ...indexes.flatMap((i) => i.columns), ...foreignKeys.flatMap((f) => f.columns)]
-        .filter((column) => !(column in columns))
+        .filter((column) => !(column.replace(/\(\d+\)$/, "") in columns))
         .map((column) => `${name}.${column}`),
     ),
   );

@@ -1,0 +1,172 @@
+// From the `listen` section to doors that are open.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { C2sOptions } from "../core/c2s/conn.ts";
+import type { Config } from "../core/config/index.ts";
+import type { Log } from "../core/log/index.ts";
+import type { Node } from "../core/node.ts";
+import { type CertificateStore, TlsSettingsError } from "../core/tls/index.ts";
+import { DEFAULT_LIMITS } from "../core/xml/scan.ts";
+import { createHttpApp, type HttpHandler } from "../transports/http/app.ts";
+import { HttpListener } from "../transports/http/server.ts";
+import { websocketApp } from "../transports/http/websocket.ts";
+import { Flusher } from "../transports/tcp/conn.ts";
+import { TcpListener } from "../transports/tcp/listener.ts";
+
+/** "infinity" for a stanza is this many bytes: every input has a bound. */
+const MOST_STANZA_BYTES = 16 * 1024 * 1024;
+
+const limitsFor = (maxStanzaSize: number) => {
+  const size = Math.min(maxStanzaSize, MOST_STANZA_BYTES);
+  return { ...DEFAULT_LIMITS, size, tag: Math.min(DEFAULT_LIMITS.tag, size) };
+};
+
+type HttpSection = Config["listen"]["http"][number];
+
+export interface ListenerParts {
+  node: Node;
+  config: Config;
+  certificates: CertificateStore;
+  stateDir: string;
+  log: Log;
+  /** Applications of the handlers other than WebSocket. */
+  handlers(section: HttpSection): HttpHandler[];
+}
+
+/** The doors of a server. */
+export class Listeners {
+  readonly tcp: TcpListener[] = [];
+  readonly http: HttpListener[] = [];
+  readonly flusher = new Flusher();
+
+  /** Makes the doors without opening them. Throws with every problem of their TLS settings, a line each. */
+  constructor(private readonly parts: ListenerParts) {
+    const problems: string[] = [];
+    const attempt = (make: () => void): void => {
+      try {
+        make();
+      } catch (error) {
+        if (!(error instanceof TlsSettingsError)) throw error;
+        problems.push(...error.problems);
+      }
+    };
+    const { config } = parts;
+    for (const [i, section] of config.listen.c2s.entries()) attempt(() => this.addTcp(section, i));
+    for (const [i, section] of config.listen.http.entries()) attempt(() => this.addHttp(section, i));
+    if (problems.length > 0) throw new Error(problems.join("\n"));
+  }
+
+  private addTcp(section: Config["listen"]["c2s"][number], index: number): void {
+    const { node, certificates, log } = this.parts;
+    const tls = section.tls && certificates.open(section.tls, `listen.c2s[${index}].tls`);
+    const mode = section.tls?.mode;
+    if (mode === undefined || mode === "starttls") {
+      log.warning("plain_text_authentication_possible", {
+        port: section.port,
+        advice: 'set tls.mode = "starttls_required" or "tls"',
+      });
+    }
+    this.tcp.push(
+      new TcpListener(node, this.flusher, {
+        ip: section.ip_address,
+        port: section.port,
+        reusePort: section.reuse_port,
+        maxConnections: section.max_connections,
+        proxyProtocol: section.proxy_protocol,
+        tlsMode: mode === undefined ? "none" : mode === "tls" ? "tls" : "starttls",
+        tls,
+        starttls: mode === "starttls" ? "offered" : mode === "starttls_required" ? "required" : "no",
+        maxStanzaSize: section.max_stanza_size,
+        stateTimeout: section.state_timeout,
+        access: section.access,
+        shaper: section.shaper,
+        legacySession: section.backwards_compatible_session,
+        allowedMethods: section.allowed_auth_methods,
+        limits: limitsFor(section.max_stanza_size),
+      }),
+    );
+  }
+
+  private addHttp(section: HttpSection, index: number): void {
+    const { node, config, certificates, log } = this.parts;
+    // The settings are read for their problems; Bun.serve takes the PEM texts themselves.
+    if (section.tls !== undefined) certificates.open(section.tls, `listen.http[${index}].tls`);
+    const handlers = this.parts.handlers(section);
+    let maxMessage = 1024 * 1024;
+    let idle = 0;
+    let pings = false;
+    for (const ws of section.handlers.mongoose_websocket_handler ?? []) {
+      const limits = limitsFor(ws.max_stanza_size);
+      maxMessage = Math.max(maxMessage, limits.size);
+      if (Number.isFinite(ws.timeout)) idle = Math.max(idle, Math.min(960, Math.ceil(ws.timeout / 1000)));
+      pings ||= ws.ping_rate !== undefined;
+      const options: C2sOptions = {
+        starttls: "no",
+        maxStanzaSize: ws.max_stanza_size,
+        stateTimeout: ws.state_timeout,
+        access: "all",
+        shaper: "none",
+        legacySession: ws.backwards_compatible_session,
+        limits,
+      };
+      const door = {
+        engine: node,
+        flusher: this.flusher,
+        options: { ...options, timeout: ws.timeout, pingRate: ws.ping_rate, secure: section.tls !== undefined },
+      };
+      handlers.push({ path: ws.path, host: ws.host, app: websocketApp(door) as unknown as HttpHandler["app"] });
+    }
+    if (handlers.length === 0) {
+      log.warning("http_listener_without_handlers", { port: section.port });
+      return;
+    }
+    this.http.push(
+      new HttpListener(
+        createHttpApp(handlers),
+        {
+          ip: section.ip_address,
+          port: section.port,
+          tls: section.tls && (() => this.pems(section.tls!)),
+          maxMessage,
+          idleSeconds: idle,
+          sendPings: pings,
+          serverName: config.general.http_server_name,
+        },
+        log,
+      ),
+    );
+  }
+
+  /** Certificates as Bun.serve wants them: the section's own, or those of the state directory. */
+  private pems(tls: NonNullable<HttpSection["tls"]>): { cert: string; key: string; passphrase?: string }[] {
+    const folder = join(this.parts.stateDir, "tls");
+    const certfile = tls.certfile ?? join(folder, "self-signed.crt");
+    const keyfile = tls.keyfile ?? join(folder, "self-signed.key");
+    const passphrase = tls.password === undefined ? {} : { passphrase: tls.password };
+    return [{ cert: readFileSync(certfile, "utf8"), key: readFileSync(keyfile, "utf8"), ...passphrase }];
+  }
+
+  /** Opens every door; throws one line when a port cannot be had. */
+  start(): void {
+    for (const listener of [...this.tcp, ...this.http]) {
+      try {
+        listener.start();
+      } catch (error) {
+        const { ip, port } = listener.options;
+        throw new Error(`Cannot listen on ${ip}:${port}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+  }
+
+  /** New certificates for the HTTP listeners; the TCP ones look them up for each connection. */
+  renew(): void {
+    for (const listener of this.http) listener.renew();
+  }
+
+  /** Takes no new connections. */
+  async stop(): Promise<void> {
+    for (const listener of this.tcp) listener.stop();
+    await Promise.all(this.http.map((listener) => listener.stop()));
+  }
+}

@@ -1,0 +1,273 @@
+// The server: configuration, storage, node and doors put together; signals; an orderly end.
+
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Config, defaultConfig, formatProblem, parseConfig } from "../core/config/index.ts";
+import { FdSink, isJournal, isLogLevel, Log } from "../core/log/index.ts";
+import type { AnyModule } from "../core/module.ts";
+import { Node } from "../core/node.ts";
+import { renderMetrics, wireMetrics } from "../core/node-metrics.ts";
+import { checkDomainAdmin, createOperationNode } from "../core/node-operations.ts";
+import { coreOperations } from "../core/operations/index.ts";
+import { buildSchema } from "../core/operations/schema.ts";
+import type { Db } from "../core/storage/db.ts";
+import { openStorage } from "../core/storage/index.ts";
+import { CertificateStore } from "../core/tls/index.ts";
+import { MODULES } from "../modules/index.ts";
+import { pidPath } from "../transports/control/paths.ts";
+import { openControlSocket } from "../transports/control/server.ts";
+import { type HttpHandler, metricsApp } from "../transports/http/app.ts";
+import { graphqlApp } from "../transports/http/graphql.ts";
+import { Listeners } from "./listeners.ts";
+import { COMMIT, VERSION } from "./version.ts";
+
+export interface ServerOptions {
+  /** Absent: the embedded default. */
+  configFile?: string;
+  stateDir: string;
+}
+
+const modules: ReadonlyMap<string, AnyModule> = new Map(MODULES.map((m) => [m.name, m]));
+
+/** The schemas of the features of this build, for reading a configuration. */
+export const moduleSchemas = (): Record<string, AnyModule["config"]> =>
+  Object.fromEntries(MODULES.map((m) => [m.name, m.config]));
+
+/** Runs a server until it is told to stop. Resolves with the exit code of the process. */
+export async function runServer(options: ServerOptions): Promise<number> {
+  const config = readConfig(options.configFile);
+  if (config === undefined) return 1;
+  const log = openLog(config);
+  let server: RunningServer;
+  try {
+    server = await startServer(config, options, log);
+  } catch (error) {
+    log.flush();
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+  const why = await server.stopped;
+  await server.close();
+  log.flush();
+  if (why === "restart") return restart(options);
+  return 0;
+}
+
+function readConfig(file: string | undefined): Config | undefined {
+  if (file === undefined) return defaultConfig(moduleSchemas());
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    process.stderr.write(`Cannot read "${file}": ${(error as Error).message}\n`);
+    return undefined;
+  }
+  const { config, problems, warnings } = parseConfig(text, { file, modules: moduleSchemas(), exists: existsSync });
+  for (const problem of [...problems, ...warnings]) process.stderr.write(`${formatProblem(problem)}\n`);
+  return config;
+}
+
+function openLog(config: Config): Log {
+  const level = config.general.loglevel;
+  return new Log({
+    sink: new FdSink(1),
+    level: isLogLevel(level) ? level : "warning",
+    format: process.env["MONGOOSEIM_LOG_FORMAT"] === "json" ? "json" : "logfmt",
+    journald: isJournal(1, process.env["JOURNAL_STREAM"]),
+  });
+}
+
+export interface RunningServer {
+  readonly node: Node;
+  readonly listeners: Listeners;
+  /** Resolves when somebody asks for the end. */
+  readonly stopped: Promise<"stop" | "restart">;
+  stop(): void;
+  /** Ends everything in order. */
+  close(): Promise<void>;
+}
+
+/** Starts a server; for tests too, which give their own configuration and log. Throws one line when it cannot. */
+export async function startServer(config: Config, options: ServerOptions, log: Log): Promise<RunningServer> {
+  const { stateDir } = options;
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  for (const name of config.unbuilt) log.warning("feature_not_in_this_build", { section: name });
+  const embedded = await openStorage({ stateDir });
+  const opened: Db[] = [embedded];
+  try {
+    const rdbms = await openRdbms(config);
+    if (rdbms !== undefined) opened.push(rdbms);
+    return await assemble(config, options, log, embedded, rdbms, opened);
+  } catch (error) {
+    for (const db of opened) await db.close();
+    throw error;
+  }
+}
+
+/** The database of outgoing_pools.rdbms.default, when it is not the embedded one. */
+async function openRdbms(config: Config): Promise<Db | undefined> {
+  const pool = config.outgoing_pools.rdbms?.default;
+  const connection = pool?.connection;
+  if (pool === undefined || connection === undefined || connection.driver !== "pgsql") return undefined;
+  return openStorage({
+    pgsql: {
+      host: connection.host,
+      port: connection.port,
+      database: connection.database,
+      username: connection.username,
+      password: connection.password,
+      ssl: connection.tls?.required === true,
+      poolSize: pool.workers,
+      statementTimeoutMs: pool.call_timeout,
+    },
+  });
+}
+
+async function assemble(
+  config: Config,
+  options: ServerOptions,
+  log: Log,
+  embedded: Db,
+  rdbms: Db | undefined,
+  opened: readonly Db[],
+): Promise<RunningServer> {
+  const { stateDir } = options;
+  const node = new Node({ config, modules, embedded, rdbms, log, version: VERSION, saltSecret: secret(stateDir) });
+  const certificates = new CertificateStore({ stateDir, log, now: Date.now });
+  const domains = config.general.hosts.length > 0 ? config.general.hosts : [config.general.default_server_domain];
+  certificates.ensureSelfSigned(domains as [string, ...string[]]);
+  let tell: (why: "stop" | "restart") => void = () => {};
+  const stopped = new Promise<"stop" | "restart">((resolve) => {
+    tell = resolve;
+  });
+  const operationNode = createOperationNode(node, {
+    stop: () => tell("stop"),
+    restart: () => tell("restart"),
+    commit: COMMIT,
+  });
+  // The schema costs start-up time and is wanted by few connections: it is made when first asked for.
+  const schema = lazy(() => buildSchema([...coreOperations, ...MODULES.flatMap((m) => m.operations ?? [])]));
+  const onError = (error: unknown): void => log.error("operation_failed", { error });
+  const handlers = (section: Config["listen"]["http"][number]): HttpHandler[] => {
+    const found: HttpHandler[] = [];
+    for (const h of section.handlers.mongoose_graphql_handler ?? []) {
+      const common = { schema: schema(), node: operationNode, allowedCategories: h.allowed_categories, onError };
+      if (h.schema_endpoint === "admin") {
+        const given = h.username === undefined ? undefined : { username: h.username, password: h.password! };
+        if (given === undefined && !isLoopback(section.ip_address)) {
+          log.warning("graphql_admin_without_credentials", { port: section.port, ip: section.ip_address });
+        }
+        found.push({
+          path: h.path,
+          host: h.host,
+          app: graphqlApp({ ...common, endpoint: "admin", credentials: given }),
+        });
+      } else if (h.schema_endpoint === "domain_admin") {
+        found.push({
+          path: h.path,
+          host: h.host,
+          app: graphqlApp({
+            ...common,
+            endpoint: "domain_admin",
+            checkDomainAdmin: (domain, password) => checkDomainAdmin(node, domain, password),
+          }),
+        });
+      }
+    }
+    for (const h of section.handlers.mongoose_prometheus_handler ?? []) {
+      found.push({ path: h.path, host: h.host, app: metricsApp(() => renderMetrics(node)) });
+    }
+    return found;
+  };
+  const listeners = new Listeners({ node, config, certificates, stateDir, log, handlers });
+  await node.start();
+  wireMetrics(node);
+  let state: "starting" | "started" | "stopping" = "starting";
+  const control = await openControlSocket({
+    stateDir,
+    pidFile: pidPath(stateDir, process.env),
+    get schema() {
+      return schema();
+    },
+    node: operationNode,
+    status: () => ({
+      node: node.name,
+      pid: process.pid,
+      state,
+      version: VERSION,
+      uptime: Math.floor((node.now() - node.startedAt) / 1000),
+      logs: ["stdout"],
+    }),
+    stop: () => tell("stop"),
+    restart: () => tell("restart"),
+    onError,
+  });
+  try {
+    listeners.start();
+  } catch (error) {
+    await control.close();
+    await node.stop();
+    throw error;
+  }
+  const reload = (): void => {
+    if (certificates.reload().changed.length > 0) listeners.renew();
+  };
+  const repeat = (): void => {
+    reload();
+    node.wheel.after(60_000, repeat);
+  };
+  node.wheel.after(60_000, repeat);
+  state = "started";
+  log.notice("server_started", { version: VERSION, domains: node.domains.count });
+  return {
+    node,
+    listeners,
+    stopped,
+    stop: () => tell("stop"),
+    async close() {
+      state = "stopping";
+      await listeners.stop();
+      await node.stop();
+      await control.close();
+      for (const db of opened) await db.close();
+    },
+  };
+}
+
+const isLoopback = (ip: string): boolean => ip === "::1" || ip.startsWith("127.");
+
+function lazy<T>(make: () => T): () => T {
+  let value: { it: T } | undefined;
+  return () => {
+    value ??= { it: make() };
+    return value.it;
+  };
+}
+
+/** A secret of this installation, made once. */
+function secret(stateDir: string): Uint8Array {
+  const file = join(stateDir, "salt-secret");
+  if (existsSync(file)) return readFileSync(file);
+  const bytes = randomBytes(32);
+  writeFileSync(file, bytes, { mode: 0o600 });
+  return bytes;
+}
+
+/** Starts over in a new process with the same arguments; this one waits and passes on its end. */
+async function restart(options: ServerOptions): Promise<number> {
+  const again = ["foreground", "--state-dir", options.stateDir];
+  if (options.configFile !== undefined) again.push("--config", options.configFile);
+  const words = process.argv[1]?.endsWith(".ts")
+    ? [process.execPath, process.argv[1], ...again]
+    : [process.execPath, ...again];
+  const child = Bun.spawn(words, { stdio: ["inherit", "inherit", "inherit"] });
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
+  return child.exited;
+}
+
+/** Wires the process's signals to a running server: TERM and INT stop it, HUP reads certificates again. */
+export function onSignals(stop: () => void): void {
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+}

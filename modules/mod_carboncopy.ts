@@ -1,0 +1,94 @@
+// XEP-0280 Message Carbons: what one session of an account sends or receives, the others that asked for it get too.
+import { z } from "zod";
+import { iqdisc } from "../core/config/types.ts";
+import { StanzaError } from "../core/errors.ts";
+import type { BareJid } from "../core/jid.ts";
+import { defineModule, type Iq, type Session, Slot } from "../core/module.ts";
+import { NS_CHATSTATES, NS_FORWARD, NS_HINTS } from "../core/ns.ts";
+import type { Stanza } from "../core/stanza.ts";
+import { viewText } from "../core/xml/framer.ts";
+import { escapeXml } from "../core/xml/markup.ts";
+import { forwardable } from "../core/xml/stanza-text.ts";
+
+const NS_CARBONS = "urn:xmpp:carbons:2";
+const NS_CARBONS_RULES = "urn:xmpp:carbons:rules:0";
+const NS_RECEIPTS = "urn:xmpp:receipts";
+const NS_MARKERS = "urn:xmpp:chat-markers:0";
+const NS_MUC_USER = "http://jabber.org/protocol/muc#user";
+
+/** Set on the sessions that want copies. */
+const enabled = new Slot<true>();
+
+export default defineModule({
+  name: "mod_carboncopy",
+  xeps: [{ n: 280, version: "1.0.1" }],
+  config: z.strictObject({ iqdisc: iqdisc("no_queue") }),
+  features: [NS_CARBONS, NS_CARBONS_RULES],
+  iq: { "set own urn:xmpp:carbons:2": toggle },
+  hooks: {
+    // 89: after those who may still refuse or change the message
+    user_send_message: {
+      at: 89,
+      type: ["chat", "", "normal"],
+      run: (stanza, session, { server }) => {
+        const { bare } = session.jid;
+        const sessions = server.sessionsOf(bare);
+        if (sessions.length < 2) return;
+        // A message to oneself reaches the other sessions as a received one.
+        const others = sessions.filter((s) => s !== session && enabled.get(s) && stanza.to.bare.text !== bare.text);
+        if (others.length > 0 && eligible(stanza)) copy(stanza, "sent", bare, others);
+      },
+    },
+    user_receive_message: {
+      at: 89,
+      type: ["chat", "", "normal"],
+      run: (stanza, session, { server }) => {
+        const { bare } = session.jid;
+        const sessions = server.sessionsOf(bare);
+        if (sessions.length < 2) return;
+        const others = sessions.filter((s) => s !== session && s !== stanza.origin && enabled.get(s));
+        if (others.length === 0 || !eligible(stanza) || stanza.has("x", NS_MUC_USER)) return;
+        if (stanza.to.text === session.jid.text) return copy(stanza, "received", bare, others);
+        // To the account: the sessions of the highest priority get the message itself (RFC 6121 §8.5.2.1.1), and the
+        // first of them sees to the copies for the rest.
+        const best = Math.max(...sessions.map((s) => (s.available ? s.priority : -129)));
+        const direct = (s: Session): boolean => s.available && s.priority === best;
+        if (sessions.find(direct) !== session) return;
+        const rest = others.filter((s) => !direct(s));
+        if (rest.length > 0) copy(stanza, "received", bare, rest);
+      },
+    },
+    // As MongooseIM has it: who goes unavailable has to ask again.
+    unset_presence: { at: 10, run: ({ session }) => enabled.get(session) && enabled.set(session, undefined) },
+  },
+});
+
+function toggle(iq: Iq): void {
+  if (!iq.session) throw new StanzaError("not-allowed", "Carbons are for a session of this account");
+  const { name } = iq.payload;
+  if (name !== "enable" && name !== "disable") throw new StanzaError("bad-request");
+  enabled.set(iq.session, name === "enable" ? true : undefined);
+}
+
+/** The rules of §6.1, as far as they do not depend on the direction; the type is chat or normal. */
+function eligible(stanza: Stanza): boolean {
+  if (stanza.copy || stanza.has("private", NS_CARBONS) || stanza.has("no-copy", NS_HINTS)) return false;
+  // A copy that somebody made up, or one that comes from a server that should not have sent it.
+  if (stanza.has("sent", NS_CARBONS) || stanza.has("received", NS_CARBONS)) return false;
+  if (stanza.type === "chat" || stanza.hasBody) return true;
+  return (
+    stanza.has(undefined, NS_RECEIPTS) || stanza.has(undefined, NS_MARKERS) || stanza.has(undefined, NS_CHATSTATES)
+  );
+}
+
+/** Serialises the message once; what differs between the sessions is the `to` of the envelope. */
+function copy(stanza: Stanza, kind: "sent" | "received", account: BareJid, sessions: readonly Session[]): void {
+  const type = stanza.type === "" ? "" : ` type='${escapeXml(stanza.type)}'`;
+  const envelope = viewText(
+    `<message${type}><${kind} xmlns='${NS_CARBONS}'><forwarded xmlns='${NS_FORWARD}'>${forwardable(stanza)}</forwarded></${kind}></message>`,
+  );
+  envelope.from = account;
+  envelope.to = account;
+  envelope.copy = true;
+  for (const session of sessions) void session.receive(envelope.clone(), session.jid);
+}

@@ -1,0 +1,103 @@
+// XEP-0352 Client State Indication: while a client is inactive its messages and presence wait, bounded and in order.
+import { z } from "zod";
+import { nonNegativeOrInfinity } from "../core/config/types.ts";
+import { STOP } from "../core/hooks.ts";
+import type { Jid } from "../core/jid.ts";
+import { defineModule, type MaybePromise, type Session, Slot } from "../core/module.ts";
+import { MESSAGE, PRESENCE, type Stanza } from "../core/stanza.ts";
+import { Markup } from "../core/xml/markup.ts";
+
+const NS_CSI = "urn:xmpp:csi:0";
+const FEATURE = new Markup(`<csi xmlns='${NS_CSI}'/>`);
+
+// What this feature needs of the stream machine.
+declare module "../core/module.ts" {
+  interface Session {
+    /** Writes a stanza that has passed the user_receive and presend hooks; routes it again when the stream has ended. */
+    put?(stanza: Stanza, to?: Jid): MaybePromise<void>;
+  }
+}
+declare module "../core/hooks.ts" {
+  interface NoticeHooks {
+    /** A lost stream was taken up again (XEP-0198 §5); told after the unacknowledged stanzas were sent again. */
+    session_resumed: { session: Session };
+  }
+}
+
+/** What waits for an inactive client; present only on sessions whose client said that it is inactive. */
+const waiting = new Slot<Stanza[]>();
+
+export default defineModule({
+  name: "mod_csi",
+  xeps: [{ n: 352, version: "1.0.0" }],
+  config: z.strictObject({
+    buffer_max: nonNegativeOrInfinity().default(20).describe("Stanzas that wait for an inactive client"),
+  }),
+  metrics: {
+    mod_csi_active_count: { kind: "counter", help: "Clients that said they are active" },
+    mod_csi_inactive_count: { kind: "counter", help: "Clients that said they are inactive" },
+  },
+  hooks: {
+    c2s_stream_features: { at: 60, run: (features) => void features.push(FEATURE) },
+    user_send_xmlel: {
+      at: 60,
+      run: (el, session, { metrics }) => {
+        if (session.jid === undefined || !el.inNs(NS_CSI)) return;
+        if (el.name === "inactive") {
+          metrics.mod_csi_inactive_count.add();
+          if (!waiting.get(session)) waiting.set(session, []);
+        } else if (el.name === "active") {
+          metrics.mod_csi_active_count.add();
+          activate(session);
+        } else return;
+        return STOP;
+      },
+    },
+    // 45: before stream management (50), which must count only what we let through
+    xmpp_presend_element: {
+      at: 45,
+      run: (stanza, session, { config }) => {
+        const buffer = waiting.get(session);
+        if (buffer === undefined) return;
+        if (urgent(stanza)) return flush(session, buffer);
+        hold(buffer, stanza);
+        if (buffer.length > config.buffer_max) flush(session, buffer);
+        return STOP;
+      },
+    },
+    // A client that comes back is taken to be active until it says otherwise (§5).
+    session_resumed: ({ session }) => activate(session),
+    // 85: after what stream management (80) has, which was sent earlier
+    reroute_unacked_messages: { at: 85, run: ({ session }) => activate(session) },
+  },
+});
+
+/** Requests and answers have somebody waiting for them, and errors belong to something the client did. */
+function urgent(stanza: Stanza): boolean {
+  return (stanza.kind !== MESSAGE && stanza.kind !== PRESENCE) || stanza.type === "error";
+}
+
+/** Puts a stanza at the end; of the presence of one sender only the last is of interest. */
+function hold(buffer: Stanza[], stanza: Stanza): void {
+  if (stanza.kind === PRESENCE && isAvailability(stanza)) {
+    const old = buffer.findIndex((s) => s.kind === PRESENCE && isAvailability(s) && s.from.text === stanza.from.text);
+    if (old >= 0) buffer.splice(old, 1);
+  }
+  buffer.push(stanza);
+}
+
+const isAvailability = (presence: Stanza): boolean => presence.type === "" || presence.type === "unavailable";
+
+function activate(session: Session): void {
+  const buffer = waiting.get(session);
+  if (buffer === undefined) return;
+  waiting.set(session, undefined);
+  flush(session, buffer);
+}
+
+/** Lets go what waits. A stanza without `to` is for this session, as presence that was broadcast. */
+function flush(session: Session, buffer: Stanza[]): void {
+  for (const stanza of buffer.splice(0)) {
+    void session.put!(stanza, stanza.toText === undefined ? session.jid : undefined);
+  }
+}

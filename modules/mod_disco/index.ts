@@ -1,0 +1,237 @@
+// XEP-0030 Service Discovery of the server and of accounts, contact addresses (XEP-0157), and the server's own
+// capabilities in its stream features (XEP-0115 §6.3, XEP-0390). What there is to discover comes from the features
+// that run: their declarations, and the disco hooks.
+
+import { z } from "zod";
+import { domainName, erlangModule, iqdisc, nonEmpty, url } from "../../core/config/types.ts";
+import { StanzaError } from "../../core/errors.ts";
+import type { ContactInfo, DiscoItem, DiscoParams, Identity } from "../../core/hooks.ts";
+import { type BareJid, makeBare } from "../../core/jid.ts";
+import { defineModule, type HostType, type Iq, type ModuleContext, type RunningModule } from "../../core/module.ts";
+import { NS_DATA, NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
+import { attr, Markup, xml } from "../../core/xml/markup.ts";
+import { capabilityHash, type Info, verification } from "./caps.ts";
+
+declare module "../../core/hooks.ts" {
+  interface DiscoItem {
+    /** A service that users are not shown when users_can_see_hidden_services is off (a hidden component). */
+    hidden?: boolean;
+  }
+}
+
+// Clients that were written for MongooseIM know the server by this name and node.
+const NAME = "MongooseIM";
+const CAPS_NODE = "https://www.erlang-solutions.com/products/mongooseim.html";
+const NS_CAPS = "http://jabber.org/protocol/caps";
+const NS_CAPS2 = "urn:xmpp:caps";
+const NS_HASHES = "urn:xmpp:hashes:2";
+const NS_SERVER_INFO = "http://jabber.org/network/serverinfo";
+
+const config = z.strictObject({
+  extra_domains: z.array(domainName()).default([]).describe("More domains to list among the server's services"),
+  server_info: z
+    .array(
+      z.strictObject({
+        name: nonEmpty().describe("Name of the field, such as abuse-addresses"),
+        urls: z.array(url()).describe("Addresses"),
+        modules: z.array(erlangModule()).optional().describe("Services that tell it; all when left out"),
+      }),
+    )
+    .default([])
+    .describe("Contact addresses (XEP-0157)"),
+  users_can_see_hidden_services: z.boolean().default(true).describe("Show hidden components to users"),
+  iqdisc: iqdisc("one_queue"),
+});
+type Context = ModuleContext<z.output<typeof config>, undefined, "mod_disco_roster_get_count">;
+
+export default defineModule<z.output<typeof config>, undefined, "mod_disco_roster_get_count">({
+  name: "mod_disco",
+  xeps: [
+    { n: 30, version: "2.5.0" },
+    { n: 157, version: "1.1.1" },
+    { n: 115, version: "1.6.0" },
+    { n: 390, version: "0.3.2" },
+  ],
+  config,
+  features: [NS_DISCO_INFO, NS_DISCO_ITEMS],
+  accountFeatures: [NS_DISCO_INFO, NS_DISCO_ITEMS],
+  metrics: { mod_disco_roster_get_count: { kind: "counter", help: "Rosters read to answer a disco query" } },
+  iq: {
+    "get host http://jabber.org/protocol/disco#info": serverInfo,
+    "get host http://jabber.org/protocol/disco#items": serverItems,
+    "get account http://jabber.org/protocol/disco#info": accountInfo,
+    "get account http://jabber.org/protocol/disco#items": accountItems,
+  },
+  hooks: {
+    c2s_stream_features: (features, { domain }, ctx) => {
+      const known = capsOf(ctx).get(domain, ctx.host);
+      if (known) return void features.push(known.feature);
+      return learn(domain, ctx).then((caps) => void features.push(caps.feature));
+    },
+  },
+});
+
+// --- the server ---
+
+async function serverInfo(iq: Iq, ctx: Context): Promise<Markup> {
+  const node = iq.payload.attrs["node"] ?? "";
+  if (node.startsWith(`${CAPS_NODE}#`) || node.startsWith(`${NS_CAPS2}#`)) {
+    const caps = capsOf(ctx).get(iq.to.domain, ctx.host) ?? (await learn(iq.to.domain, ctx));
+    if (!caps.nodes.includes(node)) throw new StanzaError("item-not-found");
+    return infoMarkup(await infoOfServer(paramsOf(iq, ""), ctx), node);
+  }
+  return infoMarkup(await infoOfServer(paramsOf(iq, node), ctx), node);
+}
+
+/** What the server is. Throws item-not-found for a node that nobody knows. */
+async function infoOfServer(params: DiscoParams, { host, config }: Context): Promise<Info> {
+  const root = params.node === "";
+  const { hooks } = host;
+  const own: Identity[] = root ? [{ category: "server", type: "im", name: NAME }] : [];
+  const declared = root ? [...host.modules.values()].flatMap((m) => m.def.features ?? []) : [];
+  const contacts = root ? serverInfoForm(config.server_info, "mod_disco") : [];
+  const identities = await hooks.fold("disco_local_identity", own, params);
+  const features = await hooks.fold("disco_local_features", new Set(declared), params);
+  const forms = await hooks.fold("disco_info", contacts, params);
+  return found({ identities, features: [...features].sort(), forms });
+}
+
+/** The form of XEP-0157, of the addresses that `module` is to tell; an empty list when there are none. */
+function serverInfoForm(entries: Context["config"]["server_info"], module: string): Markup[] {
+  const fields = entries
+    .filter((e) => e.modules === undefined || e.modules.includes(module))
+    .map((e) => xml`<field type='list-multi' var='${e.name}'>${e.urls.map((u) => xml`<value>${u}</value>`)}</field>`);
+  if (fields.length === 0) return [];
+  const type = xml`<field type='hidden' var='FORM_TYPE'><value>${NS_SERVER_INFO}</value></field>`;
+  return [xml`<x type='result' xmlns='${NS_DATA}'>${type}${fields}</x>`];
+}
+
+async function serverItems(iq: Iq, { host, config }: Context): Promise<Markup> {
+  const params = paramsOf(iq, iq.payload.attrs["node"] ?? "");
+  const extra = params.node === "" ? config.extra_domains.map((jid) => ({ jid })) : [];
+  const items = await host.hooks.fold("disco_local_items", extra, params);
+  if (params.node !== "" && items.length === 0) throw new StanzaError("item-not-found");
+  // Other servers and components always see everything.
+  const all = config.users_can_see_hidden_services || iq.from.local === "";
+  return itemsMarkup(all ? items : items.filter((item) => !item.hidden), params.node);
+}
+
+// --- accounts ---
+
+async function accountInfo(iq: Iq, ctx: Context): Promise<Markup> {
+  const { host, server } = ctx;
+  const params = await accountParams(iq, ctx);
+  const root = params.node === "";
+  const type = server.sessionsOf(iq.to.bare)[0]?.anonymous ? "anonymous" : "registered";
+  const own: Identity[] = root ? [{ category: "account", type }] : [];
+  const declared = root ? [...host.modules.values()].flatMap((m) => m.def.accountFeatures ?? []) : [];
+  const identities = await host.hooks.fold("disco_sm_identity", own, params);
+  const features = await host.hooks.fold("disco_sm_features", new Set(declared), params);
+  return infoMarkup(found({ identities, features: [...features].sort(), forms: [] }), params.node);
+}
+
+async function accountItems(iq: Iq, ctx: Context): Promise<Markup> {
+  const params = await accountParams(iq, ctx);
+  const own: DiscoItem[] =
+    params.node === ""
+      ? ctx.server.sessionsOf(iq.to.bare).flatMap((s) => (s.available ? [{ jid: s.jid.text, name: iq.to.local }] : []))
+      : [];
+  const items = await ctx.host.hooks.fold("disco_sm_items", own, params);
+  if (params.node !== "" && items.length === 0) throw new StanzaError("item-not-found");
+  return itemsMarkup(items, params.node);
+}
+
+const STRANGER: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
+
+/** Only the owner and those who may see his presence learn that the account exists (XEP-0030 §8, RFC 6121 §8.5). */
+async function accountParams(iq: Iq, { host, metrics }: Context): Promise<DiscoParams> {
+  if (iq.from.bare.text !== iq.to.bare.text) {
+    metrics.mod_disco_roster_get_count.add();
+    const who = { jid: iq.to.bare, contact: iq.from.bare };
+    const { subscription } = await host.hooks.fold("roster_get_jid_info", STRANGER, who);
+    if (subscription !== "from" && subscription !== "both") throw new StanzaError("service-unavailable");
+  }
+  return paramsOf(iq, iq.payload.attrs["node"] ?? "");
+}
+
+// --- answers ---
+
+function paramsOf(iq: Iq, node: string): DiscoParams {
+  return { from: iq.from, to: iq.to, node, subscribed: true };
+}
+
+function found(info: Info): Info {
+  if (info.identities.length + info.features.length + info.forms.length > 0) return info;
+  throw new StanzaError("item-not-found");
+}
+
+function infoMarkup({ identities, features, forms }: Info, node: string): Markup {
+  return xml`<query${nodeAttr(node)} xmlns='${NS_DISCO_INFO}'>${identities.map(
+    (i) => xml`<identity category='${i.category}'${attr("name", i.name)} type='${i.type}'/>`,
+  )}${features.map((f) => xml`<feature var='${f}'/>`)}${forms}</query>`;
+}
+
+function itemsMarkup(items: readonly DiscoItem[], node: string): Markup {
+  const list = items.map((i) => xml`<item jid='${i.jid}'${attr("name", i.name)}${attr("node", i.node)}/>`);
+  return xml`<query${nodeAttr(node)} xmlns='${NS_DISCO_ITEMS}'>${list}</query>`;
+}
+
+const nodeAttr = (node: string): Markup | undefined => attr("node", node === "" ? undefined : node);
+
+// --- capabilities ---
+
+interface Caps {
+  /** Both <c/> elements. */
+  feature: Markup;
+  /** The nodes under which the answer that was hashed can be asked for. */
+  nodes: readonly string[];
+}
+
+/** Domains in use at a time; others are computed again when they are asked for. */
+const MAX_DOMAINS = 1000;
+
+/** What each domain's stream features say, until another set of features runs. */
+class CapsCache {
+  private of: readonly RunningModule[] = [];
+  private readonly byDomain = new Map<string, Caps>();
+
+  get(domain: string, host: HostType): Caps | undefined {
+    return this.current(host) ? this.byDomain.get(domain) : undefined;
+  }
+
+  set(domain: string, host: HostType, caps: Caps): void {
+    if (!this.current(host) || this.byDomain.size >= MAX_DOMAINS) this.byDomain.clear();
+    this.of = [...host.modules.values()];
+    this.byDomain.set(domain, caps);
+  }
+
+  private current({ modules }: HostType): boolean {
+    let i = 0;
+    for (const module of modules.values()) if (this.of[i++] !== module) return false;
+    return i === this.of.length;
+  }
+}
+
+/** The cache of each host type; lives as long as the feature's context. */
+const caches = new WeakMap<object, CapsCache>();
+
+function capsOf(ctx: Context): CapsCache {
+  const cache = caches.get(ctx) ?? new CapsCache();
+  caches.set(ctx, cache);
+  return cache;
+}
+
+async function learn(domain: string, ctx: Context): Promise<Caps> {
+  const jid: BareJid = makeBare("", domain);
+  const info = await infoOfServer({ from: jid, to: jid, node: "", subscribed: true }, ctx);
+  const ver = verification(info);
+  const hash = capabilityHash(info);
+  const v1 = xml`<c hash='sha-1' node='${CAPS_NODE}' ver='${ver}' xmlns='${NS_CAPS}'/>`;
+  const v2 = xml`<c xmlns='${NS_CAPS2}'><hash algo='sha-256' xmlns='${NS_HASHES}'>${hash}</hash></c>`;
+  const caps = {
+    feature: new Markup(v1.text + v2.text),
+    nodes: [`${CAPS_NODE}#${ver}`, `${NS_CAPS2}#sha-256.${hash}`],
+  };
+  capsOf(ctx).set(domain, ctx.host, caps);
+  return caps;
+}

@@ -1,0 +1,81 @@
+// XEP-0012 Last Activity: of accounts, for those who may see their presence, and the server's uptime.
+
+import { z } from "zod";
+import { enumOf, iqdisc } from "../../core/config/types.ts";
+import { StanzaError } from "../../core/errors.ts";
+import { type ContactInfo, STOP } from "../../core/hooks.ts";
+import type { Jid } from "../../core/jid.ts";
+import { defineModule, type Iq, type ModuleContext, type Session, Slot } from "../../core/module.ts";
+import { type Markup, xml } from "../../core/xml/markup.ts";
+import { operations } from "./operations.ts";
+import { LastStore } from "./store.ts";
+
+const NS_LAST = "jabber:iq:last";
+
+const config = z.strictObject({
+  backend: enumOf("mnesia", "rdbms").default("mnesia").describe("Where the times are kept"),
+  iqdisc: iqdisc("one_queue"),
+});
+type Context = ModuleContext<z.output<typeof config>, LastStore>;
+
+/** The second for which a session's end has been stored. */
+const noted = new Slot<number>();
+
+export default defineModule({
+  name: "mod_last",
+  xeps: [{ n: 12, version: "2.0" }],
+  config,
+  features: [NS_LAST],
+  store: (db) => new LastStore(db),
+  iq: {
+    // Since the process started: one process runs one server.
+    "get host jabber:iq:last": () => query(Math.floor(process.uptime())),
+    "get account jabber:iq:last": ofAccount,
+  },
+  hooks: {
+    unset_presence: ({ session, status }, ctx) => note(session, status, ctx),
+    // A session that was never available, or that stayed connected after it had become unavailable.
+    user_terminate: ({ session }, ctx) => (session.available ? undefined : note(session, "", ctx)),
+    // §4: a client must not be asked by those who may not see its presence.
+    user_receive_iq: {
+      type: "get",
+      ns: NS_LAST,
+      run: async (stanza, session, ctx) => {
+        if (await maySee(stanza.from, session.jid, ctx)) return;
+        await ctx.server.bounce(stanza, new StanzaError("forbidden"));
+        return STOP;
+      },
+    },
+  },
+  operations,
+});
+
+async function ofAccount(iq: Iq, ctx: Context): Promise<Markup> {
+  if (!(await maySee(iq.from, iq.to, ctx))) throw new StanzaError("forbidden");
+  if (ctx.server.sessionsOf(iq.to.bare).some((s) => s.available)) return query(0);
+  const last = await ctx.store.getLast(iq.to.bare);
+  if (!last) throw new StanzaError("service-unavailable");
+  return query(Math.max(0, Math.floor(ctx.now() / 1000) - last.seconds), last.status);
+}
+
+function query(seconds: number, status = ""): Markup {
+  return xml`<query seconds='${seconds}' xmlns='${NS_LAST}'>${status}</query>`;
+}
+
+const STRANGER: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
+
+/** Whether `from` has a subscription to the presence of `to`, or is the same account. */
+async function maySee(from: Jid, to: Jid, { host }: Context): Promise<boolean> {
+  if (from.bare.text === to.bare.text) return true;
+  const params = { jid: to.bare, contact: from.bare };
+  const { subscription } = await host.hooks.fold("roster_get_jid_info", STRANGER, params);
+  return subscription === "from" || subscription === "both";
+}
+
+/** Stores the time once for a session that ends: becoming unavailable and ending usually come together. */
+function note(session: Session, status: string, { store, now }: Context): Promise<void> | undefined {
+  const seconds = Math.floor(now() / 1000);
+  if (session.anonymous || session.jid === undefined || noted.get(session) === seconds) return;
+  noted.set(session, seconds);
+  return store.setLastInfo(session.jid.bare, { seconds, status });
+}

@@ -1,0 +1,59 @@
+// When accounts were last seen: table `last`, Unix seconds and the status they left with.
+
+import type { PersonalData } from "../../core/hooks.ts";
+import type { BareJid } from "../../core/jid.ts";
+import type { PersonalStore } from "../../core/module.ts";
+import type { Db } from "../../core/storage/db.ts";
+
+export interface Last {
+  /** Unix seconds. */
+  seconds: number;
+  status: string;
+}
+
+export class LastStore implements PersonalStore {
+  constructor(private readonly db: Db) {}
+
+  async getLast(jid: BareJid): Promise<Last | undefined> {
+    const [row] = await this.db.query<{ seconds: number; state: string }>(
+      "SELECT seconds, state FROM last WHERE server = ? AND username = ?",
+      [jid.domain, jid.local],
+    );
+    return row && { seconds: row.seconds, status: row.state };
+  }
+
+  setLastInfo(jid: BareJid, { seconds, status }: Last): Promise<void> {
+    return this.db.upsert("last", { server: jid.domain, username: jid.local }, { seconds, state: status });
+  }
+
+  /** Seconds by localpart, of those of the users that have been seen. */
+  async secondsOf(domain: string, locals: readonly string[]): Promise<Map<string, number>> {
+    if (locals.length === 0) return new Map();
+    const rows = await this.db.query<{ username: string; seconds: number }>(
+      `SELECT username, seconds FROM last WHERE server = ? AND username IN (${locals.map(() => "?").join(", ")})`,
+      [domain, ...locals],
+    );
+    return new Map(rows.map((row) => [row.username, row.seconds]));
+  }
+
+  /** How many users of a domain have been seen after `seconds`. */
+  async countActive(domain: string, seconds: number): Promise<number> {
+    const sql = "SELECT count(*) AS n FROM last WHERE server = ? AND seconds > ?";
+    const [row] = await this.db.query<{ n: number | string }>(sql, [domain, seconds]);
+    return Number(row.n);
+  }
+
+  async removeUser(jid: BareJid): Promise<void> {
+    await this.db.execute("DELETE FROM last WHERE server = ? AND username = ?", [jid.domain, jid.local]);
+  }
+
+  async removeDomain(domain: string): Promise<void> {
+    await this.db.execute("DELETE FROM last WHERE server = ?", [domain]);
+  }
+
+  async personalData(jid: BareJid): Promise<PersonalData[]> {
+    const last = await this.getLast(jid);
+    const rows = last ? [[String(last.seconds), last.status]] : [];
+    return [{ name: "last", columns: ["seconds", "status"], rows }];
+  }
+}

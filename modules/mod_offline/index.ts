@@ -1,0 +1,138 @@
+// XEP-0160 Offline Messages: what nobody can take now is stored, and goes out when its addressee becomes available.
+// A message is taken over only when the database has committed it, and deleted only after it was handed to a session:
+// a crash between the two delivers it twice, never not at all.
+
+import { z } from "zod";
+import { accessRule, enumOf } from "../../core/config/types.ts";
+import { StanzaError } from "../../core/errors.ts";
+import { STOP } from "../../core/hooks.ts";
+import { type BareJid, tryParseJid } from "../../core/jid.ts";
+import { defineModule, type ModuleContext, type Session } from "../../core/module.ts";
+import { NS_DELAY } from "../../core/ns.ts";
+import { printDateTime } from "../../core/operations/scalars.ts";
+import type { Stanza } from "../../core/stanza.ts";
+import { viewText } from "../../core/xml/framer.ts";
+import { escapeXml } from "../../core/xml/markup.ts";
+import { stanzaText } from "../../core/xml/stanza-text.ts";
+import { operations } from "./operations.ts";
+import { expiry, takeOwnDelay, worthStoring } from "./rules.ts";
+import { OfflineStore, type Waiting } from "./store.ts";
+
+const FEATURE = "msgoffline";
+/** Messages that are read, delivered and deleted at a time. */
+const PAGE = 200;
+
+const config = z.strictObject({
+  backend: enumOf("mnesia", "rdbms").default("mnesia").describe("Where messages are kept"),
+  access_max_user_messages: accessRule()
+    .default("max_user_offline_messages")
+    .describe("Rule that gives the number of messages that may wait for a user"),
+  store_groupchat_messages: z.boolean().default(false).describe("Store messages of MUC Light rooms too"),
+});
+type Context = ModuleContext<z.output<typeof config>, OfflineStore>;
+
+export default defineModule({
+  name: "mod_offline",
+  xeps: [
+    { n: 160, version: "1.0.1" },
+    { n: 203, version: "2.0" },
+    { n: 23, version: "1.3" },
+    { n: 334, version: "0.3.0" },
+  ],
+  config,
+  features: [FEATURE],
+  accountFeatures: [FEATURE],
+  store: (db) => new OfflineStore(db),
+  hooks: {
+    offline_message: { type: ["chat", "", "normal"], run: keep },
+    offline_groupchat_message: {
+      type: "groupchat",
+      run: (stanza, ctx) => (ctx.config.store_groupchat_messages ? keep(stanza, ctx) : undefined),
+    },
+    resend_offline_messages: ({ session }, ctx) => (session.priority >= 0 ? deliver(session, ctx) : undefined),
+  },
+  operations,
+});
+
+/** Stores a message, and stops it when it is safe. Throws a StanzaError, which the sender is told. */
+async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefined> {
+  // A carbon copy whose session is gone: the message itself was delivered.
+  if (stanza.copy) return STOP;
+  if (!worthStoring(stanza)) return;
+  const { store, config, host } = ctx;
+  const to = stanza.to.bare;
+  const limit = host.access.match(config.access_max_user_messages, to, to.domain);
+  const bounded = typeof limit === "number" && limit !== Number.POSITIVE_INFINITY;
+  if (bounded && !(await store.quota.take(to, limit))) {
+    throw new StanzaError("service-unavailable", "No more messages can be stored for this user");
+  }
+  const now = ctx.now() * 1000;
+  const timestamp = takeOwnDelay(stanza) ?? now;
+  const expire = expiry(stanza, timestamp);
+  const packet = stanzaText(stanza, stanza.toText === undefined ? stanza.to : undefined);
+  let stored = false;
+  try {
+    await store.writeMessages(to, { timestamp, expire, from: stanza.from.text, packet });
+    stored = true;
+  } catch (error) {
+    ctx.log.limited("write", 10)?.error("offline_write_failed", { error, user: to.text });
+    throw new StanzaError("internal-server-error", "The message could not be stored");
+  } finally {
+    if (bounded) store.quota.done(to, stored);
+  }
+  // The user may have come back while the message was on its way to the disk.
+  const back = ctx.server.sessionsOf(to).find((s) => s.available && s.priority >= 0 && !s.detached);
+  if (back) await deliver(back, ctx);
+  return STOP;
+}
+
+/** Gives a session what waits for its account; a second session of the account waits until the first has its share. */
+async function deliver(session: Session, ctx: Context): Promise<void> {
+  const { delivering } = ctx.store;
+  const key = session.jid.bare.text;
+  const mine = (delivering.get(key) ?? Promise.resolve()).then(() => pages(session, ctx));
+  const settled = mine.catch(() => {});
+  delivering.set(key, settled);
+  await mine.finally(() => {
+    if (delivering.get(key) === settled) delivering.delete(key);
+  });
+}
+
+async function pages(session: Session, { store, server, now, log }: Context): Promise<void> {
+  const account = session.jid.bare;
+  for (let after: number | bigint = 0; ; ) {
+    const messages = await store.popMessages(account, after, PAGE);
+    const gone: (number | bigint)[] = [];
+    for (const message of messages) {
+      if (server.session(session.jid) !== session) break;
+      after = message.id;
+      const expired = message.expire !== undefined && message.expire <= now() * 1000;
+      const stanza = expired ? undefined : revive(message, account);
+      if (stanza) await session.receive(stanza);
+      else if (!expired) {
+        log.warning("offline_message_unreadable", { user: account.text, id: String(message.id) });
+        continue;
+      }
+      gone.push(message.id);
+    }
+    await store.delete(account, gone);
+    if (messages.length < PAGE || server.session(session.jid) !== session) return;
+  }
+}
+
+/** A stored message as a stanza again, with the time it was stored (XEP-0203); undefined when it cannot be read. */
+function revive(message: Waiting, account: BareJid): Stanza | undefined {
+  const from = tryParseJid(message.from);
+  if (!from) return;
+  try {
+    const stanza = viewText(message.packet);
+    stanza.from = from;
+    stanza.to = account;
+    const stamp = printDateTime(message.timestamp);
+    const by = escapeXml(account.domain);
+    stanza.appended = `<delay from='${by}' stamp='${stamp}' xmlns='${NS_DELAY}'>Offline Storage</delay>`;
+    return stanza;
+  } catch {
+    return;
+  }
+}

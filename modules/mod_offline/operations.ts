@@ -1,0 +1,47 @@
+// Category offline: tidying up what waits.
+
+import type { ModuleContext } from "../../core/module.ts";
+import { defineOperation, OperationError, type OperationNode } from "../../core/operations.ts";
+import type { OfflineStore } from "./store.ts";
+
+declare module "../../core/operations.ts" {
+  interface ModuleInstances {
+    mod_offline: ModuleContext<unknown, OfflineStore>;
+  }
+}
+
+const DAY = 86_400_000_000;
+
+function storeOf(node: OperationNode, domain: string): OfflineStore {
+  const running = node.instance("mod_offline", domain);
+  if (running) return running.store;
+  throw new OperationError("domain_not_found", "Unknown domain", { domain });
+}
+
+const head = {
+  category: "offline",
+  kind: "mutation",
+  result: "String",
+  scope: "domain",
+  domainArgs: ["domain"],
+  needs: ["mod_offline"],
+} as const;
+
+export const operations = [
+  defineOperation({
+    ...head,
+    name: "deleteExpiredMessages",
+    description: "Delete the stored messages of a domain that have expired",
+    args: { domain: "DomainName!" },
+    run: async ({ domain }, _caller, node) =>
+      `Removed ${await storeOf(node, domain).deleteExpired(domain, node.now())} messages`,
+  }),
+  defineOperation({
+    ...head,
+    name: "deleteOldMessages",
+    description: "Delete the stored messages of a domain that are older than a number of days",
+    args: { domain: "DomainName!", days: "PosInt!" },
+    run: async ({ domain, days }, _caller, node) =>
+      `Removed ${await storeOf(node, domain).deleteOlder(domain, node.now() - days * DAY)} messages`,
+  }),
+];

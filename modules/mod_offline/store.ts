@@ -1,0 +1,126 @@
+// Messages that wait: table `offline_message`, in the order of their ids. Times are microseconds since 1970.
+
+import type { PersonalData } from "../../core/hooks.ts";
+import type { BareJid } from "../../core/jid.ts";
+import type { PersonalStore } from "../../core/module.ts";
+import { printDateTime } from "../../core/operations/scalars.ts";
+import type { Db, SqlValue } from "../../core/storage/db.ts";
+import { Quota } from "./quota.ts";
+
+export interface Waiting {
+  id: number | bigint;
+  timestamp: number;
+  /** Undefined: never. */
+  expire: number | undefined;
+  /** Full JID of the sender. */
+  from: string;
+  /** The stanza as text. */
+  packet: string;
+}
+interface Row {
+  id: number | bigint | string;
+  timestamp: number | string;
+  expire: number | string | null;
+  from_jid: string;
+  packet: string | Uint8Array;
+}
+
+const COLUMNS = ["timestamp", "expire", "server", "username", "from_jid", "packet", "permanent_fields"] as const;
+/** Rows in one INSERT. */
+const BATCH = 500;
+
+export class OfflineStore implements PersonalStore {
+  private batch: SqlValue[][] = [];
+  private written: Promise<void> | undefined;
+  /** Accounts whose messages are going out, by bare JID. */
+  readonly delivering = new Map<string, Promise<void>>();
+  readonly quota = new Quota((jid) => this.count(jid));
+
+  constructor(private readonly db: Db) {}
+
+  /**
+   * Stores a message; resolves when it is committed. All that come in the same turn of the event loop are one commit.
+   */
+  writeMessages(to: BareJid, message: Omit<Waiting, "id">): Promise<void> {
+    const expire = message.expire ?? null;
+    this.batch.push([message.timestamp, expire, to.domain, to.local, message.from, message.packet, null]);
+    this.written ??= new Promise<void>((resolve, reject) => {
+      setImmediate(() => {
+        const rows = this.batch;
+        this.batch = [];
+        this.written = undefined;
+        const parts: Promise<void>[] = [];
+        for (let i = 0; i < rows.length; i += BATCH) {
+          parts.push(this.db.insertMany("offline_message", COLUMNS, rows.slice(i, i + BATCH)));
+        }
+        Promise.all(parts).then(() => resolve(), reject);
+      });
+    });
+    return this.written;
+  }
+
+  private async count(jid: BareJid): Promise<number> {
+    const sql = "SELECT count(*) AS n FROM offline_message WHERE server = ? AND username = ?";
+    const [row] = await this.db.query<{ n: number | string }>(sql, [jid.domain, jid.local]);
+    return Number(row.n);
+  }
+
+  /** The oldest messages after `after`, at most `limit`. */
+  async popMessages(jid: BareJid, after: number | bigint, limit: number): Promise<Waiting[]> {
+    const rows = await this.db.query<Row>(
+      `SELECT id, timestamp, expire, from_jid, packet FROM offline_message
+       WHERE server = ? AND username = ? AND id > ? ORDER BY id LIMIT ?`,
+      [jid.domain, jid.local, after, limit],
+    );
+    return rows.map((row) => ({
+      id: typeof row.id === "string" ? BigInt(row.id) : row.id,
+      timestamp: Number(row.timestamp),
+      expire: row.expire === null ? undefined : Number(row.expire),
+      from: row.from_jid,
+      packet: typeof row.packet === "string" ? row.packet : Buffer.from(row.packet).toString(),
+    }));
+  }
+
+  /** Deletes messages by their ids: one that is committed late with a lower id must not go with the others. */
+  async delete(jid: BareJid, ids: readonly (number | bigint)[]): Promise<void> {
+    this.quota.forget(jid);
+    if (ids.length === 0) return;
+    const marks = ids.map(() => "?").join(", ");
+    const sql = `DELETE FROM offline_message WHERE server = ? AND username = ? AND id IN (${marks})`;
+    await this.db.execute(sql, [jid.domain, jid.local, ...ids]);
+  }
+
+  /** Deletes what has expired; the number of messages. */
+  deleteExpired(domain: string, now: number): Promise<number> {
+    this.quota.forgetAll();
+    const sql = "DELETE FROM offline_message WHERE server = ? AND expire IS NOT NULL AND expire < ?";
+    return this.db.execute(sql, [domain, now]);
+  }
+
+  /** Deletes what was stored before `before`; the number of messages. */
+  deleteOlder(domain: string, before: number): Promise<number> {
+    this.quota.forgetAll();
+    return this.db.execute("DELETE FROM offline_message WHERE server = ? AND timestamp < ?", [domain, before]);
+  }
+
+  async removeUser(jid: BareJid): Promise<void> {
+    this.quota.forget(jid);
+    await this.db.execute("DELETE FROM offline_message WHERE server = ? AND username = ?", [jid.domain, jid.local]);
+  }
+
+  async removeDomain(domain: string): Promise<void> {
+    this.quota.forgetAll();
+    await this.db.execute("DELETE FROM offline_message WHERE server = ?", [domain]);
+  }
+
+  async personalData(jid: BareJid): Promise<PersonalData[]> {
+    const rows: string[][] = [];
+    for (let after: number | bigint = 0; ; ) {
+      const page = await this.popMessages(jid, after, BATCH);
+      for (const m of page) rows.push([printDateTime(m.timestamp), m.from, jid.text, m.packet]);
+      if (page.length < BATCH) break;
+      after = page[page.length - 1].id;
+    }
+    return [{ name: "offline", columns: ["timestamp", "from", "to", "packet"], rows }];
+  }
+}

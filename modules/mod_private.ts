@@ -1,0 +1,212 @@
+// XEP-0049 Private XML Storage: one element for each namespace, for its owner alone.
+import type { Element } from "@xmpp/xml";
+import { z } from "zod";
+import { enumOf, iqdisc } from "../core/config/types.ts";
+import { StanzaError } from "../core/errors.ts";
+import type { PersonalData } from "../core/hooks.ts";
+import type { BareJid } from "../core/jid.ts";
+import { defineModule, type Iq, type ModuleContext, type PersonalStore } from "../core/module.ts";
+import { type Caller, defineOperation, OperationError, type OperationNode } from "../core/operations.ts";
+import type { Stanza } from "../core/stanza.ts";
+import type { Db } from "../core/storage/db.ts";
+import { DIALECTS } from "../core/storage/dialect.ts";
+import { Markup, xml } from "../core/xml/markup.ts";
+
+const NS_PRIVATE = "jabber:iq:private";
+/** Width of the column that holds the namespace. */
+const MAX_NAMESPACE = 250;
+/** What MySQL's TEXT holds; the other databases take whatever passed the stream's limit. */
+const MAX_MYSQL_TEXT = 65_535;
+
+interface Entry {
+  namespace: string;
+  /** The element, serialised. */
+  data: string;
+}
+
+class PrivateStore implements PersonalStore {
+  constructor(private readonly db: Db) {}
+
+  /** Of the namespaces asked for, those that have something. */
+  async multiGetData(jid: BareJid, namespaces: readonly string[]): Promise<Map<string, string>> {
+    const rows = await this.db.query<Entry>(
+      `SELECT namespace, data FROM private_storage
+       WHERE server = ? AND username = ? AND namespace IN (${namespaces.map(() => "?").join(", ")})`,
+      [jid.domain, jid.local, ...namespaces],
+    );
+    return new Map(rows.map((row) => [row.namespace, row.data]));
+  }
+
+  /** Stores all or nothing. Throws a StanzaError for what the table cannot hold. */
+  async multiSetData(jid: BareJid, entries: readonly Entry[]): Promise<void> {
+    for (const { namespace, data } of entries) {
+      if (namespace.length > MAX_NAMESPACE) throw new StanzaError("not-acceptable", "The namespace is too long");
+      if (this.db.dialect === "mysql" && Buffer.byteLength(data) > MAX_MYSQL_TEXT) {
+        throw new StanzaError("resource-constraint", "The element is too big");
+      }
+    }
+    const sql = DIALECTS[this.db.dialect].upsert("private_storage", ["server", "username", "namespace"], ["data"]);
+    await this.db.transaction(
+      entries.map(({ namespace, data }) => ({ sql, params: [jid.domain, jid.local, namespace, data] })),
+    );
+  }
+
+  async removeUser(jid: BareJid): Promise<void> {
+    await this.db.execute("DELETE FROM private_storage WHERE server = ? AND username = ?", [jid.domain, jid.local]);
+  }
+
+  async removeDomain(domain: string): Promise<void> {
+    await this.db.execute("DELETE FROM private_storage WHERE server = ?", [domain]);
+  }
+
+  async personalData(jid: BareJid): Promise<PersonalData[]> {
+    const rows = await this.db.query<Entry>(
+      "SELECT namespace, data FROM private_storage WHERE server = ? AND username = ? ORDER BY namespace",
+      [jid.domain, jid.local],
+    );
+    return [{ name: "private", columns: ["ns", "xml"], rows: rows.map((r) => [r.namespace, r.data]) }];
+  }
+}
+
+const config = z.strictObject({
+  backend: enumOf("mnesia", "rdbms").default("rdbms").describe("Where the elements are kept"),
+  iqdisc: iqdisc("one_queue"),
+});
+type Context = ModuleContext<z.output<typeof config>, PrivateStore>;
+
+declare module "../core/operations.ts" {
+  interface ModuleInstances {
+    mod_private: Context;
+  }
+}
+
+async function get(iq: Iq, { store }: Context): Promise<Markup> {
+  const asked = elements(iq);
+  const stored = await store.multiGetData(
+    iq.to.bare,
+    asked.map((el) => el.attrs["xmlns"]),
+  );
+  // What was never stored comes back as it was asked for (§3, example 4).
+  const found = asked.map((el) => new Markup(stored.get(el.attrs["xmlns"]) ?? el.toString()));
+  return xml`<query xmlns='${NS_PRIVATE}'>${found}</query>`;
+}
+
+async function set(iq: Iq, { store }: Context): Promise<void> {
+  const entries = elements(iq).map((el) => ({ namespace: el.attrs["xmlns"], data: standalone(el) }));
+  await store.multiSetData(iq.to.bare, entries);
+}
+
+/** The elements of a request. Throws bad-request when there are none, or one does not name its namespace. */
+function elements(iq: Iq): Element[] {
+  if (iq.payload.name !== "query") throw new StanzaError("bad-request");
+  const found = iq.payload.getChildElements();
+  if (found.length === 0) throw new StanzaError("bad-request", "There is no element in the query");
+  for (const el of found) {
+    const ns = el.attrs["xmlns"];
+    if (!ns) throw new StanzaError("bad-request", "The element has no namespace of its own");
+    // Reserved (§5).
+    if (ns.startsWith("jabber:") || ns === "vcard-temp") throw new StanzaError("not-acceptable");
+  }
+  return found;
+}
+
+/** An element with the prefixes declared that it may use from around it. */
+function standalone(el: Element): string {
+  for (let outer = el.parent; outer; outer = outer.parent) {
+    for (const [name, value] of Object.entries(outer.attrs)) if (name.startsWith("xmlns:")) el.attrs[name] ??= value;
+  }
+  return el.toString();
+}
+
+async function stored(node: OperationNode, user: BareJid, element: string, namespace: string): Promise<string> {
+  const store = await storeOf(node, user);
+  return (await store.multiGetData(user, [namespace])).get(namespace) ?? emptyElement(element, namespace);
+}
+
+function emptyElement(name: string, namespace: string): string {
+  if (!/^[\p{L}_][\p{L}\p{N}_.-]*$/u.test(name)) throw new OperationError("parse_error", `"${name}" names no element`);
+  return xml`<${new Markup(name)} xmlns='${namespace}'/>`.text;
+}
+
+async function keep(node: OperationNode, user: BareJid, element: Stanza): Promise<string> {
+  const namespace = element.attr("xmlns");
+  if (!namespace) throw new OperationError("parse_error", "The element has no namespace of its own");
+  const store = await storeOf(node, user);
+  try {
+    await store.multiSetData(user, [{ namespace, data: element.text }]);
+  } catch (error) {
+    if (!(error instanceof StanzaError)) throw error;
+    throw new OperationError("parse_error", error.message);
+  }
+  return element.text;
+}
+
+/** The store of the user's domain. Throws not_found. */
+async function storeOf(node: OperationNode, user: BareJid): Promise<PrivateStore> {
+  const running = node.instance("mod_private", user.domain);
+  if (running && (await node.accounts.exists(user))) return running.store;
+  throw new OperationError("not_found", `User ${user.text} does not exist`, { jid: user.text });
+}
+
+function userOf(caller: Caller): BareJid {
+  if (caller.kind !== "user") throw new TypeError("only a user has a storage of his own");
+  return caller.jid;
+}
+
+const head = { category: "private", needs: ["mod_private"] } as const;
+const elementArgs = { element: "String!", nameSpace: "NonEmptyString!" } as const;
+
+const operations = [
+  defineOperation({
+    ...head,
+    name: "getPrivate",
+    kind: "query",
+    description: "Get an element of a user's private storage",
+    args: { user: "JID!", ...elementArgs },
+    result: "XmlElement",
+    scope: "domain",
+    domainArgs: ["user"],
+    run: ({ user, element, nameSpace }, _caller, node) => stored(node, user.bare, element, nameSpace),
+  }),
+  defineOperation({
+    ...head,
+    name: "setPrivate",
+    kind: "mutation",
+    description: "Put an element into a user's private storage",
+    args: { user: "JID!", elementString: "XmlElement!" },
+    result: "XmlElement",
+    scope: "domain",
+    domainArgs: ["user"],
+    run: ({ user, elementString }, _caller, node) => keep(node, user.bare, elementString),
+  }),
+  defineOperation({
+    ...head,
+    name: "getPrivate",
+    kind: "query",
+    description: "Get an element of your private storage",
+    args: elementArgs,
+    result: "XmlElement",
+    scope: "user",
+    run: ({ element, nameSpace }, caller, node) => stored(node, userOf(caller), element, nameSpace),
+  }),
+  defineOperation({
+    ...head,
+    name: "setPrivate",
+    kind: "mutation",
+    description: "Put an element into your private storage",
+    args: { elementString: "XmlElement!" },
+    result: "XmlElement",
+    scope: "user",
+    run: ({ elementString }, caller, node) => keep(node, userOf(caller), elementString),
+  }),
+];
+
+export default defineModule({
+  name: "mod_private",
+  xeps: [{ n: 49, version: "1.2" }],
+  config,
+  features: [NS_PRIVATE],
+  store: (db) => new PrivateStore(db),
+  iq: { "get own jabber:iq:private": get, "set own jabber:iq:private": set },
+  operations,
+});

@@ -1,0 +1,144 @@
+// Rosters (RFC 6121 §2) and presence subscriptions (§3).
+
+import { StanzaError } from "../../core/errors.ts";
+import { type MaybePromise, STOP, type SubscriptionLists } from "../../core/hooks.ts";
+import type { BareJid } from "../../core/jid.ts";
+import { defineModule, type HostType, type Iq, type Session } from "../../core/module.ts";
+import { NS_ROSTER_VER } from "../../core/ns.ts";
+import { Markup, xml } from "../../core/xml/markup.ts";
+import { config, metrics, type RosterContext } from "./context.ts";
+import { askOf, isHidden, itemXml, queryXml, type RosterItem, subscriptionOf } from "./item.ts";
+import { operations } from "./operations.ts";
+import { hashVersion, newVersion, showInterest } from "./push.ts";
+import { Rosters, type Summary } from "./roster.ts";
+import { removeItem, setFromIq } from "./set.ts";
+import { RosterStore } from "./store.ts";
+import { clientSent, deliverRequests, endSubscriptions, incoming } from "./subscribe.ts";
+import { SUBSCRIPTION_TYPES, type SubscriptionType } from "./subscription.ts";
+
+const VERSION_FEATURE = xml`<ver xmlns='${NS_ROSTER_VER}'/>`;
+const EMPTY_ROSTER = new Markup(queryXml("", undefined));
+
+/** RFC 6121 §2.1.3, §2.6.2. */
+function get(iq: Iq, ctx: RosterContext): MaybePromise<Markup | undefined> {
+  showInterest(iq.session);
+  ctx.metrics.mod_roster_get_count.add();
+  const user = iq.to.bare;
+  if (ctx.config.versioning) {
+    const known = iq.payload.attrs["ver"];
+    if (known !== undefined) return versioned(ctx, user, known);
+  }
+  const items = ctx.store.items(ctx.server, user);
+  return items instanceof Promise ? items.then(result) : result(items);
+}
+
+function result(items: readonly RosterItem[], ver?: string): Markup {
+  if (items.length === 0 && ver === undefined) return EMPTY_ROSTER;
+  let out = "";
+  for (const item of items) if (!isHidden(item)) out += itemXml(item);
+  return new Markup(queryXml(out, ver));
+}
+
+/** Nothing when the client has this version already, else the whole roster. */
+async function versioned(ctx: RosterContext, user: BareJid, known: string): Promise<Markup | undefined> {
+  const { store, server, config } = ctx;
+  if (!config.store_current_id) {
+    const items = await store.items(server, user);
+    const version = hashVersion(items);
+    return version === known ? undefined : result(items, version);
+  }
+  let version = await store.store.version(user);
+  if (version === undefined) {
+    version = newVersion(ctx)!;
+    await store.store.setVersion(user, version);
+  } else if (version === known) return undefined;
+  return result(await store.items(server, user), version);
+}
+
+const lists = (acc: SubscriptionLists, { from, to }: Summary): SubscriptionLists =>
+  acc.from.length === 0 && acc.to.length === 0 ? { from, to } : { from: join(acc.from, from), to: join(acc.to, to) };
+
+const join = (a: readonly string[], b: readonly string[]): readonly string[] => [...new Set([...a, ...b])];
+
+/** What other modules may ask of the rosters of a host type: undefined where mod_roster is off. */
+export function rosterOf(host: HostType): RosterContext | undefined {
+  return host.modules.get("mod_roster")?.ctx as RosterContext | undefined;
+}
+
+export type { RosterContext };
+export { deliverRequests };
+
+declare module "../../core/operations.ts" {
+  interface ModuleInstances {
+    mod_roster: RosterContext;
+  }
+}
+
+export default defineModule({
+  name: "mod_roster",
+  xeps: [{ n: 237, version: "1.3" }],
+  config,
+  metrics,
+  store: (db) => new Rosters(new RosterStore(db)),
+  iq: {
+    "get own jabber:iq:roster": get,
+    "set own jabber:iq:roster": setFromIq,
+  },
+  hooks: {
+    c2s_stream_features: (acc, { authenticated }, ctx) => {
+      if (authenticated && ctx.config.versioning) acc.push(VERSION_FEATURE);
+    },
+
+    // Before mod_presence, which leaves these to us.
+    user_send_presence: {
+      at: 45,
+      type: SUBSCRIPTION_TYPES,
+      run: (stanza, session, ctx) => clientSent(ctx, stanza, session).then(() => STOP),
+    },
+    account_presence: {
+      at: 45,
+      type: SUBSCRIPTION_TYPES,
+      run: async (stanza, ctx) => {
+        try {
+          await incoming(ctx, stanza, stanza.type as SubscriptionType);
+        } catch (error) {
+          // The roster is full: strangers need not know, so the request is dropped.
+          if (!(error instanceof StanzaError)) throw error;
+        }
+        return STOP;
+      },
+    },
+
+    roster_get_subscription_lists: (acc, { jid }, { store, server }) => {
+      const summary = store.summary(server, jid);
+      return summary instanceof Promise ? summary.then((s) => lists(acc, s)) : lists(acc, summary);
+    },
+    roster_get_jid_info: async (_acc, { jid, contact }, { store }) => {
+      const item = await store.item(jid, contact.text);
+      if (item === undefined || isHidden(item)) return undefined;
+      const { name, groups, state } = item;
+      return { subscription: subscriptionOf(state), ask: askOf(state), groups, name };
+    },
+
+    sm_remove_connection: ({ session }, ctx) => forgetIfGone(session, ctx),
+    // 40: before the data goes at 50.
+    remove_user: { at: 40, run: ({ jid }, ctx) => leave(ctx, jid) },
+    anonymous_purge: async ({ jid }, ctx) => {
+      await leave(ctx, jid);
+      await ctx.store.removeUser(jid);
+    },
+  },
+  operations,
+});
+
+function forgetIfGone(session: Session, { server, store }: RosterContext): void {
+  if (server.sessionsOf(session.jid.bare).length === 0) store.forget(session.jid.bare);
+}
+
+/** The account is being removed: its contacts lose their subscriptions. */
+async function leave(ctx: RosterContext, user: BareJid): Promise<void> {
+  const items = await ctx.store.items(ctx.server, user);
+  for (const item of items) await endSubscriptions(ctx, user, item);
+}
+
+export { removeItem };

@@ -1,0 +1,180 @@
+// The rosters of a host type: what is kept of them in memory while their owners are connected, and how they change.
+
+import { StanzaError } from "../../core/errors.ts";
+import type { MaybePromise, PersonalData } from "../../core/hooks.ts";
+import type { BareJid } from "../../core/jid.ts";
+import type { PersonalStore, Server } from "../../core/module.ts";
+import { type RosterItem, seesPresence, showsPresence } from "./item.ts";
+import type { RosterStore } from "./store.ts";
+import { isAsked } from "./subscription.ts";
+
+/** What presence needs of a roster. Lists hold the contacts' JIDs as text; empty lists are all the same one. */
+export interface Summary {
+  /** How many items are stored, pending requests included. */
+  readonly items: number;
+  /** They receive the user's presence. */
+  readonly from: readonly string[];
+  /** The user receives theirs. */
+  readonly to: readonly string[];
+  /** They have asked for the user's presence. */
+  readonly pending: readonly string[];
+}
+
+const NOBODY: readonly string[] = Object.freeze([]);
+const EMPTY: Summary = Object.freeze({ items: 0, from: NOBODY, to: NOBODY, pending: NOBODY });
+
+/** Items an account may have, requests of strangers included, so that nobody fills the disk with them. */
+export const MAX_ITEMS = 10_000;
+
+/** Who is connected. */
+type Directory = Pick<Server, "sessionsOf">;
+
+export interface Change {
+  readonly before: RosterItem | undefined;
+  readonly after: RosterItem | undefined;
+}
+
+/**
+ * Reads and writes rosters. What is done to one account is done one after the other, so that no change is made on an
+ * item that another is changing, and a roster that several ask for is read once.
+ */
+export class Rosters implements PersonalStore {
+  /** Of accounts that are connected. */
+  readonly #summaries = new Map<string, Summary>();
+  /** The end of the last thing to be done, by account; nothing where nothing is being done. */
+  readonly #last = new Map<string, Promise<void>>();
+
+  constructor(readonly store: RosterStore) {}
+
+  /** The summary of an account, at once when it is connected and was asked for before. */
+  summary(directory: Directory, user: BareJid): MaybePromise<Summary> {
+    const known = this.#summaries.get(user.text);
+    if (known !== undefined) return known;
+    return this.#inTurn(user, async () => {
+      const meanwhile = this.#summaries.get(user.text);
+      return meanwhile ?? this.#remember(directory, user, await this.store.roster(user));
+    });
+  }
+
+  /** All items in the order of their JIDs; one query, or none when the roster is known to be empty. */
+  items(directory: Directory, user: BareJid): MaybePromise<readonly RosterItem[]> {
+    if (this.#summaries.get(user.text) === EMPTY) return [];
+    return this.#inTurn(user, async () => {
+      const items = await this.store.roster(user);
+      this.#remember(directory, user, items);
+      return items;
+    });
+  }
+
+  item(user: BareJid, jid: string): MaybePromise<RosterItem | undefined> {
+    return this.#summaries.get(user.text) === EMPTY ? undefined : this.store.item(user, jid);
+  }
+
+  /**
+   * Changes the item of one contact: `edit` gets it as it is and returns it as it shall be, undefined for no item.
+   * @param version the roster's new version, when versions are stored
+   * @throws what `edit` throws; StanzaError not-allowed when a new item would be one too many
+   */
+  change(
+    user: BareJid,
+    jid: string,
+    version: string | undefined,
+    edit: (before: RosterItem | undefined) => RosterItem | undefined,
+  ): Promise<Change> {
+    return this.#inTurn(user, async () => {
+      const before = await this.item(user, jid);
+      const after = edit(before);
+      if (after === before) return { before, after };
+      if (after === undefined) await this.store.delete(user, jid, version);
+      else {
+        if (before === undefined && (await this.#count(user)) >= MAX_ITEMS) {
+          throw new StanzaError("not-allowed", `A roster cannot have more than ${MAX_ITEMS} items`);
+        }
+        await this.store.write(user, after, { groups: after.groups !== before?.groups, version });
+      }
+      this.#update(user, jid, before, after);
+      return { before, after };
+    });
+  }
+
+  /** Lets go of what is kept in memory: the account has no session any more. */
+  forget(user: BareJid): void {
+    this.#summaries.delete(user.text);
+  }
+
+  /** How many accounts are kept in memory. */
+  get kept(): number {
+    return this.#summaries.size;
+  }
+
+  async removeUser(user: BareJid): Promise<void> {
+    await this.#inTurn(user, () => this.store.removeUser(user));
+    this.forget(user);
+  }
+
+  async removeDomain(domain: string): Promise<void> {
+    await this.store.removeDomain(domain);
+    for (const user of this.#summaries.keys()) if (user.endsWith(`@${domain}`)) this.#summaries.delete(user);
+  }
+
+  personalData(user: BareJid): Promise<PersonalData[]> {
+    return this.store.personalData(user);
+  }
+
+  async #count(user: BareJid): Promise<number> {
+    return this.#summaries.get(user.text)?.items ?? this.store.count(user);
+  }
+
+  #remember(directory: Directory, user: BareJid, items: readonly RosterItem[]): Summary {
+    const summary = summarise(items);
+    if (directory.sessionsOf(user).length > 0) this.#summaries.set(user.text, summary);
+    return summary;
+  }
+
+  #update(user: BareJid, jid: string, before: RosterItem | undefined, after: RosterItem | undefined): void {
+    const old = this.#summaries.get(user.text);
+    if (old === undefined) return;
+    const items = old.items + (after ? 1 : 0) - (before ? 1 : 0);
+    const summary: Summary = {
+      items,
+      from: changed(old.from, jid, after !== undefined && showsPresence(after)),
+      to: changed(old.to, jid, after !== undefined && seesPresence(after)),
+      pending: changed(old.pending, jid, after !== undefined && isAsked(after.state)),
+    };
+    this.#summaries.set(user.text, items === 0 ? EMPTY : summary);
+  }
+
+  #inTurn<T>(user: BareJid, work: () => Promise<T>): Promise<T> {
+    const before = this.#last.get(user.text);
+    const result = before === undefined ? work() : before.then(work);
+    const done = result.then(nothing, nothing);
+    this.#last.set(user.text, done);
+    void done.then(() => {
+      if (this.#last.get(user.text) === done) this.#last.delete(user.text);
+    });
+    return result;
+  }
+}
+
+const nothing = (): void => {};
+
+function summarise(items: readonly RosterItem[]): Summary {
+  if (items.length === 0) return EMPTY;
+  const which = (test: (item: RosterItem) => boolean): readonly string[] => {
+    const jids = items.filter(test).map((item) => item.jid);
+    return jids.length === 0 ? NOBODY : jids;
+  };
+  return {
+    items: items.length,
+    from: which(showsPresence),
+    to: which(seesPresence),
+    pending: which((item) => isAsked(item.state)),
+  };
+}
+
+/** The list with or without the JID: the same list when that is how it was. */
+function changed(list: readonly string[], jid: string, wanted: boolean): readonly string[] {
+  if (list.includes(jid) === wanted) return list;
+  if (wanted) return [...list, jid];
+  return list.length === 1 ? NOBODY : list.filter((other) => other !== jid);
+}

@@ -1,0 +1,148 @@
+// Rosters in SQL: MongooseIM's tables rosterusers, rostergroups and roster_version, with its letters.
+
+import type { PersonalData } from "../../core/hooks.ts";
+import type { BareJid } from "../../core/jid.ts";
+import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
+import { DIALECTS, insert } from "../../core/storage/dialect.ts";
+import { type Ask, askOf, type RosterItem, type Subscription, stateOf, subscriptionOf } from "./item.ts";
+
+const SUBSCRIPTION_LETTERS: Readonly<Record<Subscription, string>> = { both: "B", to: "T", from: "F", none: "N" };
+const SUBSCRIPTIONS: Readonly<Record<string, Subscription>> = { B: "both", T: "to", F: "from", N: "none" };
+const ASK_LETTERS: Readonly<Record<Ask, string>> = { both: "B", out: "O", in: "I", none: "N" };
+/** S, an older word for a request that went out, is read and never written; U says nothing about a subscription. */
+const ASKS: Readonly<Record<string, Ask>> = { B: "both", O: "out", I: "in", S: "out", U: "none", N: "none" };
+
+interface Row {
+  jid: string;
+  nick: string;
+  subscription: string;
+  ask: string;
+  askmessage: string;
+  grp: string | null;
+}
+
+const SELECT = `SELECT r.jid, r.nick, r.subscription, r.ask, r.askmessage, g.grp FROM rosterusers r
+  LEFT JOIN rostergroups g ON g.server = r.server AND g.username = r.username AND g.jid = r.jid
+  WHERE r.server = ? AND r.username = ?`;
+const ROSTER = `${SELECT} ORDER BY r.jid, g.grp`;
+const ONE = `${SELECT} AND r.jid = ? ORDER BY g.grp`;
+const OF_USER = "WHERE server = ? AND username = ?";
+const TABLES = ["rosterusers", "rostergroups", "roster_version"] as const;
+const KEYS = ["server", "username", "jid"] as const;
+const NO_GROUPS: readonly string[] = Object.freeze([]);
+
+/** What a write does besides the item itself. */
+export interface WriteOptions {
+  /** The groups have changed too. */
+  groups: boolean;
+  /** The roster's new version, when versions are stored. */
+  version: string | undefined;
+}
+
+export class RosterStore {
+  readonly #upsertItem: string;
+  readonly #upsertVersion: string;
+
+  constructor(private readonly db: Db) {
+    const dialect = DIALECTS[db.dialect];
+    this.#upsertItem = dialect.upsert("rosterusers", KEYS, ["nick", "subscription", "ask", "askmessage"]);
+    this.#upsertVersion = dialect.upsert("roster_version", ["server", "username"], ["version"]);
+  }
+
+  /** The whole roster with its groups, in one query, in the order of the contacts' JIDs. */
+  async roster(user: BareJid): Promise<RosterItem[]> {
+    return itemsOf(await this.db.query<Row>(ROSTER, [user.domain, user.local]));
+  }
+
+  async item(user: BareJid, jid: string): Promise<RosterItem | undefined> {
+    return itemsOf(await this.db.query<Row>(ONE, [user.domain, user.local, jid]))[0];
+  }
+
+  async count(user: BareJid): Promise<number> {
+    const params = [user.domain, user.local];
+    const rows = await this.db.query<{ n: number }>(`SELECT count(*) AS n FROM rosterusers ${OF_USER}`, params);
+    return Number(rows[0].n);
+  }
+
+  async write(user: BareJid, item: RosterItem, { groups, version }: WriteOptions): Promise<void> {
+    const key = [user.domain, user.local, item.jid];
+    const subscription = SUBSCRIPTION_LETTERS[subscriptionOf(item.state)];
+    const params = [...key, item.name, subscription, ASK_LETTERS[askOf(item.state)], item.askMessage];
+    const statements: Statement[] = [{ sql: this.#upsertItem, params }];
+    if (groups) {
+      statements.push(deletion("rostergroups", key));
+      if (item.groups.length > 0) {
+        const rows = item.groups.flatMap((group) => [...key, group]);
+        statements.push({ sql: insert("rostergroups", [...KEYS, "grp"], item.groups.length), params: rows });
+      }
+    }
+    await this.#run(user, statements, version);
+  }
+
+  async delete(user: BareJid, jid: string, version: string | undefined): Promise<void> {
+    const key = [user.domain, user.local, jid];
+    await this.#run(user, [deletion("rosterusers", key), deletion("rostergroups", key)], version);
+  }
+
+  async #run(user: BareJid, statements: Statement[], version: string | undefined): Promise<void> {
+    if (version !== undefined) {
+      statements.push({ sql: this.#upsertVersion, params: [user.domain, user.local, version] });
+    }
+    if (statements.length === 1) await this.db.execute(statements[0].sql, statements[0].params);
+    else await this.db.transaction(statements);
+  }
+
+  /** The stored version, undefined when there has been none. */
+  async version(user: BareJid): Promise<string | undefined> {
+    const sql = `SELECT version FROM roster_version ${OF_USER}`;
+    return (await this.db.query<{ version: string }>(sql, [user.domain, user.local]))[0]?.version;
+  }
+
+  async setVersion(user: BareJid, version: string): Promise<void> {
+    await this.#run(user, [], version);
+  }
+
+  async removeUser(user: BareJid): Promise<void> {
+    const params = [user.domain, user.local];
+    await this.db.transaction(TABLES.map((table) => ({ sql: `DELETE FROM ${table} ${OF_USER}`, params })));
+  }
+
+  async removeDomain(domain: string): Promise<void> {
+    const sql = (table: string) => `DELETE FROM ${table} WHERE server = ?`;
+    await this.db.transaction(TABLES.map((table) => ({ sql: sql(table), params: [domain] })));
+  }
+
+  async personalData(user: BareJid): Promise<PersonalData[]> {
+    const items = await this.roster(user);
+    const rows = items.map((i) => [
+      i.jid,
+      i.name,
+      subscriptionOf(i.state),
+      askOf(i.state),
+      i.groups.join(", "),
+      i.askMessage,
+      "",
+    ]);
+    return [{ name: "roster", columns: ["jid", "name", "subscription", "ask", "groups", "askmessage", "xs"], rows }];
+  }
+}
+
+function deletion(table: "rosterusers" | "rostergroups", key: readonly SqlValue[]): Statement {
+  return { sql: `DELETE FROM ${table} ${OF_USER} AND jid = ?`, params: key };
+}
+
+/** Rows of one contact follow each other, one for each group, or one without. */
+function itemsOf(rows: readonly Row[]): RosterItem[] {
+  const items: (RosterItem & { groups: readonly string[] })[] = [];
+  let groups: string[] = [];
+  for (const row of rows) {
+    if (items.at(-1)?.jid !== row.jid) {
+      groups = [];
+      const state = stateOf(SUBSCRIPTIONS[row.subscription] ?? "none", ASKS[row.ask] ?? "none");
+      const { jid, nick: name, askmessage: askMessage } = row;
+      items.push({ jid, name, state, askMessage, groups: row.grp === null ? NO_GROUPS : groups });
+    }
+    if (row.grp !== null) groups.push(row.grp);
+  }
+  return items;
+}

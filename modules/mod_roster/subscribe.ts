@@ -1,0 +1,161 @@
+// Subscription stanzas (RFC 6121 §3): what the user sends, what a contact sends, what waits for an answer.
+
+import { StanzaError } from "../../core/errors.ts";
+import { type BareJid, isFull, type Jid, parseJid } from "../../core/jid.ts";
+import type { Session } from "../../core/module.ts";
+import type { Stanza } from "../../core/stanza.ts";
+import { viewText } from "../../core/xml/framer.ts";
+import { xml } from "../../core/xml/markup.ts";
+import type { RosterContext } from "./context.ts";
+import { isHidden, newItem, type RosterItem } from "./item.ts";
+import { isInterested, newVersion, pushChange } from "./push.ts";
+import type { Change } from "./roster.ts";
+import {
+  asked,
+  hasFrom,
+  hasTo,
+  inbound,
+  isAsked,
+  outbound,
+  type State,
+  type SubscriptionType,
+  type Transition,
+} from "./subscription.ts";
+
+declare module "../../core/hooks.ts" {
+  interface NoticeHooks {
+    /** The subscription between a user and a contact changed: presence must follow. Ours, not MongooseIM's. */
+    roster_subscription_changed: { user: BareJid; contact: Jid; before: State; after: State };
+  }
+}
+
+/**
+ * A client has sent a subscription stanza: it is stamped with the user's bare JID (§3.1.2), the user's roster follows,
+ * and it is routed if the contact's server has to know.
+ * @throws StanzaError bad-request without a contact, not-allowed when the roster is full
+ */
+export async function clientSent(ctx: RosterContext, stanza: Stanza, session: Session): Promise<void> {
+  if (stanza.toText === undefined) throw new StanzaError("bad-request", "a subscription is to somebody's presence");
+  let sent = stanza;
+  if (isFull(stanza.to)) {
+    const { element } = stanza;
+    element.attrs["to"] = stanza.to.bare.text;
+    sent = viewText(element.toString());
+    sent.to = stanza.to.bare;
+    sent.origin = stanza.origin;
+  }
+  sent.from = session.jid.bare;
+  sent.lead = /( xml:lang='[^']*')$/.test(stanza.lead) ? `${fromAttr(sent.from)}${RegExp.$1}` : "";
+  await outgoing(ctx, sent, session.jid.bare, stanza.to.bare, stanza.type as SubscriptionType);
+}
+
+const fromAttr = (jid: Jid): string => xml` from='${jid.text}'`.text;
+
+/** The user's side of a subscription stanza for a contact; `stanza` is from the user's bare JID. */
+export async function outgoing(
+  ctx: RosterContext,
+  stanza: Stanza,
+  user: BareJid,
+  contact: BareJid,
+  type: SubscriptionType,
+): Promise<void> {
+  if (user.text === contact.text) return;
+  count(ctx, type);
+  const version = newVersion(ctx);
+  let transition: Transition | undefined;
+  const change = await ctx.store.change(user, contact.text, version, (before) => {
+    transition = outbound(before?.state ?? "none", type);
+    return moved(before, contact, transition.next);
+  });
+  await pushChange(ctx, user, change, version);
+  await ctx.host.hooks.notify("roster_out_subscription", { from: user, to: contact, type, stanza });
+  if (transition?.stanza === "pass") await ctx.server.route(stanza);
+  await announce(ctx, user, contact, change);
+}
+
+/** The user's side of a subscription stanza from a contact, local or not. */
+export async function incoming(ctx: RosterContext, stanza: Stanza, type: SubscriptionType): Promise<void> {
+  const user = stanza.to.bare;
+  const contact = stanza.from.bare;
+  if (user.text === contact.text) return;
+  if (type === "subscribe" && !(await exists(ctx, user))) return;
+  count(ctx, type);
+  const message = type === "subscribe" ? (stanza.childText("status") ?? "") : "";
+  const version = newVersion(ctx);
+  let transition: Transition | undefined;
+  const change = await ctx.store.change(user, contact.text, version, (before) => {
+    transition = inbound(before?.state ?? "none", type);
+    return moved(before, contact, transition.next, message);
+  });
+  if (transition?.stanza === "answer") {
+    await ctx.server.routeXml(user, contact, xml`<presence to='${contact.text}' type='subscribed'/>`);
+  } else if (transition?.stanza === "pass") {
+    if (isFull(stanza.from)) {
+      stanza.from = contact;
+      stanza.lead = "";
+    }
+    // A request wants an answer from somebody who is there; the rest explains the push that follows (§3.1.6).
+    const wanted = type === "subscribe" ? (s: Session) => s.available : isInterested;
+    await deliver(ctx, user, stanza, wanted);
+  }
+  await pushChange(ctx, user, change, version);
+  await ctx.host.hooks.notify("roster_in_subscription", { to: user, from: contact, type, stanza });
+  await announce(ctx, user, contact, change);
+}
+
+/** The item in another state; without a trace when the contact had only asked and that is settled. */
+function moved(before: RosterItem | undefined, contact: Jid, next: State, message = ""): RosterItem | undefined {
+  if (next === (before?.state ?? "none")) return before;
+  if (next === "none" && before !== undefined && isHidden(before)) return undefined;
+  const askMessage = !isAsked(next) ? "" : message !== "" ? message : (before?.askMessage ?? "");
+  return { ...(before ?? newItem(contact.text)), state: next, askMessage };
+}
+
+async function deliver(ctx: RosterContext, user: BareJid, stanza: Stanza, wanted: (s: Session) => boolean) {
+  for (const session of [...ctx.server.sessionsOf(user)]) {
+    if (wanted(session)) await session.receive(stanza, session.jid);
+  }
+}
+
+async function exists({ server, host }: RosterContext, user: BareJid): Promise<boolean> {
+  return server.sessionsOf(user).length > 0 || (await host.auth.exists(user.local, user.domain));
+}
+
+async function announce(ctx: RosterContext, user: BareJid, contact: Jid, change: Change): Promise<void> {
+  const before = change.before?.state ?? "none";
+  const after = change.after?.state ?? "none";
+  if (before === after) return;
+  await ctx.host.hooks.notify("roster_subscription_changed", { user, contact, before, after });
+}
+
+function count({ metrics }: RosterContext, type: SubscriptionType): void {
+  if (type === "subscribe" || type === "subscribed") metrics.sm_presence_subscription_subscription_count.add();
+  else metrics.sm_presence_subscription_unsubscription_count.add();
+}
+
+/**
+ * What follows from the removal of an item (§2.5.2): the contact is told that the user wants no presence of theirs and
+ * gives none, requests included.
+ */
+export async function endSubscriptions(ctx: RosterContext, user: BareJid, item: RosterItem): Promise<void> {
+  const contact = parseJid(item.jid);
+  const tell = (type: SubscriptionType) =>
+    ctx.server.routeXml(user, contact.bare, xml`<presence to='${contact.bare.text}' type='${type}'/>`);
+  if (hasTo(item.state) || asked(item.state)) await tell("unsubscribe");
+  if (hasFrom(item.state) || isAsked(item.state)) await tell("unsubscribed");
+  await announce(ctx, user, contact, { before: item, after: undefined });
+}
+
+/** Shows the requests that wait for an answer to a session that has become available (§3.1.3). */
+export async function deliverRequests(ctx: RosterContext, session: Session): Promise<void> {
+  const { pending } = await ctx.store.summary(ctx.server, session.jid.bare);
+  for (const jid of pending) {
+    const item = await ctx.store.item(session.jid.bare, jid);
+    if (item === undefined || !isAsked(item.state)) continue;
+    const status = item.askMessage === "" ? undefined : xml`<status>${item.askMessage}</status>`;
+    const request = viewText(xml`<presence type='subscribe'>${status}</presence>`.text);
+    request.from = parseJid(jid);
+    request.to = session.jid;
+    await session.receive(request, session.jid);
+  }
+}

@@ -1,0 +1,189 @@
+// XEP-0198 Stream Management: acknowledgements, and resumption of a stream whose connection broke. The counters and the
+// buffer are core/c2s/sm.ts; here is the protocol around them.
+
+import { z } from "zod";
+import { StreamManagement } from "../core/c2s/sm.ts";
+import { C2S } from "../core/c2s/stream.ts";
+import { enumOf, positive, positiveOrInfinity } from "../core/config/types.ts";
+import { StreamError } from "../core/errors.ts";
+import { type MaybePromise, STOP, type Verdict } from "../core/hooks.ts";
+import { tryParseJid } from "../core/jid.ts";
+import { defineModule, type ModuleContext } from "../core/module.ts";
+import { NS_DELAY, NS_SM } from "../core/ns.ts";
+import { MESSAGE, type Stanza } from "../core/stanza.ts";
+import { viewElement } from "../core/xml/framer.ts";
+import { xml } from "../core/xml/markup.ts";
+
+const config = z.strictObject({
+  backend: enumOf("mnesia", "cets").default("mnesia").describe("Where resumable streams are known: on their node"),
+  buffer: z.boolean().default(true).describe("Keep stanzas until the client acknowledges them"),
+  buffer_max: positiveOrInfinity().default(100).describe("Most stanzas that may wait for acknowledgement"),
+  ack: z.boolean().default(true).describe("Ask clients for acknowledgements"),
+  ack_freq: positive().default(1).describe("Stanzas sent between two requests for acknowledgement"),
+  resume_timeout: positive().default(600).describe("Seconds that a broken stream may be resumed"),
+  stale_h: z
+    .strictObject({
+      enabled: z.boolean().default(false).describe("Tell late clients how much of their stream was handled"),
+      repeat_after: positive().default(1800).describe("Seconds between two removals of old counters"),
+      geriatric: positive().default(3600).describe("Seconds after which a counter is old"),
+    })
+    .prefault({})
+    .describe("Counters of streams that cannot be resumed any more"),
+});
+type Config = z.output<typeof config>;
+type Ctx = ModuleContext<Config, undefined>;
+
+/** `h` of ended streams by their id, for <failed h='...'/>; one map per running module. */
+class StaleCounters {
+  private readonly ended = new Map<string, { h: number; until: number }>();
+  remember(id: string, h: number, until: number): void {
+    this.ended.set(id, { h, until });
+  }
+  get(id: string): number | undefined {
+    return this.ended.get(id)?.h;
+  }
+  clean(now: number): void {
+    for (const [id, { until }] of this.ended) if (until <= now) this.ended.delete(id);
+  }
+}
+const stale = new WeakMap<Ctx, StaleCounters>();
+
+const failed = (condition: string, h?: number): string =>
+  `<failed xmlns='${NS_SM}'${h === undefined ? "" : ` h='${h}'`}><${condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>`;
+
+/** A counter attribute: 0 to 2^32-1, undefined when it is not one. */
+function counter(text: string | undefined): number | undefined {
+  if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined;
+  const h = Number(text);
+  return h < 2 ** 32 ? h : undefined;
+}
+
+function enable(s: Stanza, session: C2S, { config, server }: Ctx): void {
+  if (session.nego !== undefined || session.sm !== undefined) {
+    session.writeElement(failed("unexpected-request"));
+    return;
+  }
+  const sm = new StreamManagement(
+    config.buffer ? config.buffer_max : 0,
+    config.buffer && config.ack ? config.ack_freq : 0,
+    config.resume_timeout,
+  );
+  const resume = config.buffer && ["true", "1"].includes(s.attr("resume") ?? "");
+  if (resume) sm.id = server.token(16);
+  session.enableSm(sm);
+  session.writeElement(
+    resume
+      ? `<enabled xmlns='${NS_SM}' id='${sm.id}' max='${config.resume_timeout}' resume='true'/>`
+      : `<enabled xmlns='${NS_SM}'/>`,
+  );
+}
+
+function acknowledged(s: Stanza, session: C2S): void {
+  const h = counter(s.attr("h"));
+  const { sm } = session;
+  if (sm === undefined) return; // an answer from before resumption failed: nothing to count
+  if (h === undefined) session.fail(new StreamError("policy-violation", "h must be a number of stanzas"));
+  else if (!sm.ack(h)) session.fail(tooHigh(h, sm.sent));
+}
+
+/** XEP-0198 §4: a client must not acknowledge what was not sent. */
+const tooHigh = (h: number, sent: number): StreamError =>
+  new StreamError(
+    "undefined-condition",
+    "You acknowledged more stanzas than were sent",
+    `<handled-count-too-high xmlns='${NS_SM}' h='${h}' send-count='${sent}'/>`,
+  );
+
+function resume(s: Stanza, session: C2S, ctx: Ctx): MaybePromise<void> {
+  const local = session.nego?.local;
+  if (local === undefined) {
+    session.writeElement(failed("unexpected-request"));
+    return;
+  }
+  const id = s.attr("previd") ?? "";
+  const h = counter(s.attr("h"));
+  const old = session.engine.resumable.get(id);
+  if (h === undefined) {
+    session.writeElement(failed("bad-request"));
+    return;
+  }
+  // The id alone is not enough: the stream must be the same user's.
+  if (old === undefined || old.jid.local !== local || old.jid.domain !== session.domain || old.sm === undefined) {
+    session.writeElement(failed("item-not-found", stale.get(ctx)?.get(id)));
+    return;
+  }
+  const { sent } = old.sm;
+  if (!old.resumeOn(session, h)) session.fail(tooHigh(h, sent));
+}
+
+/** What the client did not acknowledge goes where it would have gone without this session. */
+async function reroute(session: C2S, { now, config, log }: Ctx, counters: StaleCounters | undefined): Promise<void> {
+  const { sm } = session;
+  if (sm === undefined) return;
+  if (sm.id !== "") counters?.remember(sm.id, sm.handled, now() + config.stale_h.geriatric * 1000);
+  const unacked = sm.unacked();
+  sm.clear();
+  for (const { bytes, at, copy } of unacked) {
+    const s = viewElement(Buffer.from(bytes, "latin1"));
+    const from = tryParseJid(s.fromText ?? session.domain);
+    if (from === undefined) {
+      log.error("unacked_stanza_without_sender", { from: s.fromText });
+      continue;
+    }
+    s.from = from;
+    s.to = session.jid;
+    s.copy = copy;
+    if (s.kind === MESSAGE && !s.has("delay", NS_DELAY)) {
+      s.append(xml`<delay xmlns='${NS_DELAY}' from='${session.domain}' stamp='${new Date(at).toISOString()}'/>`);
+    }
+    await session.host.hooks.notify("unacknowledged_message", { session, stanza: s });
+    await session.engine.reroute(s);
+  }
+}
+
+export default defineModule<Config, undefined>({
+  name: "mod_stream_management",
+  xeps: [{ n: 198, version: "1.6" }],
+  config,
+  hooks: {
+    c2s_stream_features: (features) => [...features, xml`<sm xmlns='${NS_SM}'/>`],
+    user_send_xmlel: (s, session, ctx): Verdict => {
+      if (!s.inNs(NS_SM) || !(session instanceof C2S)) return undefined;
+      switch (s.name) {
+        case "r":
+          if (session.sm === undefined) return undefined;
+          session.conn?.writeLate(`<a xmlns='${NS_SM}' h='${session.sm.handled}'/>`);
+          return STOP;
+        case "a":
+          acknowledged(s, session);
+          return STOP;
+        case "enable":
+          enable(s, session, ctx);
+          return STOP;
+        case "resume": {
+          const done = resume(s, session, ctx);
+          return done === undefined ? STOP : done.then((): typeof STOP => STOP);
+        }
+        default:
+          return undefined;
+      }
+    },
+    reroute_unacked_messages: ({ session }, ctx) => {
+      if (session instanceof C2S && session.sm !== undefined) return reroute(session, ctx, stale.get(ctx));
+    },
+  },
+  start(ctx) {
+    if (!ctx.config.stale_h.enabled) return;
+    const counters = new StaleCounters();
+    stale.set(ctx, counters);
+    const clean = (): void => {
+      if (stale.get(ctx) !== counters) return;
+      counters.clean(ctx.now());
+      ctx.server.after(ctx.config.stale_h.repeat_after * 1000, clean);
+    };
+    ctx.server.after(ctx.config.stale_h.repeat_after * 1000, clean);
+  },
+  stop(ctx) {
+    stale.delete(ctx);
+  },
+});

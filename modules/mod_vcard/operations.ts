@@ -1,0 +1,89 @@
+// Category vcard.
+
+import type { BareJid } from "../../core/jid.ts";
+import type { ModuleContext } from "../../core/module.ts";
+import type { InputOf } from "../../core/operations/language.ts";
+import { type Caller, defineOperation, OperationError, type OperationNode } from "../../core/operations.ts";
+import { parseElement } from "../../core/stanza.ts";
+import { Markup } from "../../core/xml/markup.ts";
+import { fromElement, toElement } from "./graphql.ts";
+import type { VcardStore } from "./store.ts";
+
+type Running = ModuleContext<unknown, VcardStore>;
+
+declare module "../../core/operations.ts" {
+  interface ModuleInstances {
+    mod_vcard: Running;
+  }
+}
+
+async function runningFor(node: OperationNode, user: BareJid): Promise<Running> {
+  const running = node.instance("mod_vcard", user.domain);
+  if (!running) throw new OperationError("user_not_found", "User's domain does not exist", { jid: user.text });
+  if (await node.accounts.exists(user)) return running;
+  throw new OperationError("user_not_found", "Given user does not exist", { jid: user.text });
+}
+
+async function get(node: OperationNode, user: BareJid) {
+  const { store } = await runningFor(node, user);
+  const vcard = await store.getVcard(user);
+  if (vcard === undefined) throw new OperationError("vcard_not_found", "Vcard for user not found", { jid: user.text });
+  return fromElement(parseElement(vcard));
+}
+
+async function set(node: OperationNode, user: BareJid, input: InputOf<"VcardInput">) {
+  const { store, host } = await runningFor(node, user);
+  const vcard = toElement(input);
+  await store.setVcard(user, vcard);
+  await host.hooks.notify("vcard_set", { jid: user, vcard: new Markup(vcard.toString()) });
+  return fromElement(parseElement(vcard.toString()));
+}
+
+const head = { category: "vcard", needs: ["mod_vcard"], result: "Vcard" } as const;
+
+export const operations = [
+  defineOperation({
+    ...head,
+    name: "getVcard",
+    kind: "query",
+    description: "Get a user's vCard",
+    args: { user: "JID!" },
+    scope: "domain",
+    domainArgs: ["user"],
+    run: ({ user }, _caller, node) => get(node, user.bare),
+  }),
+  defineOperation({
+    ...head,
+    name: "setVcard",
+    kind: "mutation",
+    description: "Set a user's vCard",
+    args: { user: "JID!", vcard: "VcardInput!" },
+    scope: "domain",
+    domainArgs: ["user"],
+    run: ({ user, vcard }, _caller, node) => set(node, user.bare, vcard),
+  }),
+  defineOperation({
+    ...head,
+    name: "getVcard",
+    kind: "query",
+    description: "Get a user's vCard; yours when none is given",
+    args: { user: "JID" },
+    scope: "user",
+    hostTypeArgs: ["user"],
+    run: ({ user }, caller, node) => get(node, user?.bare ?? own(caller)),
+  }),
+  defineOperation({
+    ...head,
+    name: "setVcard",
+    kind: "mutation",
+    description: "Set your vCard",
+    args: { vcard: "VcardInput!" },
+    scope: "user",
+    run: ({ vcard }, caller, node) => set(node, own(caller), vcard),
+  }),
+];
+
+function own(caller: Caller): BareJid {
+  if (caller.kind !== "user") throw new TypeError("only a user has a vCard of his own");
+  return caller.jid;
+}

@@ -1,0 +1,183 @@
+import { describe, expect, test } from "vitest";
+import { coreOperations } from "../../../../core/operations/index.ts";
+import { buildSchema } from "../../../../core/operations/schema.ts";
+import { type GraphqlOptions, graphqlApp } from "../../../../transports/http/graphql.ts";
+import { fakeNode } from "../../core/operations/fake-node.ts";
+
+const schema = buildSchema(coreOperations);
+const WHO = "{ checkAuth { authType domain } }";
+const COUNT = '{ account { countUsers(domain: "localhost") } }';
+const basic = (user: string, password: string) => ({ Authorization: `Basic ${btoa(`${user}:${password}`)}` });
+
+const common = () => ({ schema, node: fakeNode(), onError: () => {} });
+const open = (): GraphqlOptions => ({ ...common(), endpoint: "admin" });
+const closed = (): GraphqlOptions => ({
+  ...common(),
+  endpoint: "admin",
+  credentials: { username: "admin", password: "secret" },
+});
+const ofDomains = (): GraphqlOptions => ({
+  ...common(),
+  endpoint: "domain_admin",
+  checkDomainAdmin: (domain, password) => domain === "localhost" && password === "pw",
+});
+
+async function post(options: GraphqlOptions, body: unknown, headers: Record<string, string> = {}) {
+  const response = await graphqlApp(options).request("/", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...headers },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+  return {
+    status: response.status,
+    body: (await response.json()) as { data?: unknown; errors?: { extensions: { code: string } }[] },
+  };
+}
+const codeOf = ({ status, body }: Awaited<ReturnType<typeof post>>) => [status, body.errors?.[0].extensions.code];
+const get = (query: string, headers: Record<string, string> = {}) =>
+  graphqlApp(open()).request(`/?${query}`, { headers });
+
+describe("POST", () => {
+  test("runs a query and gives JSON", async () => {
+    expect(await post(open(), { query: COUNT })).toEqual({
+      status: 200,
+      body: { data: { account: { countUsers: 2 } } },
+    });
+  });
+
+  test("takes variables as an object or as JSON text", async () => {
+    const query = "query ($d: DomainName!) { account { countUsers(domain: $d) } }";
+    for (const variables of [{ d: "localhost" }, '{"d":"localhost"}']) {
+      expect((await post(open(), { query, variables })).body.data).toEqual({ account: { countUsers: 2 } });
+    }
+  });
+
+  test("takes null for no variables and no name", async () => {
+    expect((await post(open(), { query: WHO, variables: null, operationName: null })).status).toBe(200);
+  });
+
+  test("runs the operation that is named", async () => {
+    const query = `query A ${WHO} query B ${COUNT}`;
+    expect((await post(open(), { query, operationName: "B" })).body.data).toEqual({ account: { countUsers: 2 } });
+  });
+
+  test.each([
+    ["no JSON", "{", [400, "invalid_json_body"]],
+    ["an array", "[]", [400, "invalid_json_body"]],
+    ["no query", {}, [400, "no_query_supplied"]],
+    ["variables that are no JSON", { query: WHO, variables: "{" }, [400, "variables_invalid_json"]],
+    ["variables that are no object", { query: WHO, variables: [1] }, [400, "variables_invalid_json"]],
+    ["a query that does not parse", { query: "{" }, [400, "parser_error"]],
+  ])("refuses %s", async (_what, body, answer) => expect(codeOf(await post(open(), body))).toEqual(answer));
+
+  test("refuses a body that is no JSON by its type", async () => {
+    expect(codeOf(await post(open(), WHO, { "Content-Type": "text/plain" }))).toEqual([415, "unsupported_media_type"]);
+  });
+
+  test("refuses a body that is too large", async () => {
+    const body = JSON.stringify({ query: `{ # ${"x".repeat(9 * 1024 * 1024)}` });
+    expect(codeOf(await post(open(), body))).toEqual([413, "request_too_large"]);
+  });
+
+  test("tells nobody but the log what broke", async () => {
+    const seen: unknown[] = [];
+    const options = { ...ofDomains(), onError: (error: unknown) => void seen.push(error) };
+    const broken = { ...options, checkDomainAdmin: () => Promise.reject(new Error("database gone")) } as GraphqlOptions;
+    const answer = await post(broken, { query: WHO }, basic("admin@localhost", "pw"));
+    expect(codeOf(answer)).toEqual([500, "internal_server_error"]);
+    expect([JSON.stringify(answer).includes("database"), seen]).toEqual([false, [new Error("database gone")]]);
+  });
+});
+
+describe("GET", () => {
+  test("runs the query of the query string", async () => {
+    const response = await get(`query=${encodeURIComponent(COUNT)}`);
+    expect(await response.json()).toEqual({ data: { account: { countUsers: 2 } } });
+  });
+
+  test("takes mutations too, as MongooseIM does", async () => {
+    const response = await get(`query=${encodeURIComponent("mutation { server { setLoglevel(level: ERROR) } }")}`);
+    expect(response.status).toBe(200);
+  });
+
+  test("refuses a stray percent sign", async () => {
+    const response = await get("query=%zz");
+    expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: "invalid_query_parameters" } }] });
+  });
+
+  test("gives a page to a browser, which talks to nobody else", async () => {
+    const response = await get("", { Accept: "text/html,application/xhtml+xml,*/*;q=0.8" });
+    expect(response.headers.get("Content-Type")).toMatch(/^text\/html/);
+    expect(response.headers.get("Content-Security-Policy")).toContain("default-src 'none'");
+    expect(await response.text()).not.toMatch(/(src|href)=/);
+  });
+
+  test("gives JSON to whoever takes anything", async () => {
+    expect((await get(`query=${encodeURIComponent(WHO)}`, { Accept: "*/*" })).headers.get("Content-Type")).toMatch(
+      /json/,
+    );
+  });
+});
+
+test("other methods are refused with the ones allowed", async () => {
+  const response = await graphqlApp(open()).request("/", { method: "DELETE" });
+  expect([response.status, response.headers.get("Allow")]).toEqual([405, "GET, POST"]);
+});
+
+test("a page of another site cannot make a browser run a mutation", async () => {
+  const response = await get(`query=${encodeURIComponent("mutation { server { stop } }")}`, {
+    "Sec-Fetch-Site": "cross-site",
+  });
+  expect(response.status).toBe(403);
+});
+
+describe("who is asking", () => {
+  const admin = { checkAuth: { authType: "ADMIN", domain: null } };
+  const nobody = { checkAuth: { authType: "UNAUTHORIZED", domain: null } };
+  const WRONG = [401, "wrong_credentials"];
+
+  test("without credentials configured everybody is an administrator", async () => {
+    expect((await post(open(), { query: WHO })).body.data).toEqual(admin);
+  });
+  test("and credentials that nobody configured are wrong", async () => {
+    expect(codeOf(await post(open(), { query: WHO }, basic("a", "b")))).toEqual(WRONG);
+  });
+  test("the configured credentials make an administrator", async () => {
+    expect((await post(closed(), { query: WHO }, basic("admin", "secret"))).body.data).toEqual(admin);
+  });
+  test("others are wrong", async () => {
+    expect(codeOf(await post(closed(), { query: WHO }, basic("admin", "guess")))).toEqual(WRONG);
+  });
+  test("none leave checkAuth, and nothing else", async () => {
+    expect((await post(closed(), { query: WHO })).body.data).toEqual(nobody);
+    expect(codeOf(await post(closed(), { query: COUNT }))).toEqual([401, "no_permissions"]);
+  });
+  test("a malformed header is refused", async () => {
+    expect(codeOf(await post(closed(), { query: WHO }, { Authorization: "Basic ?" }))).toEqual([401, "request_error"]);
+  });
+
+  test("admin@domain with the domain's password is the domain's administrator", async () => {
+    const answer = await post(ofDomains(), { query: WHO }, basic("admin@LOCALHOST", "pw"));
+    expect(answer.body.data).toEqual({ checkAuth: { authType: "DOMAIN_ADMIN", domain: "localhost" } });
+  });
+  test.each([
+    ["admin@localhost", "guess"],
+    ["admin@example.org", "pw"],
+    ["alice@localhost", "pw"],
+    ["admin@localhost/res", "pw"],
+    ["admin", "pw"],
+  ])("%s with %s is not", async (user, password) => {
+    expect(codeOf(await post(ofDomains(), { query: WHO }, basic(user, password)))).toEqual(WRONG);
+  });
+
+  test("a user is known by his JID and password", async () => {
+    const user: GraphqlOptions = {
+      ...common(),
+      endpoint: "user",
+      checkUser: (local, domain, password) => `${local}@${domain}:${password}` === "alice@localhost:pw",
+    };
+    expect((await post(user, { query: COUNT }, basic("Alice@localhost", "pw"))).status).toBe(401);
+    expect(codeOf(await post(user, { query: COUNT }, basic("alice@localhost", "pw")))[1]).toBe("no_permissions");
+    expect(codeOf(await post(user, { query: COUNT }, basic("alice@localhost", "no")))).toEqual(WRONG);
+  });
+});

@@ -1,0 +1,127 @@
+// XMPP over WebSocket (RFC 7395): each message is one element of the stream. Drives the same stream machine as TCP.
+
+import type { ServerWebSocket } from "bun";
+import { Hono } from "hono";
+import type { C2sOptions, Conn, ConnOwner } from "../../core/c2s/conn.ts";
+import type { StreamEngine } from "../../core/c2s/engine.ts";
+import { C2S } from "../../core/c2s/stream.ts";
+import type { Flusher } from "../tcp/conn.ts";
+
+export interface WebSocketOptions extends C2sOptions {
+  /** Milliseconds between pings to an idle client, undefined for Bun's own. */
+  pingRate?: number;
+  /** Milliseconds of silence (pongs count as life) after which the connection ends. */
+  timeout: number;
+  /** The HTTP listener is encrypted. */
+  secure: boolean;
+}
+
+/** What a WebSocket needs of its door. */
+interface SocketDoor {
+  readonly engine: StreamEngine;
+  readonly flusher: Flusher;
+  readonly options: WebSocketOptions;
+}
+
+const encoder = new TextEncoder();
+
+export class WebSocketConn implements Conn {
+  readonly framing = "whole";
+  readonly secure: boolean;
+  owner: ConnOwner | undefined = undefined;
+  socket: ServerWebSocket<WebSocketConn> | undefined = undefined;
+  private closed = false;
+
+  constructor(
+    readonly door: SocketDoor,
+    readonly address: string,
+    readonly port: number,
+  ) {
+    this.secure = door.options.secure;
+  }
+
+  get backlog(): number {
+    return this.socket?.getBufferedAmount() ?? 0;
+  }
+
+  setOwner(owner: ConnOwner): void {
+    this.owner = owner;
+  }
+
+  write(bytes: Buffer, n: number): void {
+    this.writeText(bytes.utf8Slice(0, n));
+  }
+
+  writeText(text: string): void {
+    if (!this.closed) this.socket?.sendText(text);
+  }
+
+  writeLate(text: string): void {
+    if (!this.closed) this.door.flusher.markLate(this, text);
+  }
+
+  /** RFC 7395 §3.2: TLS is the business of the HTTP connection. */
+  startTls(): void {
+    this.end();
+  }
+
+  end(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.socket?.close(1000);
+  }
+
+  // A WebSocket of Bun cannot be paused; the stream machine bounds what waits.
+  pause(): void {}
+  resume(): void {}
+
+  onClose(): void {
+    this.closed = true;
+    this.socket = undefined;
+    const { owner } = this;
+    this.owner = undefined;
+    owner?.closedConn();
+  }
+}
+
+/** How the HTTP server takes an upgrade: part of Bun.serve's server object. */
+export interface Upgrader {
+  upgrade(request: Request, options: { data: WebSocketConn; headers?: Record<string, string> }): boolean;
+  requestIP(request: Request): { address: string; port: number } | null;
+}
+
+/** The application of mongoose_websocket_handler; its one route is "/". `c.env.server` is Bun's server. */
+export function websocketApp(door: SocketDoor): Hono<{ Bindings: { server: Upgrader } }> {
+  const app = new Hono<{ Bindings: { server: Upgrader } }>();
+  app.get("/", (c) => {
+    if ((c.req.header("Upgrade") ?? "").toLowerCase() !== "websocket") {
+      return c.text("This is an XMPP WebSocket endpoint", 426, { Upgrade: "websocket" });
+    }
+    const offered = (c.req.header("Sec-WebSocket-Protocol") ?? "").split(",").map((p) => p.trim());
+    if (!offered.includes("xmpp")) return c.text("The WebSocket subprotocol must be xmpp", 400);
+    const { server } = c.env;
+    const peer = server.requestIP(c.req.raw);
+    const conn = new WebSocketConn(door, peer?.address ?? "", peer?.port ?? 0);
+    // Bun answers the upgrade itself; what is returned here is not sent.
+    const ok = server.upgrade(c.req.raw, { data: conn, headers: { "Sec-WebSocket-Protocol": "xmpp" } });
+    return ok ? new Response(null) : c.text("The upgrade failed", 400);
+  });
+  return app;
+}
+
+/** Bun's WebSocket events for all connections of a server. */
+export const websocketEvents = {
+  open(ws: ServerWebSocket<WebSocketConn>): void {
+    const conn = ws.data;
+    conn.socket = ws;
+    conn.setOwner(new C2S(conn.door.engine, conn, conn.door.options));
+  },
+  message(ws: ServerWebSocket<WebSocketConn>, message: string | Buffer): void {
+    // RFC 7395 §3.1: text frames. Others carry the same UTF-8 or fail in the framer.
+    const bytes = typeof message === "string" ? encoder.encode(message) : message;
+    ws.data.owner?.feed(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) as Buffer);
+  },
+  close(ws: ServerWebSocket<WebSocketConn>): void {
+    ws.data.onClose();
+  },
+};
