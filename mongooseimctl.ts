@@ -4,7 +4,7 @@
 import { basename } from "node:path";
 import { runCtl } from "./cmd/ctl/index.ts";
 import { processIo } from "./cmd/ctl/process-io.ts";
-import { version } from "./package.json";
+import { VERSION } from "./cmd/version.ts";
 
 const words = process.argv.slice(2);
 const isServer = basename(process.argv0) === "mongooseim" && (words.length === 0 || words[0].startsWith("-"));
@@ -15,11 +15,11 @@ const io = processIo({
     return runServer(options);
   },
   async moduleSchemas() {
-    const { modules } = await import("./modules/index.ts");
-    return Object.fromEntries(modules.map(({ name, config }) => [name, config]));
+    const { moduleSchemas } = await import("./cmd/server.ts");
+    return moduleSchemas();
   },
 });
 
-const code = await runCtl(isServer ? ["foreground", ...words] : words, io, { version });
+const code = await runCtl(isServer ? ["foreground", ...words] : words, io, { version: VERSION });
 // What was written has to reach the pipe before the process ends.
 process.stdout.write("", () => process.exit(code));

@@ -171,6 +171,7 @@ type StanzaHandler<F> = F | (StanzaFilter & { run: F });
 
 /** A handler as the compiled lists hold it. */
 export interface Entry {
+  hook: string;
   at: number;
   module: string;
   ctx: unknown;
@@ -224,6 +225,7 @@ export class HookTable {
       for (const one of Array.isArray(given) ? given : [given]) {
         const h: StanzaFilter & { run?: Entry["run"] } = typeof one === "function" ? { run: one } : one;
         list.push({
+          hook,
           at: h.at ?? 50,
           module,
           ctx,
@@ -359,14 +361,14 @@ export class HookTable {
 
   private caught(e: Entry, error: unknown): void {
     if (error instanceof StanzaError) throw error;
-    this.observer.failed(e.run.name, e.module, error);
+    this.observer.failed(e.hook, e.module, error);
   }
 
   /** A handler's promise, bounded in time; a failure counts as no answer, a StanzaError is passed on. */
   private wait<T>(e: Entry, promise: Promise<T>): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
       const cancel = this.observer.after(PATIENCE, () => {
-        this.observer.late(e.run.name, e.module);
+        this.observer.late(e.hook, e.module);
         resolve(undefined);
       });
       promise.then(
@@ -378,7 +380,7 @@ export class HookTable {
           cancel();
           if (error instanceof StanzaError) reject(error);
           else {
-            this.observer.failed(e.run.name, e.module, error);
+            this.observer.failed(e.hook, e.module, error);
             resolve(undefined);
           }
         },

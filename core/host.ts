@@ -18,12 +18,20 @@ export const newCounters = (): StreamCounters => ({
   iqReceived: 0,
   presencesSent: 0,
   presencesReceived: 0,
-  errorsSent: 0,
-  bytesIn: 0,
-  bytesOut: 0,
+  messageErrorsSent: 0,
+  messageErrorsReceived: 0,
+  iqErrorsSent: 0,
+  iqErrorsReceived: 0,
+  presenceErrorsSent: 0,
+  presenceErrorsReceived: 0,
+  othersSent: 0,
+  othersReceived: 0,
+  streamErrorsSent: 0,
   logins: 0,
   logouts: 0,
   authFailures: 0,
+  dropped: 0,
+  bounced: 0,
 });
 
 /** What a host type's features are given to run on. */

@@ -257,7 +257,7 @@ const CHARACTERS: Uint8Array = (() => {
   for (let c = 0x21; c <= 0x7e; c++) {
     const char = String.fromCharCode(c);
     if (!"\"&'/:<>@".includes(char)) table[c] |= LOCAL;
-    if (/[A-Za-z0-9.-]/.test(char)) table[c] |= DOMAIN;
+    if (/[A-Za-z0-9._-]/.test(char)) table[c] |= DOMAIN;
     if (/[A-Z]/.test(char)) table[c] |= UPPER;
   }
   return table;

@@ -15,6 +15,7 @@ import { type BareJid, type FullJid, type Jid, JidCache } from "./jid.ts";
 import type { Log } from "./log/index.ts";
 import { Registry } from "./metrics/registry.ts";
 import type { AnyModule, Server } from "./module.ts";
+import { observeAuth } from "./node-metrics.ts";
 import { Router } from "./router/router.ts";
 import { SessionDirectory } from "./session/directory.ts";
 import { Shaper } from "./shaper.ts";
@@ -58,6 +59,7 @@ export class Node implements StreamEngine, Server {
   readonly waiting = new Set<C2S>();
   readonly resumable = new Map<string, C2S>();
   readonly counters: StreamCounters = newCounters();
+  readonly traffic = { tcp: { in: 0, out: 0 }, tls: { in: 0, out: 0 }, websocket: { in: 0, out: 0 } };
   readonly registry = new Registry();
   readonly hosts = new Map<string, HostRuntime>();
   readonly wheel: Wheel;
@@ -124,6 +126,7 @@ export class Node implements StreamEngine, Server {
     const auth = openHostAuth(hostType, config.auth, {
       hasher: this.hasher,
       saltSecret: this.options.saltSecret,
+      observe: observeAuth(this.registry, hostType),
       random: (n) => this.random(n),
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       online: (local, domain) => this.sessions.raw(`${local}@${domain}`) !== undefined,

@@ -30,6 +30,9 @@ export class OperationError extends Error {
   }
 }
 
+/** Which schema: "admin" serves global and domain administrators, "user" the users themselves. */
+export type Audience = "admin" | "user";
+
 type Awaitable<T> = T | Promise<T>;
 /** Path to a value inside the arguments: "user", or "contacts.jid" for each contact's jid. */
 type ArgPath<A> = (keyof A & string) | `${keyof A & string}.${string}`;
@@ -46,6 +49,8 @@ interface OperationHead {
    * that `domainArgs` carry, "user" the user himself (the user schema), "anyone" also without credentials.
    */
   readonly scope: "global" | "domain" | "user" | "anyone";
+  /** Which schema it is in: the users' for scope "user", else the administrators', when not said otherwise. */
+  readonly audience?: Audience;
   /** What must be loaded: mod_* for the host type of the arguments, service_*, or an internal database. */
   readonly needs?: readonly string[];
   /** Arguments kept out of the audit log; those whose name has "password" in it always are. */

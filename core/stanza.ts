@@ -4,7 +4,7 @@
 
 import { type Element, Parser } from "@xmpp/xml";
 import type { Jid } from "./jid.ts";
-import { NS_CLIENT } from "./ns.ts";
+import { NS_CLIENT, NS_XML } from "./ns.ts";
 import { escapeXml, Markup, unescapeXml } from "./xml/markup.ts";
 import { INHERITED, KID, type Scan, type Scope } from "./xml/scan.ts";
 
@@ -18,6 +18,7 @@ export const PRESENCE: Kind = 2;
 export const IQ: Kind = 3;
 
 const KIND_NAMES = ["", "message", "presence", "iq"];
+const ATTRIBUTE = /([^ \t\r\n=/>]+)[ \t\r\n]*=[ \t\r\n]*(?:"([^"]*)"|'([^']*)')/g;
 const NO_KIDS = new Int32Array(0);
 
 /** Text of bytes that are ASCII in all but rare cases; the result does not keep the buffer alive. */
@@ -26,10 +27,16 @@ function textOf(b: Buffer, s: number, e: number): string {
   return b.latin1Slice(s, e);
 }
 
+/** Whether the markup at `s` to `e` means `text`. */
 function equals(b: Buffer, s: number, e: number, text: string): boolean {
-  if (e - s !== text.length) return e - s > text.length && b[s] >= 0x80 ? b.utf8Slice(s, e) === text : false;
-  for (let i = 0; i < text.length; i++) if (b[s + i] !== text.charCodeAt(i)) return false;
-  return true;
+  const n = text.length;
+  if (e - s < n) return false;
+  for (let i = 0; i < n; i++) {
+    const c = b[s + i];
+    if (c === 0x26 || c >= 0x80) return unescapeXml(b.utf8Slice(s, e)) === text;
+    if (c !== text.charCodeAt(i)) return false;
+  }
+  return e - s === n;
 }
 
 /** One child of a stanza: where it is. Made on demand. */
@@ -187,7 +194,7 @@ export class Stanza {
   /** Any attribute of the element's own tag, by its name as written. Reads just the tag, makes no tree. */
   attr(name: string): string | undefined {
     const tag = this.raw.utf8Slice(this.nameE, this.tagE);
-    for (const [, key, double, single] of tag.matchAll(/([^\s=/>]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g)) {
+    for (const [, key, double, single] of tag.matchAll(ATTRIBUTE)) {
       if (key === name) return unescapeXml(double ?? single);
     }
     return undefined;
@@ -336,8 +343,11 @@ function prefixNs(b: Buffer, nameS: number, scope: Scope): string {
   let s = nameS - 1;
   while (s > 0 && b[s - 1] !== 0x3c) s--;
   const prefix = b.utf8Slice(s, nameS - 1);
+  if (prefix === "xml") return NS_XML;
   return scope.prefixes.find(([p]) => p === prefix)?.[1] ?? "";
 }
+
+const CDATA = /<!\[CDATA\[([^]*?)\]\]>/g;
 
 /** Parses one well-formed element (it has passed the framer, or the server wrote it) into a tree. */
 export function parseElement(text: string): Element {
@@ -355,46 +365,8 @@ export function parseElement(text: string): Element {
   parser.on("error", (error: unknown) => {
     throw error instanceof Error ? error : new Error(String(error));
   });
-  parser.write(text);
+  // The parser loses text that follows a CDATA section.
+  parser.write(text.includes("<![CDATA[") ? text.replace(CDATA, (_, inside: string) => escapeXml(inside)) : text);
   if (!root || depth !== 1) throw new Error("not one element");
   return root;
-}
-
-/**
- * The element as text that stands alone: its name without a prefix, namespace declarations without character
- * references, and the stream header's prefixes declared on it. The slow path, for the rare stanza that needs it.
- */
-export function canonicalText(stanza: Stanza): string {
-  const el = stanza.element;
-  const ns = stanza.ns;
-  const colon = el.name.indexOf(":");
-  const attrs: Record<string, string> = {};
-  for (const [name, value] of Object.entries(el.attrs)) attrs[name] = String(value);
-  for (const [prefix, uri] of stanza.scope.prefixes) attrs[`xmlns:${prefix}`] ??= uri;
-  let unprefixed = "";
-  if (colon >= 0) {
-    // Unprefixed children were in the default namespace of the outside; say so on each before the default changes.
-    unprefixed = attrs["xmlns"] ?? stanza.scope.defaultNs;
-    attrs["xmlns"] = ns;
-  }
-  const name = colon < 0 ? el.name : el.name.slice(colon + 1);
-  const prefix = colon < 0 ? undefined : el.name.slice(0, colon);
-  let out = `<${name}`;
-  for (const key of Object.keys(attrs)) out += ` ${key}='${escapeXml(attrs[key])}'`;
-  out += ">";
-  for (const child of el.children) {
-    if (typeof child === "string") {
-      out += escapeXml(child);
-      continue;
-    }
-    if (prefix !== undefined) {
-      // A child with the stanza's own prefix is a stanza child (<c:body/>): it must be known as one.
-      if (child.name.startsWith(`${prefix}:`) && child.attrs[`xmlns:${prefix}`] === undefined) {
-        child.name = child.name.slice(prefix.length + 1);
-        child.attrs["xmlns"] ??= ns;
-      } else if (!child.name.includes(":")) child.attrs["xmlns"] ??= unprefixed;
-    }
-    out += child.toString();
-  }
-  return `${out}</${name}>`;
 }

@@ -152,7 +152,7 @@ export default defineModule<Config, undefined>({
       switch (s.name) {
         case "r":
           if (session.sm === undefined) return undefined;
-          session.conn?.writeLate(`<a xmlns='${NS_SM}' h='${session.sm.handled}'/>`);
+          session.conn?.askLate();
           return STOP;
         case "a":
           acknowledged(s, session);

@@ -12,12 +12,15 @@ export interface Conn {
   readonly framing: "stream" | "whole";
   /** Encrypted, by TLS or by the HTTP server in front of a WebSocket. */
   readonly secure: boolean;
-  /** Takes the first `n` bytes of `bytes`, a whole element; they are copied before the call returns. */
-  write(bytes: Buffer, n: number): void;
+  /**
+   * Takes the first `n` bytes of `bytes`, a whole element; they are copied before the call returns. `sender` is told
+   * when they could not be handed to the kernel in the same turn.
+   */
+  write(bytes: Buffer, n: number, sender?: AckHolder): void;
   /** Takes a whole element as text. */
   writeText(text: string): void;
-  /** As writeText, but after every other connection's output of this turn: an acknowledgement of what others got. */
-  writeLate(text: string): void;
+  /** Calls `late` of the owner after every connection's output of this turn has been written: to acknowledge it. */
+  askLate(): void;
   /** Begins TLS with the certificate of `domain`, after what was written has gone out. Calls `secured` on the stream. */
   startTls(domain: string): void;
   /** Writes out what it holds and closes. */
@@ -30,8 +33,16 @@ export interface Conn {
   exporter?(): Uint8Array | undefined;
   endpoint?(): Uint8Array | undefined;
   certificate?(): ClientCertificate | undefined;
+  /** The stream has a session: what only authentication needed can go. */
+  settled?(): void;
   /** Hands the connection to another stream (XEP-0198 resumption). */
   setOwner(owner: ConnOwner): void;
+}
+
+/** Somebody whose client must not be told that a stanza was handled while it waits in our memory (XEP-0198). */
+export interface AckHolder {
+  hold(): void;
+  release(): void;
 }
 
 /** What a connection tells. */
@@ -40,6 +51,8 @@ export interface ConnOwner {
   feed(bytes: Buffer): void;
   /** The TLS handshake is done. */
   secured(): void;
+  /** See `Conn.askLate`. */
+  late(): void;
   /** The connection is gone; nothing can be written any more. */
   closedConn(): void;
 }

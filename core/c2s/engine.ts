@@ -20,18 +20,38 @@ export interface StreamHost extends HostType {
 
 /** Plain numbers that the hot path adds to; the metrics registry reads them. */
 export interface StreamCounters {
+  // Stanzas by kind, those of type error too.
   messagesSent: number;
   messagesReceived: number;
   iqSent: number;
   iqReceived: number;
   presencesSent: number;
   presencesReceived: number;
-  errorsSent: number;
-  bytesIn: number;
-  bytesOut: number;
+  // Those of type error alone.
+  messageErrorsSent: number;
+  messageErrorsReceived: number;
+  iqErrorsSent: number;
+  iqErrorsReceived: number;
+  presenceErrorsSent: number;
+  presenceErrorsReceived: number;
+  /** Elements that are no stanzas: negotiation, stream management. */
+  othersSent: number;
+  othersReceived: number;
+  /** Of othersSent, those that ended a stream. */
+  streamErrorsSent: number;
   logins: number;
   logouts: number;
   authFailures: number;
+  /** Stanzas that a feature took out of routing, counted by the router. */
+  dropped: number;
+  /** Messages that found nobody and were answered with service-unavailable. */
+  bounced: number;
+}
+
+/** Bytes of XMPP that came in and went out over one kind of connection. */
+export interface Traffic {
+  in: number;
+  out: number;
 }
 
 export interface StreamEngine {
@@ -47,6 +67,7 @@ export interface StreamEngine {
   readonly resumable: Map<string, C2S>;
   /** What every stream counts into before its host is known. */
   readonly counters: StreamCounters;
+  readonly traffic: { readonly tcp: Traffic; readonly tls: Traffic; readonly websocket: Traffic };
   readonly language: string;
   /** How long a bind waits for a replaced session to end, in ms. */
   readonly replacedWait: number;

@@ -23,6 +23,11 @@ export class StreamManagement {
   id = "";
   /** Stanzas sent since the last <r/>. */
   sinceRequest = 0;
+  /** Connections that still hold stanzas of this client in memory: what they hold is not acknowledged. */
+  held = 0;
+  /** The client asked while something was held: it is answered again when nothing is. */
+  asked = false;
+  private reported = 0;
   private queue: Unacked[] = [];
   private head = 0;
 
@@ -41,6 +46,13 @@ export class StreamManagement {
 
   count(): void {
     this.handled = (this.handled + 1) % WRAP;
+  }
+
+  /** The `h` to report now: what was handled and is out of our memory. */
+  report(): number {
+    if (this.held === 0) this.reported = this.handled;
+    this.asked = this.held > 0;
+    return this.reported;
   }
 
   /** Notes a stanza that goes to the client; false when the buffer is over its bound. */

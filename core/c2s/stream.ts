@@ -12,7 +12,7 @@ import { Framer, type FrameSink, viewElement } from "../xml/framer.ts";
 import { escapeXml, type Markup } from "../xml/markup.ts";
 import { FrameError } from "../xml/scan.ts";
 import { encode } from "../xml/writer.ts";
-import type { C2sOptions, Conn, ConnOwner } from "./conn.ts";
+import type { AckHolder, C2sOptions, Conn, ConnOwner } from "./conn.ts";
 import type { StreamEngine, StreamHost } from "./engine.ts";
 import { Negotiation, negotiate, openStream } from "./negotiate.ts";
 import type { StreamManagement } from "./sm.ts";
@@ -29,7 +29,7 @@ export const ACTIVE = 1;
 export const DETACHED = 2;
 export const CLOSED = 3;
 
-export class C2S implements Session, ConnOwner, FrameSink {
+export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   state = NEGOTIATING;
   conn: Conn | undefined;
   jid!: FullJid;
@@ -102,7 +102,7 @@ export class C2S implements Session, ConnOwner, FrameSink {
     (this.host ?? this.engine).counters.bytesIn += bytes.length;
     if (this.shaper !== undefined) {
       const wait = this.shaper.take(bytes.length, this.engine.now());
-      if (wait > 0) this.hold(wait);
+      if (wait > 0) this.throttle(wait);
     }
     if (this.framer !== undefined) {
       this.framer.feed(bytes);
@@ -145,7 +145,7 @@ export class C2S implements Session, ConnOwner, FrameSink {
   }
 
   /** Stops reading for a while: the shaper says so. */
-  private hold(ms: number): void {
+  private throttle(ms: number): void {
     this.pause();
     this.engine.wheel.after(ms, () => {
       if (!this.busy) this.unpause();
@@ -416,13 +416,14 @@ export class C2S implements Session, ConnOwner, FrameSink {
       to === undefined ? "" : ` to='${escapeXml(to.text)}'`,
       conn !== undefined && conn.framing === "whole",
     );
-    this.out(scratch.bytes, n, s.copy);
+    const origin = s.origin as C2S | undefined;
+    this.out(scratch.bytes, n, s.copy, origin?.sm === undefined ? undefined : origin);
   }
 
-  private out(bytes: Buffer, n: number, copy: boolean): void {
+  private out(bytes: Buffer, n: number, copy: boolean, sender: AckHolder | undefined): void {
     const { conn, sm } = this;
     if (conn !== undefined) {
-      conn.write(bytes, n);
+      conn.write(bytes, n, sender);
       this.host.counters.bytesOut += n;
     }
     if (sm !== undefined) this.managed(sm, bytes.latin1Slice(0, n), copy);
@@ -464,7 +465,22 @@ export class C2S implements Session, ConnOwner, FrameSink {
     if (this.conn?.framing === "whole") text = withNamespace(text, stanza[0].length);
     const scratch = this.engine.scratch;
     const bytes = scratch.need(text.length * 3);
-    this.out(bytes, bytes.utf8Write(text, 0), false);
+    this.out(bytes, bytes.utf8Write(text, 0), false, undefined);
+  }
+
+  // A stanza of this client waits in somebody's output buffer: it is handled, but not to be acknowledged yet.
+  hold(): void {
+    if (this.sm !== undefined) this.sm.held++;
+  }
+
+  release(): void {
+    const { sm } = this;
+    if (sm !== undefined && --sm.held === 0 && sm.asked) this.conn?.askLate();
+  }
+
+  /** Everything of this turn has been written: answers <r/> (XEP-0198 §4). */
+  late(): void {
+    if (this.sm !== undefined) this.conn?.writeText(`<a xmlns='urn:xmpp:sm:3' h='${this.sm.report()}'/>`);
   }
 
   /** Writes an element that is not a stanza, as it is. */
@@ -492,6 +508,7 @@ export class C2S implements Session, ConnOwner, FrameSink {
     this.nego = undefined;
     this.state = ACTIVE;
     if (this.framer) this.framer.limits = this.options.limits;
+    this.conn?.settled?.();
     this.shaper = this.engine.shaper(this.options.shaper, this.host, jid);
     this.engine.sessions.add(this);
     this.host.counters.logins++;
@@ -538,7 +555,7 @@ export class C2S implements Session, ConnOwner, FrameSink {
     conn?.setOwner(this);
     this.state = ACTIVE;
     sm.sinceRequest = 0;
-    conn?.writeText(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.handled}' previd='${sm.id}'/>`);
+    conn?.writeText(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.report()}' previd='${sm.id}'/>`);
     const { scratch } = this.engine;
     for (const { bytes } of sm.unacked()) {
       // The connection may be of another kind than the one it was written for.
@@ -623,7 +640,7 @@ export class C2S implements Session, ConnOwner, FrameSink {
   }
 }
 
-const NOBODY: ConnOwner = { feed() {}, secured() {}, closedConn() {} };
+const NOBODY: ConnOwner = { feed() {}, secured() {}, late() {}, closedConn() {} };
 
 const closing = (conn: Conn): string =>
   conn.framing === "whole" ? `<close xmlns='${NS_FRAMING}'/>` : "</stream:stream>";

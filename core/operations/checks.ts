@@ -1,7 +1,7 @@
 // What is checked or changed around an operation besides who may call it.
 
 import { GraphQLError, Kind, type SelectionSetNode, type ValidationRule } from "graphql";
-import { type Operation, OperationError, type OperationNode } from "../operations.ts";
+import { type Caller, type Operation, OperationError, type OperationNode } from "../operations.ts";
 import { valuesAt } from "./arguments.ts";
 import { domainOf } from "./authorise.ts";
 
@@ -9,6 +9,7 @@ import { domainOf } from "./authorise.ts";
 export async function missingDependencies(
   operation: Operation,
   args: Readonly<Record<string, unknown>>,
+  caller: Caller,
   node: OperationNode,
 ): Promise<OperationError | undefined> {
   if (!operation.needs) return undefined;
@@ -18,7 +19,7 @@ export async function missingDependencies(
   const databases: string[] = [];
   for (const need of operation.needs) {
     if (need.startsWith("mod_")) {
-      for (const hostType of await hostTypes(operation, args, node)) {
+      for (const hostType of await hostTypes(operation, args, caller, node)) {
         if (!node.server.modules(hostType).has(need)) modules.add(need);
       }
     } else if (need.startsWith("service_")) {
@@ -43,24 +44,34 @@ export async function missingDependencies(
   );
 }
 
-/** Host types the arguments speak of. Unknown domains give none: the operation itself says that they are unknown. */
-async function hostTypes(operation: Operation, args: Readonly<Record<string, unknown>>, node: OperationNode) {
+/**
+ * Host types the arguments speak of; a user's own when they speak of none. Unknown domains give none: the operation
+ * itself says that they are unknown.
+ */
+async function hostTypes(
+  operation: Operation,
+  args: Readonly<Record<string, unknown>>,
+  caller: Caller,
+  node: OperationNode,
+): Promise<ReadonlySet<string>> {
+  const paths = operation.hostTypeArgs ?? operation.domainArgs ?? [];
+  const domains = paths.flatMap((path) => valuesAt(args, path)).map(domainOf);
+  if (paths.length === 0 && caller.kind === "user") domains.push(caller.jid.domain);
   const found = new Set<string>();
-  for (const path of operation.hostTypeArgs ?? operation.domainArgs ?? []) {
-    for (const value of valuesAt(args, path)) {
-      const domain = domainOf(value);
-      if (domain === undefined) continue;
-      const hostType = await node.domains.hostTypeOf(domain);
-      if (hostType !== undefined) found.add(hostType);
-      else if (node.domains.hostTypes().includes(domain)) found.add(domain);
-      else {
-        const parent = await node.domains.parentOf(domain);
-        const above = parent === undefined ? undefined : await node.domains.hostTypeOf(parent);
-        if (above !== undefined) found.add(above);
-      }
-    }
+  for (const domain of new Set(domains)) {
+    const hostType = domain === undefined ? undefined : await hostTypeOf(domain, node);
+    if (hostType !== undefined) found.add(hostType);
   }
   return found;
+}
+
+/** The host type of a domain, of a host type's name itself, or of the domain above a subdomain. */
+async function hostTypeOf(domain: string, node: OperationNode): Promise<string | undefined> {
+  const direct = await node.domains.hostTypeOf(domain);
+  if (direct !== undefined) return direct;
+  if (node.domains.hostTypes().includes(domain)) return domain;
+  const parent = await node.domains.parentOf(domain);
+  return parent === undefined ? undefined : node.domains.hostTypeOf(parent);
 }
 
 /** Arguments as the audit log may show them. */

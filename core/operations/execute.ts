@@ -278,7 +278,7 @@ export async function resolveOperation(
     });
   };
   try {
-    const missing = await missingDependencies(operation, args, node);
+    const missing = await missingDependencies(operation, args, caller, node);
     if (missing) throw missing;
     const result = await operation.run(args, caller, node);
     audit({ outcome: "ok" });

@@ -29,7 +29,7 @@ import {
   valueFromAST,
   valueFromASTUntyped,
 } from "graphql";
-import type { Operation } from "../operations.ts";
+import type { Audience, Operation } from "../operations.ts";
 import { category } from "./categories.ts";
 import { type ExecutionContext, resolveCategory, resolveOperation } from "./execute.ts";
 import { argType, type NamedType, parseRef, ScalarError, type ScalarType } from "./language.ts";
@@ -157,16 +157,13 @@ function makeScalar(type: ScalarType): GraphQLScalarType {
   });
 }
 
-/** Which schema: "admin" serves global and domain administrators, "user" the users themselves. */
-export type Audience = "admin" | "user";
-
 /**
  * The schema of the operations that an audience can have. Execute it with `execute` only: that is where
  * authorisation is, and a resolver that was not authorised refuses.
  * Throws a TypeError when a declaration is wrong: unknown types, two operations of one name.
  */
 export function buildSchema(operations: readonly Operation[], audience: Audience = "admin"): GraphQLSchema {
-  const mine = operations.filter((op) => op.scope === "anyone" || (op.scope === "user") === (audience === "user"));
+  const mine = operations.filter((op) => (op.audience ?? (op.scope === "user" ? "user" : "admin")) === audience);
   const types = new TypeTable(mine);
   const label = audience === "admin" ? "Admin" : "User";
   checkNames(mine);

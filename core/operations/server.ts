@@ -1,4 +1,4 @@
-// Category server: the process, its log level and its membership of a cluster. And checkAuth, which any schema has.
+// Category server: the process, its log level and its membership of a cluster. And checkAuth, which both schemas have.
 
 import {
   type ClusterOps,
@@ -26,6 +26,21 @@ const checkAuth = defineOperation({
       default:
         return { authStatus: "UNAUTHORIZED", authType: "UNAUTHORIZED" };
     }
+  },
+});
+
+const checkUserAuth = defineOperation({
+  category: "",
+  name: "checkAuth",
+  kind: "query",
+  description: "Tell who the request is authorised as",
+  args: {},
+  result: "UserAuthInfo",
+  scope: "anyone",
+  audience: "user",
+  run(_args, caller): OutputOf<"UserAuthInfo"> {
+    if (caller.kind !== "user") return { authStatus: "UNAUTHORIZED" };
+    return { authStatus: "AUTHORIZED", username: caller.jid.text };
   },
 });
 
@@ -210,6 +225,7 @@ const removeNode = defineOperation({
 
 export const serverOperations = [
   checkAuth,
+  checkUserAuth,
   status,
   getLoglevel,
   getCookie,

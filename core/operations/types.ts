@@ -17,6 +17,10 @@ export const coreTypes = {
     authStatus: "AuthStatus!",
     authType: "AuthType",
   }),
+  UserAuthInfo: objectType("UserAuthInfo", "Who the request is authorised as: his bare JID", {
+    username: "UserName",
+    authStatus: "AuthStatus",
+  }),
   AuthStatus: enumType("AuthStatus", "Whether the request is authorised", ["AUTHORIZED", "UNAUTHORIZED"]),
   AuthType: enumType("AuthType", "The role of the request", ["DOMAIN_ADMIN", "ADMIN", "UNAUTHORIZED"]),
 

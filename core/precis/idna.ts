@@ -3,7 +3,7 @@ import { checkClass } from "./classes.ts";
 import { PrecisError } from "./error.ts";
 import { tr46 } from "./tr46.ts";
 
-const MAPPING = { checkHyphens: true, checkBidi: true, checkJoiners: true, useSTD3ASCIIRules: true } as const;
+const MAPPING = { checkHyphens: true, checkBidi: true, checkJoiners: true, useSTD3ASCIIRules: false } as const;
 
 /**
  * Prepares a domain name (A-labels become U-labels), an IPv4 address, or an IPv6 address in brackets, which gets its
@@ -15,7 +15,10 @@ export function canonicalDomain(text: string): string {
   const name = text.replace(/[.\u3002\uFF0E\uFF61]$/u, "");
   if (name === "") throw new PrecisError("empty", "it is empty");
   const { domain, error } = tr46().toUnicode(name, MAPPING);
-  if (error) throw new PrecisError("label", "it is no internationalised domain name (IDNA2008)");
+  // STD3, but with the underscore: hosts on private networks have it in their names, and MongooseIM serves them.
+  if (error || /[\0-,/:-^`{-\x7F]/u.test(domain)) {
+    throw new PrecisError("label", "it is no internationalised domain name (IDNA2008)");
+  }
   for (const label of domain.split(".")) {
     if (label === "") throw new PrecisError("label", "a label between its dots is empty");
     // UTS #46 lets symbols through that IDNA2008 forbids, and does not look at CONTEXTO.

@@ -16,6 +16,7 @@ import { errorReply, type IqTable, iqResult } from "./iq.ts";
 export interface RoutedHost extends HostType {
   readonly hooks: HookTable;
   readonly iqs: IqTable;
+  readonly counters: { dropped: number; bounced: number };
 }
 
 export interface RouterParts {
@@ -30,6 +31,9 @@ export interface RouterParts {
 }
 
 export class Router {
+  /** Stanzas for domains that nobody serves, so far. */
+  noRouteFound = 0;
+
   constructor(private readonly parts: RouterParts) {}
 
   /** Sends a stanza, its `from` and `to` set, on its way. */
@@ -40,16 +44,24 @@ export class Router {
     const { hooks } = host;
     if (hooks.filterLocal.length > 0) {
       const verdict = hooks.route(hooks.filterLocal, s);
-      if (verdict === STOP) return;
-      if (verdict !== undefined) return verdict.then((v) => (v === STOP ? undefined : this.local(host, s)));
+      if (verdict === STOP) return this.drop(host);
+      if (verdict !== undefined) return verdict.then((v) => (v === STOP ? this.drop(host) : this.local(host, s)));
     }
     return this.local(host, s);
+  }
+
+  private drop(host: RoutedHost): void {
+    host.counters.dropped++;
   }
 
   private foreign(s: Stanza): MaybePromise<void> {
     const taken = this.parts.foreign(s);
     if (taken === true) return;
-    const give = (ok: boolean) => (ok ? undefined : this.bounce(s, new StanzaError("remote-server-not-found")));
+    const give = (ok: boolean) => {
+      if (ok) return;
+      this.noRouteFound++;
+      return this.bounce(s, new StanzaError("remote-server-not-found"));
+    };
     return taken === false ? give(false) : taken.then(give);
   }
 
@@ -216,7 +228,10 @@ export class Router {
   }
 
   private store(host: RoutedHost, s: Stanza, exists: boolean): MaybePromise<void> {
-    if (!exists) return this.bounce(s, new StanzaError("service-unavailable", "User not found"));
+    if (!exists) {
+      host.counters.bounced++;
+      return this.bounce(s, new StanzaError("service-unavailable", "User not found"));
+    }
     const { hooks } = host;
     let verdict: ReturnType<HookTable["route"]>;
     try {
@@ -225,7 +240,10 @@ export class Router {
       return this.failed(s, error);
     }
     if (verdict === STOP) return;
-    const give = () => this.bounce(s, new StanzaError("service-unavailable"));
+    const give = () => {
+      host.counters.bounced++;
+      return this.bounce(s, new StanzaError("service-unavailable"));
+    };
     if (verdict === undefined) return give();
     return verdict.then(
       (v) => (v === STOP ? undefined : give()),

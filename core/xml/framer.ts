@@ -1,7 +1,8 @@
 // The framer: from received bytes to stream headers, stanzas and the end of the stream, for both framings: a stream
 // over TCP (RFC 6120 §4) and whole elements (RFC 7395, RFC 7590 BOSH bodies' children).
 
-import { canonicalText, Stanza } from "../stanza.ts";
+import { Stanza } from "../stanza.ts";
+import { canonicalText } from "./canonical.ts";
 import { isSpace } from "./chars.ts";
 import { type FrameCondition, FrameError, type Limits, NO_SCOPE, Scan, type Scope } from "./scan.ts";
 
@@ -30,6 +31,8 @@ export class ScanPool {
 const PROLOG = 0;
 const OPEN = 1;
 const DONE = 2;
+/** The XML declaration has been read, the stream header has not. */
+const DECLARED = 3;
 
 const MAX_DECLARATION = 256;
 const STREAM_ONLY: Scope = { defaultNs: "jabber:client", prefixes: [["stream", "http://etherx.jabber.org/streams"]] };
@@ -46,6 +49,8 @@ export class Framer {
   private fresh = true;
   private waiting = false;
   private running = false;
+  /** Set when the rest of the bytes being read must not be read. */
+  private cut = false;
 
   constructor(
     /** May be replaced: a resumed session takes over the framer of its new connection. */
@@ -89,6 +94,7 @@ export class Framer {
     this.scope = NO_SCOPE;
     if (keep) return;
     this.drop();
+    this.cut = this.running;
   }
 
   /** Reads nothing more. */
@@ -170,14 +176,14 @@ export class Framer {
         const go = this.found(buffer, e, scan);
         this.pool.give(scan);
         i = e;
+        if (this.isDone()) return;
+        if (!go) this.waiting = true;
+        if (this.wasCut()) return;
         if (!go) {
-          if (this.isDone()) return;
-          this.waiting = true;
           if (buffer === this.carry) this.fresh = false;
           this.stash(buffer, i, n);
           return;
         }
-        if (this.isDone()) return;
         if (buffer === this.carry) this.fresh = false;
         continue;
       }
@@ -188,15 +194,15 @@ export class Framer {
         return;
       }
       if (buffer[i] !== 0x3c) {
-        this.fail(this.phase === PROLOG ? "not-well-formed" : "bad-format", "text outside of an element");
+        this.fail(this.phase === OPEN ? "bad-format" : "not-well-formed", "text outside of an element");
         return;
       }
       if (i + 1 >= n) {
         this.later(buffer, i, i, n);
         return;
       }
-      if (this.phase === PROLOG) {
-        if (buffer[i + 1] === 0x3f) {
+      if (this.phase !== OPEN) {
+        if (buffer[i + 1] === 0x3f && this.phase === PROLOG) {
           const e = this.declaration(buffer, i, n);
           if (e === undefined) return;
           i = e;
@@ -208,8 +214,8 @@ export class Framer {
           this.later(buffer, i, i, n);
           return;
         }
+        if (this.isDone() || this.wasCut()) return;
         i = e;
-        if (this.isDone()) return;
         if (this.waiting) {
           if (buffer === this.carry) this.fresh = false;
           this.stash(buffer, i, n);
@@ -235,6 +241,12 @@ export class Framer {
 
   private resumeAt = 0;
 
+  private wasCut(): boolean {
+    const cut = this.cut;
+    this.cut = false;
+    return cut;
+  }
+
   private isDone(): boolean {
     return this.phase === DONE;
   }
@@ -252,36 +264,42 @@ export class Framer {
   }
 
   private found(buffer: Buffer, end: number, scan: Scan): boolean {
-    return this.sink.element(viewOf(buffer, end, scan, this.scope));
+    return this.sink.element(viewOf(buffer, end, scan, this.scope, this.limits));
   }
 
   /** An XML declaration, only at the start of a stream: the offset after it, undefined when it has not come whole. */
   private declaration(b: Buffer, i: number, n: number): number | undefined {
     const e = b.indexOf("?>", i, "latin1");
-    if (e < 0 || e + 2 > n) {
-      if (n - i > MAX_DECLARATION) this.fail("not-well-formed", "the XML declaration does not end");
-      else this.later(b, i, i, n);
+    const length = e < 0 || e + 2 > n ? -1 : e + 2 - i;
+    if (length < 0 && n - i <= MAX_DECLARATION) {
+      this.later(b, i, i, n);
+      return undefined;
+    }
+    if (length < 0 || length > MAX_DECLARATION) {
+      this.fail("not-well-formed", "the XML declaration does not end");
       return undefined;
     }
     const text = b.latin1Slice(i, e + 2);
     const parts =
-      /^<\?xml\s+version\s*=\s*(?:"1\.\d+"|'1\.\d+')(?:\s+encoding\s*=\s*(?:"([A-Za-z][\w.-]*)"|'([A-Za-z][\w.-]*)'))?(?:\s+standalone\s*=\s*(?:"(?:yes|no)"|'(?:yes|no)'))?\s*\?>$/.exec(
+      /^<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(?:"1\.\d+"|'1\.\d+')(?:[ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*(?:"([A-Za-z][\w.-]*)"|'([A-Za-z][\w.-]*)'))?(?:[ \t\r\n]+standalone[ \t\r\n]*=[ \t\r\n]*(?:"(?:yes|no)"|'(?:yes|no)'))?[ \t\r\n]*\?>$/.exec(
         text,
       );
     if (!parts) {
-      this.fail(/^<\?xml\s/.test(text) ? "not-well-formed" : "restricted-xml", "not an XML declaration");
+      this.fail(/^<\?xml[ \t\r\n?]/.test(text) ? "not-well-formed" : "restricted-xml", "not an XML declaration");
       return undefined;
     }
     if (!/^utf-8$/i.test(parts[1] ?? parts[2] ?? "utf-8")) {
       this.fail("unsupported-encoding", "the encoding must be UTF-8");
       return undefined;
     }
+    this.phase = DECLARED;
     return e + 2;
   }
 
   /** The opening tag of a stream: the offset after it, -1 when it has not come whole. */
   private header(b: Buffer, i: number, n: number): number {
     if (b[i + 1] === 0x21) throw new FrameError("restricted-xml", "no declarations before the stream header");
+    if (b[i + 1] === 0x3f) throw new FrameError("restricted-xml", "processing instructions are not allowed");
     if (b[i + 1] === 0x2f) throw new FrameError("not-well-formed", "an end tag before the stream header");
     const scan = this.pool.take();
     scan.reset(i);
@@ -290,6 +308,7 @@ export class Framer {
       this.pool.give(scan);
       return e;
     }
+    if (e - i > this.limits.tag) throw new FrameError("policy-violation", "a tag is too long");
     const header = Stanza.of(b, e, scan, NO_SCOPE);
     this.scope = scopeOf(scan, b);
     this.rootName = b.utf8Slice(i + 1, scan.nameE);
@@ -315,7 +334,8 @@ export class Framer {
       if (b[p] !== name[k]) throw new FrameError("not-well-formed", "an end tag does not match its start tag");
     }
     while (p < n && isSpace(b[p])) p++;
-    if (p >= n) return n - i > MAX_DECLARATION ? this.endless() : -1;
+    if (p - i > MAX_DECLARATION + name.length) this.endless();
+    if (p >= n) return -1;
     if (b[p] !== 0x3e) throw new FrameError("not-well-formed", "an end tag does not match its start tag");
     return p + 1;
   }
@@ -343,12 +363,13 @@ function scopeOf(scan: Scan, b: Buffer): Scope {
 }
 
 /** A view on a scanned element; one that cannot be passed on byte by byte is rewritten first. */
-function viewOf(buffer: Buffer, end: number, scan: Scan, scope: Scope): Stanza {
-  const odd = scan.odd;
-  const view = Stanza.of(buffer, end, scan, scope);
-  if (!odd) return view;
-  const bytes = Buffer.from(canonicalText(view));
-  return viewElement(bytes, { defaultNs: scope.defaultNs, prefixes: [] });
+function viewOf(buffer: Buffer, end: number, scan: Scan, scope: Scope, limits: Limits): Stanza {
+  if (!scan.odd) return Stanza.of(buffer, end, scan, scope);
+  const bytes = Buffer.from(canonicalText(buffer.utf8Slice(scan.start, end), scope, limits.size));
+  const again = new Scan();
+  again.reset(0);
+  const e = again.run(bytes, 0, bytes.length, NO_SCOPE, TRUSTED);
+  return Stanza.of(bytes, e, again, NO_SCOPE);
 }
 
 const TRUSTED: Limits = { size: 1 << 30, tag: 1 << 30, depth: 512, attributes: 256, elements: 1 << 20 };
@@ -367,7 +388,7 @@ export function viewElement(bytes: Buffer, scope: Scope = STREAM_ONLY, limits: L
   let i = e;
   while (i < bytes.length && isSpace(bytes[i])) i++;
   if (i < bytes.length) throw new FrameError("not-well-formed", "something follows the element");
-  return viewOf(bytes, e, scan, scope);
+  return viewOf(bytes, e, scan, scope, limits);
 }
 
 /** A view on markup that the server wrote, with the scope of a client stream. */

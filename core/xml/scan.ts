@@ -74,7 +74,8 @@ export const INHERITED = -1;
 export const FROM_SCOPE = -2;
 
 const latin1 = new TextDecoder("latin1");
-const utf8 = new TextDecoder();
+// U+FEFF may start a name: the decoder must not take it for a byte order mark.
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 type Mode = 0 | 1;
 const CONTENT = 0;
@@ -86,7 +87,7 @@ export class Scan {
   start = 0;
   elements = 0;
   mode: Mode = CONTENT;
-  /** Set when the element cannot be passed on byte by byte (see Stanza.canonical). */
+  /** Set when the element cannot be passed on byte by byte (see canonicalText). */
   odd = false;
 
   // The element's own tag. Offsets are into the buffer; -1 is absent. The x*A fields start at the white space before.
@@ -119,6 +120,8 @@ export class Scan {
   // Bindings: prefix start, prefix end, uri start, uri end.
   private bind = new Int32Array(4 * 16);
   bindCount = 0;
+  /** How many of the bindings the element's own tag made. */
+  private ownBindings = 0;
   // Attributes of the tag being read: white space, name start, colon or -1, name end, value start, value end.
   attrs = new Int32Array(6 * 16);
   attrCount = 0;
@@ -181,6 +184,7 @@ export class Scan {
       if (c === 0x2f) {
         const e = this.closeTag(b, i, n);
         if (e < 0) return this.unfinished(i, n, limits);
+        if (e - i > limits.tag) violation("a tag is too long");
         if (this.depth === 0) return e;
         i = e;
       } else if (c === 0x21) {
@@ -192,6 +196,7 @@ export class Scan {
       } else {
         const e = this.openTag(b, i, n, scope, limits);
         if (e < 0) return this.unfinished(i, n, limits);
+        if (e - i > limits.tag) violation("a tag is too long");
         if (this.depth === 0) return e;
         i = e;
       }
@@ -406,6 +411,7 @@ export class Scan {
     if (++this.elements > limits.elements) violation("too many elements");
     const bindings = this.bindCount;
     if (declares) this.declare(b, count);
+    if (depth === 0) this.ownBindings = this.bindCount;
     // Prefixes in use: all must be bound.
     let kidNs = INHERITED;
     let kidNsE = 0;
@@ -470,8 +476,8 @@ export class Scan {
       const length = attrs[o + 3] - s;
       const c = b[s];
       if (attrs[o + 2] >= 0) {
-        if (length === 8 && c === 0x78 && b[s + 2] === 0x6c && b[s + 4] === 0x6c && b[s + 7] === 0x67) {
-          this.langS = attrs[o + 4]; // xml:lang
+        if (length === 8 && c === 0x78 && isXmlLang(b, s)) {
+          this.langS = attrs[o + 4];
           this.langE = attrs[o + 5];
         }
       } else if (length === 2) {
@@ -508,11 +514,12 @@ export class Scan {
       const pe = colon < 0 ? s : attrs[o + 3];
       const us = attrs[o + 4];
       const ue = attrs[o + 5];
-      if (hasReference(b, us, ue)) this.odd = true;
+      const referring = hasReference(b, us, ue);
+      if (referring) this.odd = true;
       const length = pe - ps;
       if (length > 0 && us === ue) malformed("a prefix is bound to nothing");
-      if (ue - us === 36 || ue - us === 29) {
-        const uri = latin1.decode(b.subarray(us, ue));
+      if (referring || ue - us === 36 || ue - us === 29) {
+        const uri = unescapeXml(utf8.decode(b.subarray(us, ue)));
         if (uri === "http://www.w3.org/2000/xmlns/") malformed("the xmlns namespace cannot be declared");
         const isXml = length === 3 && b[ps] === 0x78 && b[ps + 1] === 0x6d && b[ps + 2] === 0x6c;
         if (uri === "http://www.w3.org/XML/1998/namespace") {
@@ -538,7 +545,10 @@ export class Scan {
     const length = e - s;
     for (let k = this.bindCount - 1; k >= 0; k--) {
       const ps = this.bind[4 * k];
-      if (this.bind[4 * k + 1] - ps === length && sameBytes(b, ps, s, length)) return k;
+      if (this.bind[4 * k + 1] - ps !== length || !sameBytes(b, ps, s, length)) continue;
+      // A child that leans on its stanza's declarations does not stand alone, and children are copied about.
+      if (this.depth > 0 && k < this.ownBindings) this.odd = true;
+      return k;
     }
     const prefix = utf8.decode(b.subarray(s, e));
     if (prefix === "xml") return -1;
@@ -565,7 +575,7 @@ export class Scan {
       const prefix = utf8.decode(b.subarray(s, colon));
       const uri =
         binding >= 0
-          ? utf8.decode(b.subarray(this.bind[4 * binding + 2], this.bind[4 * binding + 3]))
+          ? unescapeXml(utf8.decode(b.subarray(this.bind[4 * binding + 2], this.bind[4 * binding + 3])))
           : binding === -2
             ? scope.prefixes.find(([p]) => p === prefix)![1]
             : "http://www.w3.org/XML/1998/namespace";
@@ -585,6 +595,16 @@ function grow(array: Int32Array): Int32Array<ArrayBuffer> {
 
 const isXmlns = (b: Uint8Array, s: number): boolean =>
   b[s] === 0x78 && b[s + 1] === 0x6d && b[s + 2] === 0x6c && b[s + 3] === 0x6e && b[s + 4] === 0x73;
+
+/** Whether the eight bytes at `s` are "xml:lang". */
+const isXmlLang = (b: Uint8Array, s: number): boolean =>
+  b[s + 1] === 0x6d &&
+  b[s + 2] === 0x6c &&
+  b[s + 3] === 0x3a &&
+  b[s + 4] === 0x6c &&
+  b[s + 5] === 0x61 &&
+  b[s + 6] === 0x6e &&
+  b[s + 7] === 0x67;
 
 function sameBytes(b: Uint8Array, x: number, y: number, length: number): boolean {
   for (let k = 0; k < length; k++) if (b[x + k] !== b[y + k]) return false;

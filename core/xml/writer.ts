@@ -31,7 +31,7 @@ export interface Header {
 export function encode(out: Scratch, s: Stanza, lead: string, to: string, xmlns: boolean): number {
   const raw = s.raw;
   const extra = s.appended;
-  const b = out.need(s.end - s.start + 64 + 3 * (lead.length + to.length + extra.length));
+  const b = out.need(s.end - s.start + (s.nameE - s.nameS) + 64 + 3 * (lead.length + to.length + extra.length));
   let p = raw.copy(b, 0, s.start, s.nameE);
   p += b.utf8Write(lead, p);
   if (xmlns && s.nsS < 0) p += b.latin1Write(" xmlns='jabber:client'", p);

@@ -75,11 +75,11 @@ async function oldUsers(node: OperationNode, domain: string | undefined, timesta
   return found;
 }
 
-/** Enabled domains whose host type has this feature. */
+/** Enabled domains for which this feature runs. */
 async function served(node: OperationNode): Promise<string[]> {
   const domains = await node.domains.all();
   return domains
-    .filter((d) => d.status === "ENABLED" && node.server.modules(d.hostType).has("mod_last"))
+    .filter((d) => d.status === "ENABLED" && node.instance("mod_last", d.domain) !== undefined)
     .map((d) => d.domain);
 }
 

@@ -1,7 +1,7 @@
 // Rosters (RFC 6121 §2) and presence subscriptions (§3).
 
 import { StanzaError } from "../../core/errors.ts";
-import { type MaybePromise, STOP, type SubscriptionLists } from "../../core/hooks.ts";
+import { type MaybePromise, STOP, type Stop, type SubscriptionLists } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import { defineModule, type HostType, type Iq, type Session } from "../../core/module.ts";
 import { NS_ROSTER_VER } from "../../core/ns.ts";
@@ -11,10 +11,10 @@ import { askOf, isHidden, itemXml, queryXml, type RosterItem, subscriptionOf } f
 import { operations } from "./operations.ts";
 import { hashVersion, newVersion, showInterest } from "./push.ts";
 import { Rosters, type Summary } from "./roster.ts";
-import { removeItem, setFromIq } from "./set.ts";
+import { setFromIq } from "./set.ts";
 import { RosterStore } from "./store.ts";
 import { clientSent, deliverRequests, endSubscriptions, incoming } from "./subscribe.ts";
-import { SUBSCRIPTION_TYPES, type SubscriptionType } from "./subscription.ts";
+import { hasFrom, SUBSCRIPTION_TYPES, type SubscriptionType } from "./subscription.ts";
 
 const VERSION_FEATURE = xml`<ver xmlns='${NS_ROSTER_VER}'/>`;
 const EMPTY_ROSTER = new Markup(queryXml("", undefined));
@@ -66,7 +66,7 @@ export function rosterOf(host: HostType): RosterContext | undefined {
 }
 
 export type { RosterContext };
-export { deliverRequests };
+export { deliverRequests, hasFrom };
 
 declare module "../../core/operations.ts" {
   interface ModuleInstances {
@@ -93,12 +93,12 @@ export default defineModule({
     user_send_presence: {
       at: 45,
       type: SUBSCRIPTION_TYPES,
-      run: (stanza, session, ctx) => clientSent(ctx, stanza, session).then(() => STOP),
+      run: (stanza, session, ctx) => clientSent(ctx, stanza, session).then((): Stop => STOP),
     },
     account_presence: {
       at: 45,
       type: SUBSCRIPTION_TYPES,
-      run: async (stanza, ctx) => {
+      run: async (stanza, ctx): Promise<Stop> => {
         try {
           await incoming(ctx, stanza, stanza.type as SubscriptionType);
         } catch (error) {
@@ -140,5 +140,3 @@ async function leave(ctx: RosterContext, user: BareJid): Promise<void> {
   const items = await ctx.store.items(ctx.server, user);
   for (const item of items) await endSubscriptions(ctx, user, item);
 }
-
-export { removeItem };

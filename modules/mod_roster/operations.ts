@@ -121,7 +121,7 @@ async function subscription(
   const stanza = viewText(xml`<presence to='${contact.bare.text}' type='${type}'/>`.text);
   stanza.from = user.bare;
   stanza.to = contact.bare;
-  await outgoing(ctx, stanza, user.bare, contact.bare, type);
+  await refusing(type, () => outgoing(ctx, stanza, user.bare, contact.bare, type));
   return `Subscription stanza with type ${type} sent successfully`;
 }
 

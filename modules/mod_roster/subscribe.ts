@@ -5,7 +5,7 @@ import { type BareJid, isFull, type Jid, parseJid } from "../../core/jid.ts";
 import type { Session } from "../../core/module.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
-import { xml } from "../../core/xml/markup.ts";
+import { attr, xml } from "../../core/xml/markup.ts";
 import type { RosterContext } from "./context.ts";
 import { isHidden, newItem, type RosterItem } from "./item.ts";
 import { isInterested, newVersion, pushChange } from "./push.ts";
@@ -45,11 +45,10 @@ export async function clientSent(ctx: RosterContext, stanza: Stanza, session: Se
     sent.origin = stanza.origin;
   }
   sent.from = session.jid.bare;
-  sent.lead = /( xml:lang='[^']*')$/.test(stanza.lead) ? `${fromAttr(sent.from)}${RegExp.$1}` : "";
+  const lang = / xml:lang='[^']*'$/.exec(stanza.lead)?.[0];
+  sent.lead = lang === undefined ? "" : `${attr("from", sent.from.text)}${lang}`;
   await outgoing(ctx, sent, session.jid.bare, stanza.to.bare, stanza.type as SubscriptionType);
 }
-
-const fromAttr = (jid: Jid): string => xml` from='${jid.text}'`.text;
 
 /** The user's side of a subscription stanza for a contact; `stanza` is from the user's bare JID. */
 export async function outgoing(

@@ -64,7 +64,9 @@ const isRefusal = (value: GraphqlRequest | Caller | Refusal): value is Refusal =
 
 /** The handler as a Hono application whose one route is "/". */
 export function graphqlApp(options: GraphqlOptions): Hono {
-  const { schema, node, allowedCategories } = options;
+  const { schema, node } = options;
+  // The option has its own word for the field "httpUpload".
+  const allowedCategories = options.allowedCategories?.map((name) => (name === "http_upload" ? "httpUpload" : name));
   const app = new Hono();
   app.onError((error, c) => {
     options.onError(error);

@@ -56,8 +56,8 @@ export class WebSocketConn implements Conn {
     if (!this.closed) this.socket?.sendText(text);
   }
 
-  writeLate(text: string): void {
-    if (!this.closed) this.door.flusher.markLate(this, text);
+  askLate(): void {
+    if (!this.closed) this.door.flusher.markLate(this);
   }
 
   /** RFC 7395 §3.2: TLS is the business of the HTTP connection. */

@@ -21,26 +21,27 @@ const CLIENT_HELLO = 1;
 const SERVER_NAME = 0;
 const ALPN = 16;
 const HOST_NAME = 0;
+const NONE = new Uint8Array(0);
 const DOMAIN = /^[a-z0-9_](?:[a-z0-9_.-]{0,252}[a-z0-9_])?$/;
 
 /** Collects the first bytes of a connection, in whatever pieces they come, until they hold a ClientHello. */
 export class ClientHelloReader {
-  #bytes = new Uint8Array(0);
+  #bytes: Uint8Array = NONE;
   /** Nothing new can be told before this many bytes are there: pieces of one byte cost no parsing. */
   #needed = RECORD_HEADER;
 
-  /** Everything received so far: the TLS engine has to see it too. */
+  /** Everything received so far: the TLS engine has to see it too. Valid until the call that fed the last piece ends. */
   get bytes(): Uint8Array {
     return this.#bytes;
   }
 
-  /** Takes a piece, which it copies. Not to be called again after "bad" or a ClientHello. */
+  /** Takes a piece, which it copies only if it has to wait. Not to be called again after "bad" or a ClientHello. */
   feed(piece: Uint8Array): HelloResult {
-    const all = new Uint8Array(this.#bytes.length + piece.length);
-    all.set(this.#bytes);
-    all.set(piece, this.#bytes.length);
-    this.#bytes = all;
-    return this.#bytes.length < this.#needed && this.#bytes[0] === HANDSHAKE_RECORD ? "more" : this.#parse();
+    this.#bytes = this.#bytes.length === 0 ? piece : Buffer.concat([this.#bytes, piece]);
+    const waits = this.#bytes.length < this.#needed && this.#bytes[0] === HANDSHAKE_RECORD;
+    const result = waits ? "more" : this.#parse();
+    if (result === "more" && this.#bytes === piece) this.#bytes = Buffer.from(piece);
+    return result;
   }
 
   /** Joins the records' contents until they hold the whole handshake message (RFC 8446 §5.1, RFC 5246 §6.2.1). */
@@ -60,12 +61,13 @@ export class ClientHelloReader {
       fragments.push(bytes.subarray(at + RECORD_HEADER, end));
       joined += length;
       if (joined >= HANDSHAKE_HEADER && message === HANDSHAKE_HEADER) {
-        const start = Buffer.concat(fragments);
-        if (start[0] !== CLIENT_HELLO) return "bad";
-        message = HANDSHAKE_HEADER + start.readUIntBE(1, 3);
+        const start = join(fragments);
+        const body = start[1]! * 65_536 + start[2]! * 256 + start[3]!;
+        if (start[0] !== CLIENT_HELLO || body === 0) return "bad";
+        message = HANDSHAKE_HEADER + body;
       }
       if (joined >= message && message > HANDSHAKE_HEADER) {
-        return parseHello(Buffer.concat(fragments).subarray(HANDSHAKE_HEADER, message)) ?? "bad";
+        return parseHello(join(fragments).subarray(HANDSHAKE_HEADER, message)) ?? "bad";
       }
       at = end;
     }
@@ -76,6 +78,11 @@ export class ClientHelloReader {
     this.#needed = needed;
     return "more";
   }
+}
+
+/** Nearly always there is one fragment, and nothing to copy. */
+function join(fragments: readonly Uint8Array[]): Uint8Array {
+  return fragments.length === 1 ? fragments[0]! : Buffer.concat(fragments);
 }
 
 /** The body of a ClientHello (RFC 8446 §4.1.2); undefined when its lengths do not fit. */
@@ -147,14 +154,16 @@ class Cursor {
   take(length: number): Uint8Array {
     if (length > this.left) {
       this.fail();
-      return new Uint8Array(0);
+      return NONE;
     }
     this.#at += length;
     return this.#bytes.subarray(this.#at - length, this.#at);
   }
 
   number(size: number): number {
-    return this.take(size).reduce((sum, byte) => sum * 256 + byte, 0);
+    let number = 0;
+    for (const byte of this.take(size)) number = number * 256 + byte;
+    return number;
   }
 
   /** What follows its own length of `size` bytes. */

@@ -2,7 +2,7 @@
 // the event loop is gathered in one buffer and written once; what the kernel does not take waits here.
 
 import type { Socket } from "bun";
-import type { Conn, ConnOwner } from "../../core/c2s/conn.ts";
+import type { AckHolder, Conn, ConnOwner } from "../../core/c2s/conn.ts";
 import type { ClientCertificate } from "../../core/tls/index.ts";
 import type { TlsInfo } from "./tls.ts";
 
@@ -13,7 +13,7 @@ const KEPT = [SMALL, 16 * 1024, 64 * 1024];
 /** Gathers the output of all connections and writes it once a turn. One a node. */
 export class Flusher {
   private dirty: TcpConn[] = [];
-  private late: { conn: { writeText(text: string): void }; text: string }[] = [];
+  private late: { readonly owner: ConnOwner | undefined }[] = [];
   private armed = false;
   private readonly free: Buffer[][] = KEPT.map(() => []);
 
@@ -35,8 +35,9 @@ export class Flusher {
     this.arm();
   }
 
-  markLate(conn: { writeText(text: string): void }, text: string): void {
-    this.late.push({ conn, text });
+  /** The owner of `conn` is asked to speak after everything else has been written. */
+  markLate(conn: { readonly owner: ConnOwner | undefined }): void {
+    this.late.push(conn);
     this.arm();
   }
 
@@ -53,7 +54,7 @@ export class Flusher {
     if (this.late.length === 0) return;
     const { late } = this;
     this.late = [];
-    for (const { conn, text } of late) conn.writeText(text);
+    for (const conn of late) conn.owner?.late();
     this.flushDirty();
   }
 
@@ -87,6 +88,9 @@ export class TcpConn implements Conn {
   private n = 0;
   private dirty = false;
   private blocked = false;
+  /** Senders whose stanzas are in `out`, when their acknowledgements depend on it. */
+  private senders: AckHolder[] | undefined = undefined;
+  private held = false;
   private ending = false;
   private closed = false;
   private tlsDomain: string | undefined = undefined;
@@ -109,8 +113,13 @@ export class TcpConn implements Conn {
     this.owner = owner;
   }
 
-  write(bytes: Buffer, n: number): void {
+  write(bytes: Buffer, n: number, sender?: AckHolder): void {
     if (this.closed || this.ending) return;
+    if (sender !== undefined) {
+      this.senders ??= [];
+      this.senders.push(sender);
+      if (this.blocked) sender.hold();
+    }
     const out = this.room(n);
     if (n < 64) for (let i = 0, p = this.n; i < n; i++, p++) out[p] = bytes[i];
     else bytes.copy(out, this.n, 0, n);
@@ -125,8 +134,8 @@ export class TcpConn implements Conn {
     this.touched();
   }
 
-  writeLate(text: string): void {
-    if (!this.closed) this.door.flusher.markLate(this, text);
+  askLate(): void {
+    if (!this.closed) this.door.flusher.markLate(this);
   }
 
   private room(n: number): Buffer {
@@ -162,10 +171,15 @@ export class TcpConn implements Conn {
       if (taken < 0) return; // closed: the close handler follows
       if (taken > 0) this.out.copyWithin(0, taken, this.n);
       this.n -= taken;
+      if (!this.held) {
+        this.held = true;
+        if (this.senders !== undefined) for (const sender of this.senders) sender.hold();
+      }
       this.blocked = true;
       return;
     }
     this.blocked = false;
+    if (this.senders !== undefined) this.handedOver();
     this.n = 0;
     this.door.flusher.give(this.out);
     this.out = undefined;
@@ -173,9 +187,15 @@ export class TcpConn implements Conn {
   }
 
   drained(): void {
-    if (!this.blocked) return;
-    this.blocked = false;
-    this.flush();
+    if (this.blocked) this.flush();
+  }
+
+  /** The kernel has everything (or nobody ever will): the senders' stanzas count as handled. */
+  private handedOver(): void {
+    const { senders, held } = this;
+    this.senders = undefined;
+    this.held = false;
+    if (held && senders !== undefined) for (const sender of senders) sender.release();
   }
 
   /** What waits for the output to be gone: TLS, the end. */
@@ -229,10 +249,15 @@ export class TcpConn implements Conn {
     if (this.out !== undefined) this.door.flusher.give(this.out);
     this.out = undefined;
     this.tls = undefined;
+    this.handedOver();
     this.door.gone(this);
     const { owner } = this;
     this.owner = undefined;
     owner?.closedConn();
+  }
+
+  settled(): void {
+    this.tls = undefined;
   }
 
   exporter(): Uint8Array | undefined {

@@ -77,11 +77,16 @@ export function world(io: Partial<CtlIo> = {}): World {
           uid: 1000,
           columns: 100,
           self: ["/opt/mim/mongooseimctl"],
-          sleep: (ms) => (did.push(`sleep ${ms}`), Promise.resolve()),
+          async sleep(ms) {
+            did.push(`sleep ${ms}`);
+          },
           isAlive: () => false,
           isServer: () => true,
           signal: (pid, signal) => void did.push(`${signal} ${pid}`),
-          foreground: async (options) => (did.push(`foreground ${JSON.stringify(options)}`), 7),
+          async foreground(options) {
+            did.push(`foreground ${JSON.stringify(options)}`);
+            return 7;
+          },
           moduleSchemas: async () => ({}),
           ...io,
         },

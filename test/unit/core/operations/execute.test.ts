@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { parseBareJid } from "../../../../core/jid.ts";
 import { type ExecuteOptions, execute, type GraphqlAnswer } from "../../../../core/operations/execute.ts";
 import { coreOperations } from "../../../../core/operations/index.ts";
 import { buildSchema } from "../../../../core/operations/schema.ts";
@@ -245,6 +246,41 @@ describe("resolvers", () => {
       { code: "category_disabled", category: "server" },
       { code: "category_disabled", category: "checkAuth" },
     ]);
+  });
+});
+
+describe("a user of the user schema", () => {
+  const mine = defineOperation({
+    category: "last",
+    name: "getLast",
+    kind: "query",
+    description: "",
+    args: {},
+    result: "String",
+    scope: "user",
+    needs: ["mod_last"],
+    run: (_args, caller) => (caller.kind === "user" ? caller.jid.text : "?"),
+  });
+  const user = { schema: buildSchema([...coreOperations, getLast, mine], "user") };
+  const caller: Caller = { kind: "user", via: "http", jid: parseBareJid("alice@localhost") };
+
+  test("is told who he is", async () => {
+    const { body } = await run("{ checkAuth { username authStatus } }", { ...user, caller });
+    expect(body.data).toEqual({ checkAuth: { username: "alice@localhost", authStatus: "AUTHORIZED" } });
+  });
+
+  test("runs operations of his own, as long as his host type has the module", async () => {
+    const query = "{ last { getLast } }";
+    expect((await run(query, { ...user, caller })).body.data).toEqual({ last: { getLast: "alice@localhost" } });
+    const node = fakeNode();
+    node.loaded.modules.length = 0;
+    expect(codes(await run(query, { ...user, caller, node }))).toEqual([200, "deps_not_loaded"]);
+  });
+
+  test("has to be one", async () => {
+    for (const other of [NOBODY, ADMIN, DOMAIN_ADMIN]) {
+      expect(codes(await run("{ last { getLast } }", { ...user, caller: other }))).toEqual([401, "no_permissions"]);
+    }
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { coreOperations } from "../../../../core/operations/index.ts";
 import { buildSchema } from "../../../../core/operations/schema.ts";
+import { defineOperation } from "../../../../core/operations.ts";
 import { type GraphqlOptions, graphqlApp } from "../../../../transports/http/graphql.ts";
 import { fakeNode } from "../../core/operations/fake-node.ts";
 
@@ -117,6 +118,23 @@ describe("GET", () => {
       /json/,
     );
   });
+});
+
+test("only the allowed categories answer, http_upload being httpUpload", async () => {
+  const upload = defineOperation({
+    category: "httpUpload",
+    name: "probe",
+    kind: "query",
+    description: "",
+    args: {},
+    result: "String",
+    scope: "global",
+    run: () => "here",
+  });
+  const options = { ...open(), schema: buildSchema([...coreOperations, upload]), allowedCategories: ["http_upload"] };
+  const answer = await post(options, { query: "{ httpUpload { probe } server { getLoglevel } }" });
+  expect(answer.body.data).toEqual({ httpUpload: { probe: "here" }, server: null });
+  expect(codeOf(answer)).toEqual([200, "category_disabled"]);
 });
 
 test("other methods are refused with the ones allowed", async () => {

@@ -73,7 +73,7 @@ test.each<[string, Buffer, HelloResult]>([
   ["an empty record", Buffer.from([0x16, 3, 1, 0, 0]), "bad"],
   ["a record that is too long", Buffer.from([0x16, 3, 1, 0xff, 0xff]), "bad"],
   ["another record type in between", Buffer.concat([records(full).subarray(0, 5), full, Buffer.from([0x17])]), "bad"],
-  ["an empty message", records(Buffer.from([1, 0, 0, 0, 0])), "bad"],
+  ["an empty message", records(Buffer.from([1, 0, 0, 0])), "bad"],
 ])("%s", (what, bytes, result) => {
   // In between: the first record says less than the message has.
   if (what === "another record type in between") bytes[4]! -= 1;

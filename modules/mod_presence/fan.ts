@@ -1,0 +1,63 @@
+// Sending presence to many: one payload, an address for each (RFC 6121 §4.2.2, §4.4.2, §4.5.2).
+
+import type { MaybePromise, SubscriptionLists } from "../../core/hooks.ts";
+import { type BareJid, type Jid, parseJid } from "../../core/jid.ts";
+import type { HostType, ModuleContext, Session } from "../../core/module.ts";
+import type { Stanza } from "../../core/stanza.ts";
+import { viewText } from "../../core/xml/framer.ts";
+import { escapeXml } from "../../core/xml/markup.ts";
+
+const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });
+
+/** Who receives the user's presence and whose presence the user receives; at once for a connected user. */
+export function subscriptions(host: HostType, jid: BareJid): MaybePromise<SubscriptionLists> {
+  return host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid });
+}
+
+/** A copy of a presence that says whom it is for: for the way to another server, which must be told. */
+export function addressed(presence: Stanza, to: Jid): Stanza {
+  const text = presence.text;
+  const open = "<presence".length;
+  const copy = viewText(`${text.slice(0, open)} to='${escapeXml(to.text)}'${text.slice(open)}`);
+  copy.from = presence.from;
+  copy.lead = presence.lead;
+  copy.appended = presence.appended;
+  copy.removed = presence.removed;
+  copy.to = to;
+  return copy;
+}
+
+/** Nobody waits until a presence has arrived: a client that is slow to be served holds up only itself. */
+function unawaited(ctx: ModuleContext, done: MaybePromise<void>): void {
+  if (done !== undefined) done.catch((error: unknown) => ctx.log.error("presence_not_delivered", { error }));
+}
+
+/** Shows a presence to the available sessions among these, all but `except`. */
+export function toSessions(ctx: ModuleContext, presence: Stanza, sessions: readonly Session[], except?: Session): void {
+  for (const session of sessions.length > 1 ? [...sessions] : sessions) {
+    if (!session.available || session === except) continue;
+    presence.to = session.jid;
+    unawaited(ctx, session.receive(presence, session.jid));
+  }
+}
+
+/**
+ * Sends a presence without `to` attribute to contacts, given as text. Those of the sender's own domain who are
+ * connected here get the very bytes; for the others it is routed.
+ */
+export function toContacts(ctx: ModuleContext, presence: Stanza, contacts: readonly string[]): void {
+  const { server, host } = ctx;
+  const { domain } = presence.from;
+  const direct = host.hooks.filterLocal.length === 0;
+  for (const text of contacts) {
+    const contact = parseJid(text);
+    if (direct && contact.domain === domain && contact.resource === "") {
+      const sessions = server.sessionsOf(contact.bare);
+      if (sessions.length > 0) {
+        toSessions(ctx, presence, sessions);
+        continue;
+      }
+    }
+    unawaited(ctx, server.route(addressed(presence, contact)));
+  }
+}

@@ -1,0 +1,72 @@
+// Presence probes (RFC 6121 §4.3): asked at the first presence, answered for the account.
+
+import type { MaybePromise, SubscriptionLists } from "../../core/hooks.ts";
+import { isFull, type Jid, parseJid } from "../../core/jid.ts";
+import type { ModuleContext, Session } from "../../core/module.ts";
+import type { Stanza } from "../../core/stanza.ts";
+import { viewText } from "../../core/xml/framer.ts";
+import { xml } from "../../core/xml/markup.ts";
+import { isDirectedTo } from "./directed.ts";
+import { addressed, subscriptions } from "./fan.ts";
+import { lastPresence } from "./last.ts";
+
+/**
+ * Asks for the presence of contacts, given as text, in the name of a session (§4.3.1). Contacts of the same domain
+ * who are connected here answer at once, the others are sent a probe.
+ */
+export async function probe(ctx: ModuleContext, session: Session, contacts: readonly string[]): Promise<void> {
+  const { server, host } = ctx;
+  const question = viewText("<presence type='probe'/>");
+  question.from = session.jid;
+  for (const text of contacts) {
+    const contact = parseJid(text);
+    const here = contact.domain === session.jid.domain && contact.local !== "" && host.hooks.filterLocal.length === 0;
+    if (here && server.sessionsOf(contact.bare).length > 0) await answer(ctx, contact, session.jid);
+    else await server.route(addressed(question, contact));
+  }
+}
+
+/** A probe has come for an account or one of its resources (§4.3.2). */
+export function answer(ctx: ModuleContext, to: Jid, from: Jid): MaybePromise<void> {
+  const { server, host } = ctx;
+  // Whoever is served here knows what the account's roster says, and nobody is there to be seen.
+  if (server.sessionsOf(to.bare).length === 0 && server.hostTypeOf(from.domain) !== undefined) return;
+  if (to.bare.text === from.bare.text) return tell(ctx, to, from);
+  const lists = subscriptions(host, to.bare);
+  const decide = (known: SubscriptionLists): MaybePromise<void> =>
+    known.from.includes(from.bare.text) ? tell(ctx, to, from) : tellDirected(ctx, to, from);
+  return lists instanceof Promise ? lists.then(decide) : decide(lists);
+}
+
+async function tell(ctx: ModuleContext, to: Jid, from: Jid): Promise<void> {
+  for (const session of of(ctx, to)) {
+    const presence = lastPresence(session);
+    if (presence !== undefined && session.jid.text !== from.text) await send(ctx, presence, from);
+  }
+}
+
+/** No subscription: those who were sent presence directly see it (§4.6.3), nobody else learns a thing. */
+async function tellDirected(ctx: ModuleContext, to: Jid, from: Jid): Promise<void> {
+  let told = false;
+  for (const session of of(ctx, to)) {
+    if (!isDirectedTo(session, from)) continue;
+    told = true;
+    const presence = viewText("<presence/>");
+    presence.from = session.jid;
+    await send(ctx, presence, from);
+  }
+  if (told) return;
+  await ctx.server.routeXml(to.bare, from.bare, xml`<presence to='${from.bare.text}' type='unsubscribed'/>`);
+}
+
+function of({ server }: ModuleContext, to: Jid): readonly Session[] {
+  const sessions = server.sessionsOf(to.bare);
+  return isFull(to) ? sessions.filter((s) => s.jid.text === to.text) : [...sessions];
+}
+
+/** Sends a presence without `to` to one addressee. */
+function send(ctx: ModuleContext, presence: Stanza, to: Jid): MaybePromise<void> {
+  const session = isFull(to) ? ctx.server.session(to) : undefined;
+  presence.to = to;
+  return session === undefined ? ctx.server.route(addressed(presence, to)) : session.receive(presence, to);
+}

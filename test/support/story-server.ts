@@ -1,0 +1,126 @@
+// The real server under the stories: everything but the process, on ports of its own.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stringify } from "smol-toml";
+import { moduleSchemas, type RunningServer, startServer } from "../../cmd/server.ts";
+import { formatProblem, parseConfig } from "../../core/config/index.ts";
+import { Log, MemorySink } from "../../core/log/index.ts";
+import type { Node } from "../../core/node.ts";
+import type { Target } from "./client.ts";
+import type { Door } from "./client-wire.ts";
+
+export type Toml = string | number | boolean | Toml[] | { [key: string]: Toml };
+/** Changes to the usual configuration: tables are merged, null takes a key out. */
+export type Changes = { [key: string]: Toml | null | Changes };
+
+const USUAL: { [key: string]: Toml } = {
+  general: { hosts: ["localhost"], default_server_domain: "localhost", loglevel: "info" },
+  listen: {
+    // The places that stories name: 0 plain, 1 STARTTLS required, 2 direct TLS.
+    c2s: [
+      { port: 0, ip_address: "127.0.0.1", max_stanza_size: 65_536 },
+      { port: 0, ip_address: "127.0.0.1", max_stanza_size: 65_536, tls: { mode: "starttls_required", verify_mode: "none" } },
+      { port: 0, ip_address: "127.0.0.1", max_stanza_size: 65_536, tls: { mode: "tls", verify_mode: "none" } },
+    ],
+    http: [
+      {
+        port: 0,
+        ip_address: "127.0.0.1",
+        handlers: {
+          mongoose_websocket_handler: [{ host: "_", path: "/ws-xmpp", max_stanza_size: 65_536 }],
+        },
+      },
+    ],
+  },
+  auth: { methods: ["internal"], password: { format: "plain" }, internal: {} },
+  modules: {
+    mod_carboncopy: {},
+    mod_csi: {},
+    mod_disco: {},
+    mod_last: {},
+    mod_offline: {},
+    mod_ping: {},
+    mod_presence: {},
+    mod_private: {},
+    mod_register: {},
+    mod_roster: {},
+    mod_stanzaid: {},
+    mod_stream_management: {},
+    mod_time: {},
+    mod_vcard: {},
+    mod_version: {},
+  },
+};
+
+const isTable = (value: unknown): value is Record<string, never> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function merged(base: { [key: string]: Toml }, changes: Changes): { [key: string]: Toml } {
+  const all: { [key: string]: Toml } = { ...base };
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === null) delete all[key];
+    else if (isTable(value)) all[key] = merged(isTable(all[key]) ? all[key] : {}, value as Changes);
+    else all[key] = value as Toml;
+  }
+  return all;
+}
+
+/** One logged event: its level, its name, its fields. */
+export interface LogLine {
+  level: string;
+  what: string;
+  [field: string]: unknown;
+}
+
+export class StoryServer {
+  private readonly running: RunningServer;
+  private readonly sink: MemorySink;
+  readonly log: Log;
+  private readonly stateDir: string;
+
+  private constructor(running: RunningServer, log: Log, sink: MemorySink, stateDir: string) {
+    this.running = running;
+    this.log = log;
+    this.sink = sink;
+    this.stateDir = stateDir;
+  }
+
+  static async start(changes: Changes = {}): Promise<StoryServer> {
+    const text = stringify(merged(USUAL, changes));
+    const { config, problems } = parseConfig(text, { file: "story.toml", modules: moduleSchemas() });
+    if (!config) throw new Error(`The story's configuration is wrong:\n${problems.map(formatProblem).join("\n")}`);
+    const sink = new MemorySink();
+    const log = new Log({ sink, level: "info", format: "json" });
+    const stateDir = mkdtempSync(join(tmpdir(), "story-"));
+    return new StoryServer(await startServer(config, { stateDir }, log), log, sink, stateDir);
+  }
+
+  get node(): Node {
+    return this.running.node;
+  }
+
+  /** Everything that was logged so far. */
+  get logged(): LogLine[] {
+    return this.sink.lines.map((line) => JSON.parse(line) as LogLine);
+  }
+
+  /** Where a door is; `which` is the listener's place in the configuration. */
+  target(door: Door, which = 0): Target {
+    const { listeners } = this.running;
+    if (door === "websocket") return { door, port: listeners.http[which].port, tls: listeners.http[which].options.tls !== undefined };
+    const listener = listeners.tcp[which];
+    return { door, port: listener.port, tls: listener.options.tlsMode === "tls" };
+  }
+
+  /** Makes an account without asking the protocol. */
+  async addAccount(local: string, domain: string, password: string): Promise<void> {
+    const result = await this.node.hostOf(domain)?.auth.create(local, domain, password);
+    if (result !== "ok") throw new Error(`Cannot make the account ${local}@${domain}: ${result}`);
+  }
+
+  async close(): Promise<void> {
+    await this.running.close();
+    rmSync(this.stateDir, { recursive: true, force: true });
+  }
+}
