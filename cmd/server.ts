@@ -47,6 +47,7 @@ export async function runServer(options: ServerOptions): Promise<number> {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   }
+  onSignals(server);
   const why = await server.stopped;
   await server.close();
   log.flush();
@@ -84,6 +85,8 @@ export interface RunningServer {
   /** Resolves when somebody asks for the end. */
   readonly stopped: Promise<"stop" | "restart">;
   stop(): void;
+  /** Reads the certificates again. */
+  reload(): void;
   /** Ends everything in order. */
   close(): Promise<void>;
 }
@@ -225,6 +228,7 @@ async function assemble(
     listeners,
     stopped,
     stop: () => tell("stop"),
+    reload,
     async close() {
       state = "stopping";
       await listeners.stop();
@@ -267,7 +271,8 @@ async function restart(options: ServerOptions): Promise<number> {
 }
 
 /** Wires the process's signals to a running server: TERM and INT stop it, HUP reads certificates again. */
-export function onSignals(stop: () => void): void {
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
+function onSignals(server: RunningServer): void {
+  process.on("SIGTERM", server.stop);
+  process.on("SIGINT", server.stop);
+  process.on("SIGHUP", server.reload);
 }

@@ -91,6 +91,8 @@ export interface NoticeHooks {
   unset_presence: { session: Session; status: string };
   /** The session ends, before it is out of the directory. */
   user_terminate: { session: Session; reason: SessionEnd };
+  /** A lost stream was taken up again (XEP-0198 §5); told after the unacknowledged stanzas were sent again. */
+  session_resumed: { session: Session };
   /** Out of the directory; what the client did not acknowledge is routed again. */
   reroute_unacked_messages: { session: Session };
   roster_in_subscription: { to: BareJid; from: BareJid; type: string; stanza: Stanza };
@@ -117,6 +119,8 @@ export interface DiscoItem {
   jid: string;
   node?: string;
   name?: string;
+  /** A service that users are not shown when users_can_see_hidden_services is off (a hidden component). */
+  hidden?: boolean;
 }
 export interface SubscriptionLists {
   /** Bare JIDs (text) that receive the user's presence. */

@@ -27,6 +27,7 @@ export const newCounters = (): StreamCounters => ({
   othersSent: 0,
   othersReceived: 0,
   streamErrorsSent: 0,
+  streamErrorsReceived: 0,
   logins: 0,
   logouts: 0,
   authFailures: 0,
@@ -55,6 +56,7 @@ export class HostRuntime implements StreamHost {
   readonly auth: HostAuth;
   readonly counters = newCounters();
   readonly language: string;
+  readonly registrationTimeout: number;
   private readonly running = new Map<string, RunningModule>();
 
   constructor(private readonly parts: HostParts) {
@@ -62,6 +64,7 @@ export class HostRuntime implements StreamHost {
     this.access = parts.access;
     this.auth = parts.auth;
     this.language = parts.config.general.language;
+    this.registrationTimeout = parts.config.general.registration_timeout;
     this.hooks = new HookTable(parts.observer);
   }
 

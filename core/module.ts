@@ -135,6 +135,8 @@ export interface Session {
 
   /** Delivers a stanza to the client; `to` replaces its to attribute. Runs the user_receive and presend hooks. */
   receive(stanza: Stanza, to?: Jid): MaybePromise<void>;
+  /** Writes a stanza that has passed the user_receive and presend hooks; routes it again when the stream has ended. */
+  put(stanza: Stanza, to?: Jid): MaybePromise<void>;
   /** Writes what the server itself says to this client (a push, a reply): no user_receive hooks. */
   write(markup: Markup | string): void;
   /** Sends an iq request from the server (or `from`) to the client; resolves with its reply, undefined on time-out. */
@@ -153,6 +155,8 @@ export interface HostType {
   readonly access: AccessRules;
   readonly auth: Accounts;
   readonly language: string;
+  /** Seconds between two registrations from one address (`general.registration_timeout`); Infinity for no bound. */
+  readonly registrationTimeout: number;
 }
 export interface RunningModule {
   readonly def: AnyModule;
@@ -184,6 +188,8 @@ export interface Server {
   /** A new archive/stanza id: unique over nodes, monotonic within one. */
   messageId(): bigint;
   readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
   readonly log: Log;
   /** Sends a stanza (its `from` and `to` set) on its way, as the sender would. */
   route(stanza: Stanza): MaybePromise<void>;

@@ -347,7 +347,7 @@ function prefixNs(b: Buffer, nameS: number, scope: Scope): string {
   return scope.prefixes.find(([p]) => p === prefix)?.[1] ?? "";
 }
 
-const CDATA = /<!\[CDATA\[([^]*?)\]\]>/g;
+const CDATA = /<!\[CDATA\[([\s\S]*?)\]\]>/g;
 
 /** Parses one well-formed element (it has passed the framer, or the server wrote it) into a tree. */
 export function parseElement(text: string): Element {

@@ -7,6 +7,7 @@ import mod_disco from "./mod_disco/index.ts";
 import mod_last from "./mod_last/index.ts";
 import mod_offline from "./mod_offline/index.ts";
 import mod_ping from "./mod_ping.ts";
+import mod_presence from "./mod_presence/index.ts";
 import mod_private from "./mod_private.ts";
 import mod_register from "./mod_register.ts";
 import mod_roster from "./mod_roster/index.ts";
@@ -23,6 +24,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_last,
   mod_offline,
   mod_ping,
+  mod_presence,
   mod_private,
   mod_register,
   mod_roster,

@@ -32,11 +32,10 @@ export default defineModule({
       type: ["chat", "", "normal"],
       run: (stanza, session, { server }) => {
         const { bare } = session.jid;
-        const sessions = server.sessionsOf(bare);
-        if (sessions.length < 2) return;
+        const others = wanting(server.sessionsOf(bare), session);
         // A message to oneself reaches the other sessions as a received one.
-        const others = sessions.filter((s) => s !== session && enabled.get(s) && stanza.to.bare.text !== bare.text);
-        if (others.length > 0 && eligible(stanza)) copy(stanza, "sent", bare, others);
+        if (others === undefined || stanza.to.bare.text === bare.text || !eligible(stanza)) return;
+        copy(stanza, "sent", bare, others);
       },
     },
     user_receive_message: {
@@ -45,23 +44,38 @@ export default defineModule({
       run: (stanza, session, { server }) => {
         const { bare } = session.jid;
         const sessions = server.sessionsOf(bare);
-        if (sessions.length < 2) return;
-        const others = sessions.filter((s) => s !== session && s !== stanza.origin && enabled.get(s));
-        if (others.length === 0 || !eligible(stanza) || stanza.has("x", NS_MUC_USER)) return;
+        const others = wanting(sessions, session)?.filter((s) => s !== stanza.origin);
+        if (others === undefined || !eligible(stanza) || stanza.has("x", NS_MUC_USER)) return;
         if (stanza.to.text === session.jid.text) return copy(stanza, "received", bare, others);
         // To the account: the sessions of the highest priority get the message itself (RFC 6121 §8.5.2.1.1), and the
         // first of them sees to the copies for the rest.
         const best = Math.max(...sessions.map((s) => (s.available ? s.priority : -129)));
         const direct = (s: Session): boolean => s.available && s.priority === best;
         if (sessions.find(direct) !== session) return;
-        const rest = others.filter((s) => !direct(s));
-        if (rest.length > 0) copy(stanza, "received", bare, rest);
+        copy(
+          stanza,
+          "received",
+          bare,
+          others.filter((s) => !direct(s)),
+        );
       },
     },
     // As MongooseIM has it: who goes unavailable has to ask again.
     unset_presence: { at: 10, run: ({ session }) => enabled.get(session) && enabled.set(session, undefined) },
   },
 });
+
+/** The sessions other than `except` that want copies; undefined when none does, as for nearly every message. */
+function wanting(sessions: readonly Session[], except: Session): Session[] | undefined {
+  if (sessions.length < 2) return;
+  let found: Session[] | undefined;
+  for (const s of sessions) {
+    if (s === except || !enabled.get(s)) continue;
+    found ??= [];
+    found.push(s);
+  }
+  return found;
+}
 
 function toggle(iq: Iq): void {
   if (!iq.session) throw new StanzaError("not-allowed", "Carbons are for a session of this account");
@@ -83,6 +97,7 @@ function eligible(stanza: Stanza): boolean {
 
 /** Serialises the message once; what differs between the sessions is the `to` of the envelope. */
 function copy(stanza: Stanza, kind: "sent" | "received", account: BareJid, sessions: readonly Session[]): void {
+  if (sessions.length === 0) return;
   const type = stanza.type === "" ? "" : ` type='${escapeXml(stanza.type)}'`;
   const envelope = viewText(
     `<message${type}><${kind} xmlns='${NS_CARBONS}'><forwarded xmlns='${NS_FORWARD}'>${forwardable(stanza)}</forwarded></${kind}></message>`,

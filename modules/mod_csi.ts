@@ -2,27 +2,12 @@
 import { z } from "zod";
 import { nonNegativeOrInfinity } from "../core/config/types.ts";
 import { STOP } from "../core/hooks.ts";
-import type { Jid } from "../core/jid.ts";
-import { defineModule, type MaybePromise, type Session, Slot } from "../core/module.ts";
+import { defineModule, type Session, Slot } from "../core/module.ts";
 import { MESSAGE, PRESENCE, type Stanza } from "../core/stanza.ts";
 import { Markup } from "../core/xml/markup.ts";
 
 const NS_CSI = "urn:xmpp:csi:0";
 const FEATURE = new Markup(`<csi xmlns='${NS_CSI}'/>`);
-
-// What this feature needs of the stream machine.
-declare module "../core/module.ts" {
-  interface Session {
-    /** Writes a stanza that has passed the user_receive and presend hooks; routes it again when the stream has ended. */
-    put?(stanza: Stanza, to?: Jid): MaybePromise<void>;
-  }
-}
-declare module "../core/hooks.ts" {
-  interface NoticeHooks {
-    /** A lost stream was taken up again (XEP-0198 §5); told after the unacknowledged stanzas were sent again. */
-    session_resumed: { session: Session };
-  }
-}
 
 /** What waits for an inactive client; present only on sessions whose client said that it is inactive. */
 const waiting = new Slot<Stanza[]>();

@@ -14,13 +14,6 @@ const NS_REGISTER = "jabber:iq:register";
 const FEATURE = new Markup("<register xmlns='http://jabber.org/features/iq-register'/>");
 
 // What this feature needs of the host type.
-declare module "../core/module.ts" {
-  interface HostType {
-    /** general.registration_timeout: seconds between two registrations from one address; no bound when undefined. */
-    readonly registrationTimeout?: number;
-  }
-}
-
 const config = z.strictObject({
   access: accessRule().default("all").describe("Who may register, and remove an account"),
   ip_access: z
@@ -71,7 +64,7 @@ async function beforeLogin(stanza: Stanza, session: Session, ctx: Context): Prom
   try {
     if (stanza.type === "get") session.write(`${head} type='result'>${formFor("").text}</iq>`);
     else {
-      await firstAccount(stanza.kid(0), session, ctx);
+      await firstAccount(stanza.child("query", NS_REGISTER)!, session, ctx);
       session.write(`${head} type='result'/>`);
     }
   } catch (error) {
@@ -145,6 +138,7 @@ async function register(query: Element, domain: string, address: string | undefi
   checkStrength(password, ctx);
   switch (await host.auth.create(local, domain, password)) {
     case "ok":
+      await host.hooks.notify("register_user", { jid });
       return greet(jid, address, ctx);
     case "exists":
       throw new StanzaError("conflict");

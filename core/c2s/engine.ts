@@ -37,8 +37,9 @@ export interface StreamCounters {
   /** Elements that are no stanzas: negotiation, stream management. */
   othersSent: number;
   othersReceived: number;
-  /** Of othersSent, those that ended a stream. */
+  // Of those, the errors that end a stream.
   streamErrorsSent: number;
+  streamErrorsReceived: number;
   logins: number;
   logouts: number;
   authFailures: number;

@@ -61,8 +61,8 @@ function sendHeader(c2s: C2S, domain: string): void {
   const from = domain === "" ? "" : ` from='${escapeXml(domain)}'`;
   const to = nego.local === undefined ? "" : ` to='${escapeXml(`${nego.local}@${domain}`)}'`;
   const rest = `${from} id='${engine.token(8)}'${to} version='1.0' xml:lang='${escapeXml(engine.language)}'`;
-  conn?.writeText(
-    conn.framing === "whole"
+  c2s.say(
+    conn?.framing === "whole"
       ? `<open xmlns='${NS_FRAMING}'${rest}/>`
       : `<?xml version='1.0'?><stream:stream${rest} xmlns='${NS_CLIENT}' xmlns:stream='${NS_STREAM}'>`,
   );
@@ -125,7 +125,7 @@ function sendFeatures(c2s: C2S, nego: Negotiation): void {
   }
   const send = (features: readonly Markup[]): void => {
     const open = conn?.framing === "whole" ? `<stream:features xmlns:stream='${NS_STREAM}'>` : "<stream:features>";
-    conn?.writeText(`${open}${own.join("")}${features.map((f) => f.text).join("")}</stream:features>`);
+    c2s.writeElement(`${open}${own.join("")}${features.map((f) => f.text).join("")}</stream:features>`);
   };
   // A stream that must be encrypted first offers nothing else (RFC 6120 §5.3.1).
   if (!authenticated && options.starttls === "required" && !c2s.secure) {
@@ -172,6 +172,9 @@ export function negotiate(c2s: C2S, s: Stanza): MaybePromise<void> {
     c2s.fail(new StreamError("not-authorized", "the stream is not open"));
     return;
   }
+  const { counters } = c2s.host;
+  if (s.kind === IQ) counters.iqReceived++;
+  else if (s.kind === OTHER) counters.othersReceived++;
   if (s.kind === OTHER) {
     if (s.inNs(NS_TLS)) return startTls(c2s, s);
     if (s.inNs(NS_SASL)) return authenticate(c2s, s);
@@ -203,12 +206,12 @@ function startTls(c2s: C2S, s: Stanza): void {
     nego.tlsStarted ||
     conn?.framing !== "stream"
   ) {
-    conn?.writeText(`<failure xmlns='${NS_TLS}'/>`);
+    c2s.writeElement(`<failure xmlns='${NS_TLS}'/>`);
     c2s.close(undefined, "error");
     return;
   }
   nego.tlsStarted = true;
-  conn.writeText(`<proceed xmlns='${NS_TLS}'/>`);
+  c2s.writeElement(`<proceed xmlns='${NS_TLS}'/>`);
   // What came behind <starttls/> in clear must not be read as if it had come encrypted (RFC 6120 §5.4.3.3).
   c2s.restart(false);
   conn.startTls(c2s.domain);
@@ -218,7 +221,7 @@ function failure(c2s: C2S, condition: string, text?: string): void {
   const nego = c2s.nego!;
   nego.exchange = undefined;
   const more = text === undefined ? "" : `<text xml:lang='en'>${escapeXml(text)}</text>`;
-  c2s.conn?.writeText(`<failure xmlns='${NS_SASL}'><${condition}/>${more}</failure>`);
+  c2s.writeElement(`<failure xmlns='${NS_SASL}'><${condition}/>${more}</failure>`);
   c2s.host.counters.authFailures++;
   if (++nego.attempts >= MAX_ATTEMPTS) c2s.fail(new StreamError("policy-violation", "too many failed log-ins"));
 }
@@ -269,7 +272,7 @@ function took(c2s: C2S, step: SaslStep): MaybePromise<void> {
   const nego = c2s.nego!;
   nego.since = c2s.engine.now();
   if (step.kind === "challenge") {
-    c2s.conn?.writeText(`<challenge xmlns='${NS_SASL}'>${base64(step.data)}</challenge>`);
+    c2s.writeElement(`<challenge xmlns='${NS_SASL}'>${base64(step.data)}</challenge>`);
     return;
   }
   if (step.kind === "failure") {
@@ -281,7 +284,7 @@ function took(c2s: C2S, step: SaslStep): MaybePromise<void> {
   nego.exchange = undefined;
   nego.local = step.local;
   c2s.anonymous = step.anonymous === true;
-  c2s.conn?.writeText(
+  c2s.writeElement(
     step.data === undefined || step.data.length === 0
       ? `<success xmlns='${NS_SASL}'/>`
       : `<success xmlns='${NS_SASL}'>${base64(step.data)}</success>`,

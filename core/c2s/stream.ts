@@ -5,15 +5,15 @@ import { StanzaError, StreamError } from "../errors.ts";
 import { type Entry, type SessionEnd, STOP, type Verdict } from "../hooks.ts";
 import type { FullJid, Jid } from "../jid.ts";
 import type { MaybePromise, Session } from "../module.ts";
-import { NS_FRAMING } from "../ns.ts";
+import { NS_FRAMING, NS_STREAM } from "../ns.ts";
 import type { Shaper } from "../shaper.ts";
-import { IQ, MESSAGE, OTHER, PRESENCE, type Stanza } from "../stanza.ts";
+import { IQ, type Kind, MESSAGE, OTHER, PRESENCE, type Stanza } from "../stanza.ts";
 import { Framer, type FrameSink, viewElement } from "../xml/framer.ts";
 import { escapeXml, type Markup } from "../xml/markup.ts";
 import { FrameError } from "../xml/scan.ts";
 import { encode } from "../xml/writer.ts";
 import type { AckHolder, C2sOptions, Conn, ConnOwner } from "./conn.ts";
-import type { StreamEngine, StreamHost } from "./engine.ts";
+import type { StreamCounters, StreamEngine, StreamHost, Traffic } from "./engine.ts";
 import { Negotiation, negotiate, openStream } from "./negotiate.ts";
 import type { StreamManagement } from "./sm.ts";
 
@@ -36,6 +36,8 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   host!: StreamHost;
   domain = "";
   sid = 0;
+  /** Milliseconds since 1970 of the session's beginning; 0 before. */
+  since = 0;
   slots: unknown[] | undefined = undefined;
   /** What is only needed until there is a session. */
   nego: Negotiation | undefined;
@@ -45,6 +47,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   anonymous = false;
   /** Language of the stream header, "" when it had none or the server's. */
   lang = "";
+  private traffic: Traffic;
   private framer: Framer | undefined;
   private whole: Buffer[] | undefined = undefined;
   private wholeBytes = 0;
@@ -63,6 +66,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     readonly options: C2sOptions,
   ) {
     this.conn = conn;
+    this.traffic = trafficOf(engine, conn);
     this.nego = new Negotiation(engine.now());
     this.shaper = engine.shaper(options.shaper, undefined);
     if (conn.framing === "stream") {
@@ -99,7 +103,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
 
   feed(bytes: Buffer): void {
     if (this.state === CLOSED) return;
-    (this.host ?? this.engine).counters.bytesIn += bytes.length;
+    this.traffic.in += bytes.length;
     if (this.shaper !== undefined) {
       const wait = this.shaper.take(bytes.length, this.engine.now());
       if (wait > 0) this.throttle(wait);
@@ -229,6 +233,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   }
 
   secured(): void {
+    this.traffic = this.engine.traffic.tls;
     this.nego?.restarted(this.engine.now());
   }
 
@@ -237,6 +242,8 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   private handle(s: Stanza): MaybePromise<void> {
     const { host } = this;
     if (s.kind === OTHER) {
+      host.counters.othersReceived++;
+      if (s.is("error", NS_STREAM)) host.counters.streamErrorsReceived++;
       const verdict = host.hooks.session(host.hooks.sendOther, s, this);
       if (verdict === STOP) return;
       if (verdict !== undefined) return verdict.then((v) => this.unknown(v));
@@ -310,6 +317,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
       if (!this.iqIsSane(s)) throw new StanzaError("bad-request");
       list = hooks.sendIq;
     }
+    if (s.type === "error") countErrorReceived(counters, s.kind);
     if (list.length > 0) {
       const verdict = hooks.session(list, s, this);
       if (verdict === STOP) return;
@@ -384,7 +392,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
       counters.iqSent++;
       list = hooks.receiveIq;
     }
-    if (s.type === "error") counters.errorsSent++;
+    if (s.type === "error") countErrorSent(counters, s.kind);
     if (list.length > 0) {
       const verdict = hooks.session(list, s, this);
       if (verdict === STOP) return;
@@ -424,7 +432,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     const { conn, sm } = this;
     if (conn !== undefined) {
       conn.write(bytes, n, sender);
-      this.host.counters.bytesOut += n;
+      this.traffic.out += n;
     }
     if (sm !== undefined) this.managed(sm, bytes.latin1Slice(0, n), copy);
     else if (conn !== undefined && conn.backlog > MAX_BACKLOG) this.overflow();
@@ -438,7 +446,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     if (this.conn === undefined) return;
     if (sm.ackEvery > 0 && ++sm.sinceRequest >= sm.ackEvery) {
       sm.sinceRequest = 0;
-      this.conn.writeText("<r xmlns='urn:xmpp:sm:3'/>");
+      this.writeElement("<r xmlns='urn:xmpp:sm:3'/>");
     }
     if (this.conn.backlog > MAX_BACKLOG) this.overflow();
   }
@@ -453,16 +461,21 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     if (this.state === CLOSED) return;
     let text = typeof markup === "string" ? markup : markup.text;
     const stanza = /^<(message|presence|iq)(?=[\s/>])/.exec(text);
-    if (stanza === null || this.state === NEGOTIATING) {
-      if (stanza !== null && this.conn?.framing === "whole") text = withNamespace(text, stanza[0].length);
-      this.conn?.writeText(text);
+    if (stanza === null) {
+      this.writeElement(text);
       return;
     }
     const { counters } = this.host;
-    if (stanza[1] === "iq") counters.iqSent++;
-    else if (stanza[1] === "message") counters.messagesSent++;
+    const kind = stanza[1] === "iq" ? IQ : stanza[1] === "message" ? MESSAGE : PRESENCE;
+    if (kind === IQ) counters.iqSent++;
+    else if (kind === MESSAGE) counters.messagesSent++;
     else counters.presencesSent++;
+    if (text.lastIndexOf(" type='error'", text.indexOf(">")) > 0) countErrorSent(counters, kind);
     if (this.conn?.framing === "whole") text = withNamespace(text, stanza[0].length);
+    if (this.state === NEGOTIATING) {
+      this.say(text);
+      return;
+    }
     const scratch = this.engine.scratch;
     const bytes = scratch.need(text.length * 3);
     this.out(bytes, bytes.utf8Write(text, 0), false, undefined);
@@ -480,12 +493,21 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
 
   /** Everything of this turn has been written: answers <r/> (XEP-0198 §4). */
   late(): void {
-    if (this.sm !== undefined) this.conn?.writeText(`<a xmlns='urn:xmpp:sm:3' h='${this.sm.report()}'/>`);
+    if (this.sm !== undefined) this.writeElement(`<a xmlns='urn:xmpp:sm:3' h='${this.sm.report()}'/>`);
   }
 
   /** Writes an element that is not a stanza, as it is. */
   writeElement(text: string): void {
-    this.conn?.writeText(text);
+    if (this.conn === undefined) return;
+    (this.host ?? this.engine).counters.othersSent++;
+    this.say(text);
+  }
+
+  /** Writes what is no element: the beginning and the end of the stream. */
+  say(text: string): void {
+    if (this.conn === undefined) return;
+    this.traffic.out += Buffer.byteLength(text);
+    this.conn.writeText(text);
   }
 
   request(type: "get" | "set", payload: Markup, timeoutMs: number, from?: Jid): Promise<Stanza | undefined> {
@@ -502,6 +524,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   begin(jid: FullJid): void {
     this.jid = jid;
     this.sid = this.engine.nextSid();
+    this.since = this.engine.now();
     this.lead = ` from='${escapeXml(jid.text)}'`;
     this.lang = this.nego?.lang ?? "";
     this.engine.waiting.delete(this);
@@ -535,8 +558,8 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     if (sm === undefined || !sm.ack(h)) return false;
     const old = this.conn;
     if (old !== undefined) {
-      old.writeText(new StreamError("conflict", "resumed by another connection").toXml(old.framing === "whole"));
-      old.writeText(closing(old));
+      this.sayError(new StreamError("conflict", "resumed by another connection"), old);
+      this.say(closing(old));
       old.setOwner(NOBODY);
       old.end();
     }
@@ -546,6 +569,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     newer.state = CLOSED;
     this.engine.waiting.delete(newer);
     this.conn = conn;
+    this.traffic = newer.traffic;
     this.framer?.stop();
     this.framer = framer;
     if (framer) {
@@ -555,16 +579,20 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     conn?.setOwner(this);
     this.state = ACTIVE;
     sm.sinceRequest = 0;
-    conn?.writeText(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.report()}' previd='${sm.id}'/>`);
+    this.writeElement(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.report()}' previd='${sm.id}'/>`);
     const { scratch } = this.engine;
     for (const { bytes } of sm.unacked()) {
       // The connection may be of another kind than the one it was written for.
       const name = conn?.framing === "whole" ? /^<\w+/.exec(bytes)?.[0].length : undefined;
       const text = name === undefined ? bytes : withNamespace(bytes, name);
       const b = scratch.need(text.length);
-      conn?.write(b, b.latin1Write(text, 0));
+      const n = b.latin1Write(text, 0);
+      conn?.write(b, n);
+      this.traffic.out += n;
     }
-    if (sm.waiting > 0 && sm.ackEvery > 0) conn?.writeText("<r xmlns='urn:xmpp:sm:3'/>");
+    if (sm.waiting > 0 && sm.ackEvery > 0) this.writeElement("<r xmlns='urn:xmpp:sm:3'/>");
+    const told = this.host.hooks.notify("session_resumed", { session: this });
+    if (told !== undefined) this.wait(told);
     return true;
   }
 
@@ -578,14 +606,19 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     const { conn } = this;
     if (conn !== undefined) {
       if (this.nego !== undefined && !this.nego.headerSent) this.nego.answerHeader(this);
-      if (error !== undefined) conn.writeText(error.toXml(conn.framing === "whole"));
-      conn.writeText(closing(conn));
+      if (error !== undefined) this.sayError(error, conn);
+      this.say(closing(conn));
     }
     if (error !== undefined && this.engine.log.enabled("info")) {
       const { condition, text } = error;
       this.engine.log.info("stream_error", { condition, text, jid: this.jid?.text ?? "", address: this.address });
     }
     this.finish(reason);
+  }
+
+  private sayError(error: StreamError, conn: Conn): void {
+    (this.host ?? this.engine).counters.streamErrorsSent++;
+    this.writeElement(error.toXml(conn.framing === "whole"));
   }
 
   /** The connection is gone. */
@@ -641,6 +674,23 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
 }
 
 const NOBODY: ConnOwner = { feed() {}, secured() {}, late() {}, closedConn() {} };
+
+function trafficOf({ traffic }: StreamEngine, conn: Conn): Traffic {
+  if (conn.framing === "whole") return traffic.websocket;
+  return conn.secure ? traffic.tls : traffic.tcp;
+}
+
+function countErrorReceived(counters: StreamCounters, kind: Kind): void {
+  if (kind === MESSAGE) counters.messageErrorsReceived++;
+  else if (kind === IQ) counters.iqErrorsReceived++;
+  else counters.presenceErrorsReceived++;
+}
+
+function countErrorSent(counters: StreamCounters, kind: Kind): void {
+  if (kind === MESSAGE) counters.messageErrorsSent++;
+  else if (kind === IQ) counters.iqErrorsSent++;
+  else counters.presenceErrorsSent++;
+}
 
 const closing = (conn: Conn): string =>
   conn.framing === "whole" ? `<close xmlns='${NS_FRAMING}'/>` : "</stream:stream>";

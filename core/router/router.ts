@@ -186,6 +186,7 @@ export class Router {
     }
     const { type } = s;
     if (type === "groupchat") return this.unsupportedGroupchat(host, s);
+    if (type === "error") return; // §8.5.2.1.1, §8.5.2.2.1: an account takes no errors
     if (there === undefined) return this.offline(host, s);
     if (!Array.isArray(there)) {
       const one = there as C2S;

@@ -1,12 +1,11 @@
 // Rewriting an element so that it stands alone: no name of it, nor of any child, leans on a prefix declared outside.
 // The slow path, for the rare stanza that uses prefixes of the stream header or of its own tag.
 
-import { NS_XML } from "../ns.ts";
 import { escapeXml, unescapeXml } from "./markup.ts";
 import { FrameError, type Scope } from "./scan.ts";
 
 /** What well-formed markup without comments and the like consists of: CDATA sections, tags, text. */
-const TOKEN = /<!\[CDATA\[[^]*?\]\]>|<(\/?)([^ \t\r\n/>]+)((?:[^"'>/]+|"[^"]*"|'[^']*')*)(\/?)>|[^<]+/g;
+const TOKEN = /<!\[CDATA\[[\s\S]*?\]\]>|<(\/?)([^ \t\r\n/>]+)((?:[^"'>/]+|"[^"]*"|'[^']*')*)(\/?)>|[^<]+/g;
 const ATTRIBUTE = /([^ \t\r\n=]+)[ \t\r\n]*=[ \t\r\n]*("[^"]*"|'[^']*')/g;
 
 /** Prefix to namespace, "" being the default one; what was set since a mark can be taken back. */
@@ -36,16 +35,16 @@ class Bindings {
 /** What is in force where the reader is: as it was given, and as it has been written so far. */
 class Context {
   readonly given = new Bindings();
-  readonly written = new Bindings();
+  readonly told = new Bindings();
   private readonly open: (readonly [given: number, written: number])[] = [];
 
   enter(): void {
-    this.open.push([this.given.mark, this.written.mark]);
+    this.open.push([this.given.mark, this.told.mark]);
   }
   leave(): void {
     const [given, written] = this.open.pop()!;
     this.given.back(given);
-    this.written.back(written);
+    this.told.back(written);
   }
   get depth(): number {
     return this.open.length;
@@ -66,7 +65,7 @@ export function canonicalText(text: string, scope: Scope, max: number): string {
   for (const [token, slash, name, attributes, empty] of text.matchAll(TOKEN)) {
     if (name === undefined) out += token;
     else if (slash !== "") {
-      out += `</${local(name)}>`;
+      out += `</${written(name)}>`;
       context.leave();
     } else {
       context.enter();
@@ -80,14 +79,16 @@ export function canonicalText(text: string, scope: Scope, max: number): string {
 
 const prefixOf = (name: string): string => name.slice(0, Math.max(0, name.indexOf(":")));
 const local = (name: string): string => name.slice(name.indexOf(":") + 1);
+/** An element's name as it is written: `xml` is the one prefix that cannot be said otherwise. */
+const written = (name: string): string => (name.startsWith("xml:") ? name : local(name));
 
 /** A start tag without its end; what it declares is in force afterwards. */
-function startTag(name: string, attributes: string, { given, written, depth }: Context): string {
-  const before = written.mark;
+function startTag(name: string, attributes: string, { given, told, depth }: Context): string {
+  const before = told.mark;
   let declarations = "";
   const declare = (prefix: string, uri: string): void => {
     if (prefix === "xml") return;
-    written.set(prefix, uri);
+    told.set(prefix, uri);
     declarations += ` xmlns${prefix === "" ? "" : `:${prefix}`}='${escapeXml(uri)}'`;
   };
   const used: string[] = [];
@@ -104,14 +105,14 @@ function startTag(name: string, attributes: string, { given, written, depth }: C
     given.set(bound, uri);
     if (bound !== "") declare(bound, uri);
   }
-  for (const prefix of used) if (written.get(prefix) !== given.get(prefix)) declare(prefix, given.get(prefix)!);
+  for (const prefix of used) if (told.get(prefix) !== given.get(prefix)) declare(prefix, given.get(prefix)!);
   const prefix = prefixOf(name);
-  const ns = prefix === "xml" ? NS_XML : given.get(prefix)!;
-  if (written.get("") !== ns) declare("", ns);
+  const ns = prefix === "xml" ? undefined : given.get(prefix)!;
+  if (ns !== undefined && told.get("") !== ns) declare("", ns);
   // Children are copied about one by one: what the element's own tag declares does not count for them.
   if (depth === 1) {
-    written.back(before);
-    written.set("", ns);
+    told.back(before);
+    if (ns !== undefined) told.set("", ns);
   }
-  return `<${local(name)}${declarations}${rest}`;
+  return `<${written(name)}${declarations}${rest}`;
 }

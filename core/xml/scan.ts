@@ -436,7 +436,7 @@ export class Scan {
       this.nameS = colon < 0 ? nameS : colon + 1;
       this.nameE = nameE;
       this.prefixE = colon;
-      this.tagE = p;
+      this.tagE = this.closeS = p;
       this.selfClosed = selfClosed;
       this.nsS = kidNs;
       this.nsE = kidNsE;
@@ -455,7 +455,6 @@ export class Scan {
     }
     if (selfClosed) {
       this.bindCount = bindings;
-      if (depth === 0) this.closeS = p;
     } else {
       const o = 3 * depth;
       if (o >= this.stack.length) this.stack = grow(this.stack);

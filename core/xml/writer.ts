@@ -71,7 +71,7 @@ export function encode(out: Scratch, s: Stanza, lead: string, to: string, xmlns:
   p += b.utf8Write(extra, p);
   b[p++] = 0x3c;
   b[p++] = 0x2f;
-  p += raw.copy(b, p, s.nameS, s.nameE);
+  p += raw.copy(b, p, s.start + 1, s.nameE);
   b[p++] = 0x3e;
   return p;
 }

@@ -12,13 +12,6 @@ import { NS_DATA, NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
 import { attr, Markup, xml } from "../../core/xml/markup.ts";
 import { capabilityHash, type Info, verification } from "./caps.ts";
 
-declare module "../../core/hooks.ts" {
-  interface DiscoItem {
-    /** A service that users are not shown when users_can_see_hidden_services is off (a hidden component). */
-    hidden?: boolean;
-  }
-}
-
 // Clients that were written for MongooseIM know the server by this name and node.
 const NAME = "MongooseIM";
 const CAPS_NODE = "https://www.erlang-solutions.com/products/mongooseim.html";

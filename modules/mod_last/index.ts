@@ -29,7 +29,7 @@ export default defineModule({
   store: (db) => new LastStore(db),
   iq: {
     // Since the process started: one process runs one server.
-    "get host jabber:iq:last": () => query(Math.floor(process.uptime())),
+    "get host jabber:iq:last": (_iq, { server, now }) => query(Math.floor((now() - server.startedAt) / 1000)),
     "get account jabber:iq:last": ofAccount,
   },
   hooks: {

@@ -3,7 +3,7 @@
 import { StanzaError } from "../../core/errors.ts";
 import { type MaybePromise, type SessionEnd, STOP, type Stop, type SubscriptionLists } from "../../core/hooks.ts";
 import { parseJid } from "../../core/jid.ts";
-import type { ModuleContext, Session } from "../../core/module.ts";
+import { type ModuleContext, type Session, Slot } from "../../core/module.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { escapeXml } from "../../core/xml/markup.ts";
@@ -85,7 +85,7 @@ async function firstPresence(
 ): Promise<Stop> {
   const { hooks } = ctx.host;
   // It may have ended while its roster was read: then there is nobody to be seen.
-  if (ctx.server.session(session.jid) !== session) return STOP;
+  if (ENDED.get(session) === true) return STOP;
   session.setPresence(keepable(presence), priority);
   await hooks.notify("set_presence", { session, stanza: presence });
   await hooks.notify("user_available", { session });
@@ -138,6 +138,9 @@ function unavailable(presence: Stanza, session: Session, ctx: ModuleContext): Ma
   return stopAfter(depart(presence, status, session, ctx));
 }
 
+/** Set on a session that has ended, for presence of it that is still being worked on. */
+const ENDED = new Slot<true>();
+
 /** What is told of a session that ended without saying so, in MongooseIM's words. */
 const ENDS: Readonly<Record<Exclude<SessionEnd, "resumed">, string>> = {
   closed: "Shutdown by reason: stream_end",
@@ -152,6 +155,7 @@ const ENDS: Readonly<Record<Exclude<SessionEnd, "resumed">, string>> = {
 /** The session ends (§4.5.2: the server speaks for a client that could not). One that was resumed lives on. */
 export function sessionEnds(session: Session, reason: SessionEnd, ctx: ModuleContext): MaybePromise<void> {
   if (reason === "resumed") return;
+  ENDED.set(session, true);
   const status = ENDS[reason];
   const presence = viewText(`<presence type='unavailable'><status>${escapeXml(status)}</status></presence>`);
   presence.from = session.jid;

@@ -93,7 +93,16 @@ export default defineModule({
     user_send_presence: {
       at: 45,
       type: SUBSCRIPTION_TYPES,
-      run: (stanza, session, ctx) => clientSent(ctx, stanza, session).then((): Stop => STOP),
+      run: async (stanza, session, ctx): Promise<Stop> => {
+        try {
+          await clientSent(ctx, stanza, session);
+        } catch (error) {
+          if (error instanceof StanzaError) throw error;
+          ctx.log.error("subscription_failed", { error, from: session.jid.text, type: stanza.type });
+          throw new StanzaError("internal-server-error");
+        }
+        return STOP;
+      },
     },
     account_presence: {
       at: 45,
@@ -102,8 +111,8 @@ export default defineModule({
         try {
           await incoming(ctx, stanza, stanza.type as SubscriptionType);
         } catch (error) {
-          // The roster is full: strangers need not know, so the request is dropped.
-          if (!(error instanceof StanzaError)) throw error;
+          // What the roster does not know of is not shown. A full roster is nothing that strangers need to know.
+          if (!(error instanceof StanzaError)) ctx.log.error("subscription_failed", { error, to: stanza.to.text });
         }
         return STOP;
       },
@@ -121,8 +130,8 @@ export default defineModule({
     },
 
     sm_remove_connection: ({ session }, ctx) => forgetIfGone(session, ctx),
-    // 40: before the data goes at 50.
-    remove_user: { at: 40, run: ({ jid }, ctx) => leave(ctx, jid) },
+    // Before the data goes, which the core sees to at 60.
+    remove_user: ({ jid }, ctx) => leave(ctx, jid),
     anonymous_purge: async ({ jid }, ctx) => {
       await leave(ctx, jid);
       await ctx.store.removeUser(jid);

@@ -31,10 +31,10 @@ interface ContactArgs {
   readonly groups?: readonly string[];
 }
 
-async function rosterAt(node: OperationNode, user: Jid): Promise<RosterContext> {
-  const hostType = await node.domains.hostTypeOf(user.domain);
-  if (hostType === undefined) throw new OperationError("unknown_domain", "Domain not found", { user: user.text });
-  return node.instance("mod_roster", hostType) as RosterContext;
+function rosterAt(node: OperationNode, user: Jid): RosterContext {
+  const running = node.instance("mod_roster", user.domain);
+  if (running) return running;
+  throw new OperationError("unknown_domain", "Domain not found", { user: user.text });
 }
 
 async function mustExist(node: OperationNode, ...users: readonly Jid[]): Promise<void> {
@@ -60,14 +60,14 @@ const shown = (item: RosterItem) => ({
 });
 
 async function listContacts(node: OperationNode, user: Jid) {
-  const ctx = await rosterAt(node, user);
+  const ctx = rosterAt(node, user);
   await mustExist(node, user);
   ctx.metrics.mod_roster_get_count.add();
   return (await ctx.store.items(ctx.server, user.bare)).map(shown);
 }
 
 async function getContact(node: OperationNode, user: Jid, contact: Jid) {
-  const ctx = await rosterAt(node, user);
+  const ctx = rosterAt(node, user);
   const item = await ctx.store.item(user.bare, contact.text);
   if (item) return shown(item);
   throw new OperationError("contact_not_found", "Given contact does not exist", {
@@ -77,7 +77,7 @@ async function getContact(node: OperationNode, user: Jid, contact: Jid) {
 }
 
 async function addContact(node: OperationNode, user: Jid, contact: ContactArgs): Promise<string> {
-  const ctx = await rosterAt(node, user);
+  const ctx = rosterAt(node, user);
   await mustExist(node, user, contact.jid);
   const groups = new Set(contact.groups?.filter((group) => group !== ""));
   await refusing("create", () => setItem(ctx, user.bare, contact.jid, contact.name ?? "", [...groups]));
@@ -85,7 +85,7 @@ async function addContact(node: OperationNode, user: Jid, contact: ContactArgs):
 }
 
 async function deleteContact(node: OperationNode, user: Jid, contact: Jid): Promise<string> {
-  const ctx = await rosterAt(node, user);
+  const ctx = rosterAt(node, user);
   await refusing("delete", () => removeItem(ctx, user.bare, contact), {
     user: user.text,
     contact: contact.text,
@@ -116,7 +116,7 @@ async function subscription(
   contact: Jid,
   action: keyof typeof ACTIONS,
 ): Promise<string> {
-  const ctx = await rosterAt(node, user);
+  const ctx = rosterAt(node, user);
   const type = ACTIONS[action];
   const stanza = viewText(xml`<presence to='${contact.bare.text}' type='${type}'/>`.text);
   stanza.from = user.bare;

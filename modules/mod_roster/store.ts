@@ -27,6 +27,7 @@ const SELECT = `SELECT r.jid, r.nick, r.subscription, r.ask, r.askmessage, g.grp
 const ROSTER = `${SELECT} ORDER BY r.jid, g.grp`;
 const ONE = `${SELECT} AND r.jid = ? ORDER BY g.grp`;
 const OF_USER = "WHERE server = ? AND username = ?";
+const REQUESTS = `SELECT jid, askmessage FROM rosterusers ${OF_USER} AND ask IN ('I', 'B') ORDER BY jid`;
 const TABLES = ["rosterusers", "rostergroups", "roster_version"] as const;
 const KEYS = ["server", "username", "jid"] as const;
 const NO_GROUPS: readonly string[] = Object.freeze([]);
@@ -56,6 +57,11 @@ export class RosterStore {
 
   async item(user: BareJid, jid: string): Promise<RosterItem | undefined> {
     return itemsOf(await this.db.query<Row>(ONE, [user.domain, user.local, jid]))[0];
+  }
+
+  /** The contacts who wait for an answer, each with the text of the request. */
+  requests(user: BareJid): Promise<{ jid: string; askmessage: string }[]> {
+    return this.db.query(REQUESTS, [user.domain, user.local]);
   }
 
   async count(user: BareJid): Promise<number> {

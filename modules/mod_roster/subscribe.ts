@@ -147,11 +147,11 @@ export async function endSubscriptions(ctx: RosterContext, user: BareJid, item: 
 
 /** Shows the requests that wait for an answer to a session that has become available (§3.1.3). */
 export async function deliverRequests(ctx: RosterContext, session: Session): Promise<void> {
-  const { pending } = await ctx.store.summary(ctx.server, session.jid.bare);
-  for (const jid of pending) {
-    const item = await ctx.store.item(session.jid.bare, jid);
-    if (item === undefined || !isAsked(item.state)) continue;
-    const status = item.askMessage === "" ? undefined : xml`<status>${item.askMessage}</status>`;
+  const user = session.jid.bare;
+  const { pending } = await ctx.store.summary(ctx.server, user);
+  if (pending.length === 0) return;
+  for (const { jid, askmessage } of await ctx.store.store.requests(user)) {
+    const status = askmessage === "" ? undefined : xml`<status>${askmessage}</status>`;
     const request = viewText(xml`<presence type='subscribe'>${status}</presence>`.text);
     request.from = parseJid(jid);
     request.to = session.jid;

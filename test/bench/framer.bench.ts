@@ -63,9 +63,7 @@ summary(() => {
     return chat.has("received", "urn:xmpp:receipts");
   });
   bench("toIs, fromIs", () => chat.toIs("bob@example.com") && chat.fromIs("alice@example.com/balcony-4f1d"));
-  bench("encode with from replaced", () =>
-    encode(scratch, chat, " from='alice@example.com/balcony-4f1d'", "", false),
-  );
+  bench("encode with from replaced", () => encode(scratch, chat, " from='alice@example.com/balcony-4f1d'", "", false));
   bench("encode with from and to replaced", () =>
     encode(scratch, chat, " from='alice@example.com/balcony-4f1d'", " to='bob@example.com/x'", false),
   );

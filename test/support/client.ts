@@ -269,6 +269,14 @@ export class Client implements WireEvents {
     return last!;
   }
 
+  /** Drops what comes until an element is the one looked for. */
+  async skipsTo(wanted: (e: XElement) => boolean): Promise<XElement> {
+    for (;;) {
+      const e = await this.next();
+      if (wanted(e)) return e;
+    }
+  }
+
   /** Nothing has come, and nothing comes from what anybody in the story has sent so far. */
   async receivesNothing(): Promise<void> {
     this.tally.assertions++;

@@ -36,6 +36,8 @@ export interface FakeOptions {
   domains?: readonly string[];
   /** Accounts, as bare JIDs or as localparts of the first domain; their passwords are "secret". */
   users?: readonly string[];
+  /** Seconds between two registrations from one address; no bound when left out. */
+  registrationTimeout?: number;
   /** Values of access rules; "all" allows, everything else denies. */
   access?: Readonly<Record<string, string | number>>;
 }
@@ -105,6 +107,7 @@ export class FakeServer implements Server {
   readonly clock = new FakeClock();
   readonly db = new MemoryDb();
   readonly version = "0.0.0-test";
+  readonly startedAt = this.clock.time;
   /** Lines the server logged, warnings and worse. */
   readonly logged: string[] = [];
   readonly log: Log;
@@ -143,6 +146,7 @@ export class FakeServer implements Server {
       access,
       auth: this.accounts,
       language: "en",
+      registrationTimeout: options.registrationTimeout ?? Number.POSITIVE_INFINITY,
     };
     for (const user of options.users ?? []) {
       this.accounts.passwords.set(user.includes("@") ? user : `${user}@${this.domains[0]}`, "secret");
@@ -167,6 +171,15 @@ export class FakeServer implements Server {
     };
     this.running.set(def.name, { def, ctx });
     if (def.hooks) this.host.hooks.add(def.name, def.hooks, ctx);
+    const store = ctx.store as PersonalStore | undefined;
+    if (store !== undefined) {
+      const handlers: HookHandlers<ModuleContext> = {
+        remove_user: { at: 60, run: ({ jid }) => store.removeUser(jid) },
+        remove_domain: { at: 60, run: ({ domain }) => store.removeDomain(domain) },
+        get_personal_data: async (acc, { jid }) => [...acc, ...(await store.personalData(jid))],
+      };
+      this.host.hooks.add(def.name, handlers, ctx);
+    }
     for (const [key, run] of Object.entries(def.iq ?? {})) this.iqTable.set(key as IqKey, { run, ctx });
     await def.start?.(ctx);
     return ctx;
@@ -261,13 +274,11 @@ export class FakeServer implements Server {
   async removeUser(jid: BareJid): Promise<boolean> {
     if ((await this.accounts.remove(jid.local, jid.domain)) !== "ok") return false;
     await this.host.hooks.notify("remove_user", { jid });
-    for (const { ctx } of this.running.values()) await (ctx.store as PersonalStore | undefined)?.removeUser(jid);
     return true;
   }
 
   async removeDomain(domain: string): Promise<void> {
     await this.host.hooks.notify("remove_domain", { domain });
-    for (const { ctx } of this.running.values()) await (ctx.store as PersonalStore | undefined)?.removeDomain(domain);
   }
 
   async bounce(stanza: Stanza, error: StanzaError): Promise<void> {
@@ -294,26 +305,30 @@ export class FakeServer implements Server {
     const { hooks } = this.host;
     if ((await hooks.route(hooks.filterPacket, stanza)) === STOP) return;
     if (!this.hostTypeOf(to.domain)) {
-      this.remote.push(wireText(stanza, to));
+      this.remote.push(wireText(stanza));
       return;
     }
     if ((await hooks.route(hooks.filterLocal, stanza)) === STOP) return;
     if (stanza.kind === IQ) return this.routeIq(stanza);
     if (to.local === "") return;
+    if (stanza.kind === PRESENCE) return this.routePresence(stanza);
     if (isFull(to)) {
       const session = this.session(to);
-      if (session) return session.receive(stanza, to);
-      if (stanza.kind === MESSAGE) return this.offline(stanza);
-      return;
-    }
-    if (stanza.kind === PRESENCE) {
-      if (!this.accounts.exists(to.local, to.domain) && this.sessionsOf(to).length === 0) return;
-      await hooks.route(hooks.accountPresence, stanza);
-      return;
+      return session ? session.receive(stanza) : this.offline(stanza);
     }
     const able = this.sessionsOf(to).filter((s) => s.available && s.priority >= 0);
     if (able.length === 0) return this.offline(stanza);
     for (const session of able) await session.receive(stanza);
+  }
+
+  private async routePresence(stanza: Stanza): Promise<void> {
+    const { to, type } = stanza;
+    const { hooks } = this.host;
+    if (isFull(to) && (type === "" || type === "unavailable" || type === "error")) {
+      return this.session(to)?.receive(stanza);
+    }
+    if ((await hooks.route(hooks.accountPresence, stanza)) === STOP) return;
+    for (const session of this.sessionsOf(to.bare)) if (session.available) await session.receive(stanza);
   }
 
   private async offline(stanza: Stanza): Promise<void> {
@@ -473,9 +488,12 @@ export class FakeClient implements Session {
   private presend(stanza: Stanza, to?: Jid): Promise<void> | void {
     const { hooks } = this.host;
     const verdict = hooks.session(hooks.presend, stanza, this);
-    const write = () => void this.heard.push(wireText(stanza, to));
-    if (verdict instanceof Promise) return verdict.then((v) => (v === STOP ? undefined : write()));
-    if (verdict !== STOP) write();
+    if (verdict instanceof Promise) return verdict.then((v) => (v === STOP ? undefined : this.put(stanza, to)));
+    if (verdict !== STOP) this.put(stanza, to);
+  }
+
+  put(stanza: Stanza, to?: Jid): void {
+    this.heard.push(wireText(stanza, to));
   }
 
   write(markup: Markup | string): void {
@@ -510,13 +528,13 @@ export class FakeClient implements Session {
   }
 }
 
-/** The stanza as it goes to the wire: sender stamped, edits applied. */
+const SCRATCH = new Scratch();
+
+/** The stanza as it goes to the wire: sender stamped, edits applied, `to` as sent unless another is given. */
 export function wireText(stanza: Stanza, to?: Jid): string {
-  const out = new Scratch();
-  const addressee = to ?? (stanza.toText === undefined ? stanza.to : undefined);
-  const toMarkup = attr("to", addressee?.text)?.text ?? "";
-  const length = encode(out, stanza, attr("from", stanza.from.text)!.text, toMarkup, false);
-  return out.bytes.utf8Slice(0, length);
+  const toMarkup = attr("to", to?.text)?.text ?? "";
+  const length = encode(SCRATCH, stanza, attr("from", stanza.from.text)!.text, toMarkup, false);
+  return SCRATCH.bytes.utf8Slice(0, length);
 }
 
 /** The element with its attributes in order, ids of pushes left out, and what `like` does not care about set to {any}. */

@@ -9,6 +9,8 @@ export class MemoryDb implements Db {
   readonly dialect = "sqlite" as const;
   /** Every statement that ran, in order: tests count the queries of an operation with it. */
   readonly log: string[] = [];
+  /** Every statement is refused, as by a database that is away. */
+  failing = false;
   readonly #db = new Database(":memory:", { safeIntegers: true });
   readonly #statements = new Statements(DIALECTS.sqlite);
 
@@ -64,6 +66,7 @@ export class MemoryDb implements Db {
 
   #try<T>(sql: string, work: () => T): T {
     this.log.push(sql);
+    if (this.failing) throw new StorageError("unavailable", "the test took the database away");
     try {
       return work();
     } catch (cause) {

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
-import { moduleSchemas, type RunningServer, startServer } from "../../cmd/server.ts";
 import { formatProblem, parseConfig } from "../../core/config/index.ts";
 import { Log, MemorySink } from "../../core/log/index.ts";
 import type { Node } from "../../core/node.ts";
+import { moduleSchemas, type RunningServer, startServer } from "../../cmd/server.ts";
 import type { Target } from "./client.ts";
 import type { Door } from "./client-wire.ts";
 

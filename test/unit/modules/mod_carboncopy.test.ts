@@ -14,7 +14,11 @@ async function verona() {
     client.setPresence(viewText("<presence/>"), priority);
     return client;
   };
-  const [laptop, phone, juliet] = [online("romeo@localhost/laptop"), online("romeo@localhost/phone"), online("juliet@localhost/balcony")];
+  const [laptop, phone, juliet] = [
+    online("romeo@localhost/laptop"),
+    online("romeo@localhost/phone"),
+    online("juliet@localhost/balcony"),
+  ];
   const enable = async (...clients: FakeClient[]) => {
     for (const client of clients) {
       await client.sends(ENABLE);
@@ -37,7 +41,10 @@ test("a message that one session sends is copied to the other one that asked for
   await enable(phone);
   await laptop.sends("<message to='juliet@localhost/balcony' type='chat' id='c2'><body>Hello</body></message>");
   phone.hears(
-    carbon("sent", "<message xmlns='jabber:client' from='romeo@localhost/laptop' to='juliet@localhost/balcony' type='chat' id='c2'><body>Hello</body></message>"),
+    carbon(
+      "sent",
+      "<message xmlns='jabber:client' from='romeo@localhost/laptop' to='juliet@localhost/balcony' type='chat' id='c2'><body>Hello</body></message>",
+    ),
   );
   laptop.hears();
   expect(juliet.received()).toHaveLength(1);
@@ -47,7 +54,8 @@ test("a message to one session is copied to the other one that asked for it", as
   const { laptop, phone, juliet, enable } = await verona();
   await enable(laptop, phone);
   await juliet.sends("<message to='romeo@localhost/laptop' type='chat' id='c1'><body>Hello</body></message>");
-  const message = "<message from='juliet@localhost/balcony' to='romeo@localhost/laptop' type='chat' id='c1'><body>Hello</body></message>";
+  const message =
+    "<message from='juliet@localhost/balcony' to='romeo@localhost/laptop' type='chat' id='c1'><body>Hello</body></message>";
   laptop.hears(message);
   phone.hears(carbon("received", message));
 });
@@ -56,7 +64,8 @@ test("RFC 6121 §8.5.2.1.1: sessions that get a message to the account itself ge
   const { laptop, phone, juliet, enable } = await verona();
   await enable(laptop, phone);
   await juliet.sends("<message to='romeo@localhost' type='chat'><body>Hello</body></message>");
-  const message = "<message from='juliet@localhost/balcony' to='romeo@localhost' type='chat'><body>Hello</body></message>";
+  const message =
+    "<message from='juliet@localhost/balcony' to='romeo@localhost' type='chat'><body>Hello</body></message>";
   laptop.hears(message);
   phone.hears(message);
 });
@@ -67,7 +76,11 @@ test("a session of negative priority gets one copy of a message to the account",
   await enable(laptop, phone, tablet);
   await juliet.sends("<message to='romeo@localhost' type='chat'><body>Hello</body></message>");
   tablet.hears(
-    carbon("received", "<message from='juliet@localhost/balcony' to='romeo@localhost' type='chat'><body>Hello</body></message>", "romeo@localhost/tablet"),
+    carbon(
+      "received",
+      "<message from='juliet@localhost/balcony' to='romeo@localhost' type='chat'><body>Hello</body></message>",
+      "romeo@localhost/tablet",
+    ),
   );
 });
 

@@ -58,7 +58,8 @@ test("a request is not held, and what waited goes before it", async () => {
 
 test("of the presence of one sender the last is kept, in the place of the last", async () => {
   await romeo.sends(INACTIVE);
-  const presence = (show: string) => juliet.sends(`<presence to='romeo@localhost/orchard'><show>${show}</show></presence>`);
+  const presence = (show: string) =>
+    juliet.sends(`<presence to='romeo@localhost/orchard'><show>${show}</show></presence>`);
   await presence("away");
   await say("1");
   await presence("dnd");
@@ -70,19 +71,25 @@ test("of the presence of one sender the last is kept, in the place of the last",
 
 test("a request for a subscription is not replaced by presence", async () => {
   await romeo.sends(INACTIVE);
-  await juliet.sends("<presence to='romeo@localhost/orchard' type='subscribe'/>", "<presence to='romeo@localhost/orchard'/>");
+  await juliet.sends(
+    "<presence to='romeo@localhost/orchard' type='subscribe'/>",
+    "<presence to='romeo@localhost/orchard'/>",
+  );
   await romeo.sends(ACTIVE);
   expect(romeo.received()).toHaveLength(2);
 });
 
-test.each([["session_resumed"], ["reroute_unacked_messages"]] as const)("at %s what waits is given on", async (notice) => {
-  await romeo.sends(INACTIVE);
-  await say("1");
-  await server.host.hooks.notify(notice, { session: romeo });
-  expect(bodies()).toEqual(["1"]);
-  await say("2");
-  expect(bodies()).toEqual(["2"]);
-});
+test.each([["session_resumed"], ["reroute_unacked_messages"]] as const)(
+  "at %s what waits is given on",
+  async (notice) => {
+    await romeo.sends(INACTIVE);
+    await say("1");
+    await server.host.hooks.notify(notice, { session: romeo });
+    expect(bodies()).toEqual(["1"]);
+    await say("2");
+    expect(bodies()).toEqual(["2"]);
+  },
+);
 
 test("changes of state are counted", async () => {
   await romeo.sends(INACTIVE, ACTIVE);

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { z } from "zod";
 import { defineModule } from "../../../core/module.ts";
 import { parseElement } from "../../../core/stanza.ts";
 import { viewText } from "../../../core/xml/framer.ts";
 import { Markup } from "../../../core/xml/markup.ts";
 import { capabilityHash, type Info, verification } from "../../../modules/mod_disco/caps.ts";
 import modDisco from "../../../modules/mod_disco/index.ts";
-import { z } from "zod";
 import { type FakeClient, FakeServer } from "../../support/fake-server.ts";
 
 const INFO = "http://jabber.org/protocol/disco#info";
@@ -38,7 +38,9 @@ async function ask(client: FakeClient, ns: string, to: string, node?: string) {
     error: reply.attrs["type"] === "error" ? error : undefined,
     node: query?.attrs["node"],
     features: query?.getChildren("feature").map((f) => f.attrs["var"]),
-    identities: query?.getChildren("identity").map((i) => `${i.attrs["category"]}/${i.attrs["type"]}/${i.attrs["name"]}`),
+    identities: query
+      ?.getChildren("identity")
+      .map((i) => `${i.attrs["category"]}/${i.attrs["type"]}/${i.attrs["name"]}`),
     items: query?.getChildren("item").map((i) => i.attrs["jid"]),
     text: String(query),
   };
@@ -144,8 +146,16 @@ describe("the server's capabilities", () => {
   test("XEP-0390 §4.3: the simple example", () => {
     const features = ["si", "bytestreams", "chatstates", "disco#info", "disco#items", "rosterx", "ibb"]
       .map((f) => `http://jabber.org/protocol/${f}`)
-      .concat("http://jabber.org/protocol/si/profile/file-transfer", "urn:xmpp:ping", "urn:xmpp:time", "urn:xmpp:receipts")
-      .concat(["time", "privacy", "version", "roster", "last"].map((f) => `jabber:iq:${f}`), "jabber:x:oob");
+      .concat(
+        "http://jabber.org/protocol/si/profile/file-transfer",
+        "urn:xmpp:ping",
+        "urn:xmpp:time",
+        "urn:xmpp:receipts",
+      )
+      .concat(
+        ["time", "privacy", "version", "roster", "last"].map((f) => `jabber:iq:${f}`),
+        "jabber:x:oob",
+      );
     const info = { identities: [{ category: "client", type: "mobile", name: "BombusMod" }], features, forms: [] };
     expect(capabilityHash(info)).toBe("kzBZbkqJ3ADrj7v08reD1qcWUwNGHaidNUgD7nHpiw8=");
   });
@@ -166,10 +176,15 @@ describe("the server's capabilities", () => {
   test("are in the stream features, and lead to the answer that was hashed", async () => {
     const { server, romeo } = await verona();
     const text = await streamFeatures(server, romeo);
-    const ver = /hash='sha-1' node='https:\/\/www.erlang-solutions.com\/products\/mongooseim.html' ver='([^']+)'/.exec(text)![1];
+    const ver = /hash='sha-1' node='https:\/\/www.erlang-solutions.com\/products\/mongooseim.html' ver='([^']+)'/.exec(
+      text,
+    )![1];
     const hash = /<hash algo='sha-256' xmlns='urn:xmpp:hashes:2'>([^<]+)</.exec(text)![1];
     const plain = await ask(romeo, INFO, "localhost");
-    for (const node of [`https://www.erlang-solutions.com/products/mongooseim.html#${ver}`, `urn:xmpp:caps#sha-256.${hash}`]) {
+    for (const node of [
+      `https://www.erlang-solutions.com/products/mongooseim.html#${ver}`,
+      `urn:xmpp:caps#sha-256.${hash}`,
+    ]) {
       const answer = await ask(romeo, INFO, "localhost", node);
       expect([answer.node, answer.features, answer.identities]).toEqual([node, plain.features, plain.identities]);
     }

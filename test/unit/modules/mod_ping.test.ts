@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import modPing from "../../../modules/mod_ping.ts";
 import { FakeServer } from "../../support/fake-server.ts";
 
-const PING = "<iq from='localhost' id='{any}' to='romeo@localhost/orchard' type='get'><ping xmlns='urn:xmpp:ping'/></iq>";
+const PING =
+  "<iq from='localhost' id='{any}' to='romeo@localhost/orchard' type='get'><ping xmlns='urn:xmpp:ping'/></iq>";
 
 async function pinging(config: Record<string, unknown> = {}) {
   const server = new FakeServer();
@@ -10,13 +11,16 @@ async function pinging(config: Record<string, unknown> = {}) {
   return { server, romeo: server.connect("romeo@localhost/orchard") };
 }
 
-test.each([["localhost"], ["juliet@localhost"]])("XEP-0199: a ping to %s is answered with an empty result", async (to) => {
-  const server = new FakeServer({ users: ["juliet"] });
-  await server.startModule(modPing);
-  const romeo = server.connect("romeo@localhost/orchard");
-  await romeo.sends(`<iq type='get' id='p' to='${to}'><ping xmlns='urn:xmpp:ping'/></iq>`);
-  romeo.hears(`<iq from='${to}' id='p' to='romeo@localhost/orchard' type='result'/>`);
-});
+test.each([["localhost"], ["juliet@localhost"]])(
+  "XEP-0199: a ping to %s is answered with an empty result",
+  async (to) => {
+    const server = new FakeServer({ users: ["juliet"] });
+    await server.startModule(modPing);
+    const romeo = server.connect("romeo@localhost/orchard");
+    await romeo.sends(`<iq type='get' id='p' to='${to}'><ping xmlns='urn:xmpp:ping'/></iq>`);
+    romeo.hears(`<iq from='${to}' id='p' to='romeo@localhost/orchard' type='result'/>`);
+  },
+);
 
 test("nobody is pinged unless send_pings is on", async () => {
   const server = new FakeServer();

@@ -4,8 +4,10 @@ import type { PersonalStore } from "../../../core/module.ts";
 import modPrivate from "../../../modules/mod_private.ts";
 import { FakeServer } from "../../support/fake-server.ts";
 
-const set = (payload: string, to = "") => `<iq type='set' id='s'${to}><query xmlns='jabber:iq:private'>${payload}</query></iq>`;
-const get = (payload: string, to = "") => `<iq type='get' id='g'${to}><query xmlns='jabber:iq:private'>${payload}</query></iq>`;
+const set = (payload: string, to = "") =>
+  `<iq type='set' id='s'${to}><query xmlns='jabber:iq:private'>${payload}</query></iq>`;
+const get = (payload: string, to = "") =>
+  `<iq type='get' id='g'${to}><query xmlns='jabber:iq:private'>${payload}</query></iq>`;
 const NOTE = "<note xmlns='my:notes' n='1'>A &amp; <b>B</b></note>";
 
 async function verona() {
@@ -54,7 +56,9 @@ test.each([
 
 test("a prefix that was declared around the element is kept", async () => {
   const { romeo, store } = await verona();
-  await romeo.sends("<iq type='set' id='s'><query xmlns='jabber:iq:private' xmlns:p='p:ns'><a xmlns='my:a'><p:b/></a></query></iq>");
+  await romeo.sends(
+    "<iq type='set' id='s'><query xmlns='jabber:iq:private' xmlns:p='p:ns'><a xmlns='my:a'><p:b/></a></query></iq>",
+  );
   const [{ rows }] = await store.personalData(parseBareJid("romeo@localhost"));
   expect(rows[0][1]).toContain("p:ns");
 });

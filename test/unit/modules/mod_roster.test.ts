@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { parseBareJid } from "../../../core/jid.ts";
 import type { SubscriptionLists } from "../../../core/hooks.ts";
+import { parseBareJid } from "../../../core/jid.ts";
 import modRoster, { rosterOf } from "../../../modules/mod_roster/index.ts";
 import { type FakeClient, FakeServer } from "../../support/fake-server.ts";
 
@@ -23,8 +23,7 @@ async function start(options: Record<string, unknown> = {}): Promise<void> {
   juliet = server.connect("juliet@localhost/balcony");
 }
 
-const lists = () =>
-  server.host.hooks.fold("roster_get_subscription_lists", { from: [], to: [] }, { jid: JULIET });
+const lists = () => server.host.hooks.fold("roster_get_subscription_lists", { from: [], to: [] }, { jid: JULIET });
 
 beforeEach(() => start());
 
@@ -45,7 +44,9 @@ describe("RFC 6121 §2.1: getting the roster", () => {
   });
 
   test("items have name, subscription and groups, all read in one query", async () => {
-    await juliet.sends(set("<item jid='nurse@localhost' name='Nurse'><group>Servants</group><group>A&amp;B</group></item>"));
+    await juliet.sends(
+      set("<item jid='nurse@localhost' name='Nurse'><group>Servants</group><group>A&amp;B</group></item>"),
+    );
     await juliet.sends(set("<item jid='romeo@localhost'/>"));
     juliet.received();
     server.db.log.length = 0;

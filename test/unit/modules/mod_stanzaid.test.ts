@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import { viewText } from "../../../core/xml/framer.ts";
 import modStanzaid, { externalId } from "../../../modules/mod_stanzaid.ts";
 import { FakeServer } from "../../support/fake-server.ts";
-import { viewText } from "../../../core/xml/framer.ts";
 
 async function verona() {
   const server = new FakeServer();

@@ -1,9 +1,10 @@
 // Runs the operations of a feature through the schema, against a fake server's feature and accounts.
 import { parseBareJid } from "../../../core/jid.ts";
+import type { AnyModule, ModuleContext } from "../../../core/module.ts";
 import { execute } from "../../../core/operations/execute.ts";
+import { coreOperations } from "../../../core/operations/index.ts";
 import { buildSchema } from "../../../core/operations/schema.ts";
 import type { Caller, Operation, OperationNode } from "../../../core/operations.ts";
-import type { AnyModule, ModuleContext } from "../../../core/module.ts";
 import type { FakeServer } from "../../support/fake-server.ts";
 import { fakeNode } from "../core/operations/fake-node.ts";
 
@@ -23,7 +24,7 @@ export function runner(server: FakeServer, def: AnyModule, ctx: ModuleContext, u
   };
   Object.assign(node, over);
   const caller: Caller = user ? { kind: "user", via: "http", jid: parseBareJid(user) } : { kind: "admin", via: "cli" };
-  const schema = buildSchema(def.operations as readonly Operation[], user ? "user" : "admin");
+  const schema = buildSchema([...coreOperations, ...(def.operations as readonly Operation[])], user ? "user" : "admin");
   const run = async (query: string, variables: Record<string, unknown> = {}): Promise<unknown> => {
     const { body } = await execute({ query, variables }, { schema, caller, node });
     return body.errors ? body.errors.map((e) => e.extensions["code"]) : body.data;

@@ -1,0 +1,18 @@
+// What operations are told by the process that the node runs in.
+
+import type { DomainOps, ServerOps } from "../operations.ts";
+
+/** What the process around the node gives to operations. */
+export interface OperationParts {
+  /** Commit the executable was built from. */
+  commit: string;
+  /** Begins an orderly stop and returns at once. */
+  stop(): void;
+  restart(): void;
+  /** Whether the doors are open; taken to be so when it is not given. */
+  running?(): boolean;
+  /** Streams from and to other servers; there are none without it. */
+  s2s?: ServerOps["s2s"];
+  /** The domain above a subdomain that a feature or a component serves; there are none without it. */
+  parentOf?: DomainOps["parentOf"];
+}

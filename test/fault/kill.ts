@@ -1,0 +1,269 @@
+// kill -9 under load loses no message that was acknowledged, and none that was stored.
+//
+//   bun test/fault/kill.ts [--rounds N] [--seed N]      needs dist/mongooseimctl
+//
+// Each round puts senders and receivers on the server, kills it at a random moment, starts it again on the same state
+// and lets every receiver fetch what waits for it. A sender's message is acknowledged when its number is at most the
+// `h` of an <a/> that the sender has read (XEP-0198 §4). It is lost when it reached its receiver neither before the
+// kill nor after the restart, and no error came back for it. Duplicates are allowed, and counted.
+//
+// Receivers behave in different ways, because the server keeps a message in another place for each:
+//   online    reads, and acknowledges                              (the receiver's socket)
+//   offline   logs in after the restart only                       (the offline store)
+//   fetching  logs in while messages are being stored              (offline store, then the socket)
+//   leaving   closes its stream in order, and comes back            (socket, offline store)
+//   broken    loses its connection and resumes the stream          (the resumable session)
+//
+// The last line is `kill: N passed, N failed`, a round each.
+
+import { BinaryServer, freePort } from "../support/binary.ts";
+import { attribute, LoadClient } from "./client.ts";
+
+const option = (name: string, fallback: number): number => {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? fallback : Number(process.argv[at + 1]);
+};
+
+const ROUNDS = option("rounds", 5);
+const seed = option("seed", Math.trunc(Math.random() * 2 ** 31));
+/** Pairs of each behaviour. */
+const PAIRS = option("pairs", 4);
+const BURST = 10;
+const BEHAVIOURS = ["online", "offline", "fetching", "leaving", "broken"] as const;
+type Behaviour = (typeof BEHAVIOURS)[number];
+
+/** Mulberry32: the same moments again for the same --seed. */
+let state = seed;
+function random(): number {
+  state = (state + 0x6d2b79f5) | 0;
+  let t = Math.imul(state ^ (state >>> 15), 1 | state);
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+}
+
+const port = await freePort();
+const server = new BinaryServer({
+  port,
+  config: `
+[general]
+  hosts = ["localhost"]
+  default_server_domain = "localhost"
+  loglevel = "warning"
+
+[[listen.c2s]]
+  port = ${port}
+  ip_address = "127.0.0.1"
+
+[auth]
+  methods = ["internal"]
+  password.format = "plain"
+
+  [auth.internal]
+
+[modules.mod_offline]
+[modules.mod_ping]
+[modules.mod_presence]
+[modules.mod_register]
+[modules.mod_roster]
+[modules.mod_stream_management]
+  buffer_max = 100000
+
+[access]
+  register = [{acl = "all", value = "allow"}]
+  max_user_offline_messages = [{acl = "all", value = 1_000_000}]
+`,
+});
+
+/** One sender and its receiver, and what is known of their messages. */
+class Pair {
+  /** Stanzas sent in this round, and how many the server has acknowledged. */
+  sent = 0;
+  acked = 0;
+  readonly got = new Map<string, number>();
+  readonly refused = new Set<string>();
+  private receiver: LoadClient | undefined = undefined;
+  /** The server is gone: nobody comes back before the restart. */
+  over = false;
+
+  constructor(
+    readonly behaviour: Behaviour,
+    readonly n: number,
+    readonly round: number,
+  ) {}
+
+  private get from(): string {
+    return `s-${this.behaviour}-${this.n}`;
+  }
+  private get to(): string {
+    return `r-${this.behaviour}-${this.n}`;
+  }
+  static users = (behaviour: Behaviour, n: number): string[] => [`s-${behaviour}-${n}`, `r-${behaviour}-${n}`];
+
+  private id = (i: number): string => `${this.round}.${i}`;
+
+  private readonly receives = {
+    stanza: (element: string): void => {
+      if (!element.startsWith("<message")) return;
+      const id = attribute(element, "id") ?? "";
+      this.got.set(id, (this.got.get(id) ?? 0) + 1);
+    },
+    acknowledged(): void {},
+  };
+
+  /** Sends bursts, each after the acknowledgement of the one before, until the connection is gone. */
+  async send(): Promise<void> {
+    let wake: () => void = () => {};
+    const client = await LoadClient.login(port, this.from, "load", {
+      stanza: (element) => {
+        if (attribute(element, "type") === "error") this.refused.add(attribute(element, "id") ?? "");
+      },
+      acknowledged: (h) => {
+        this.acked = h;
+        wake();
+      },
+    });
+    const gone = client.gone.then(() => true);
+    for (let ended = false; !ended; ) {
+      let text = "";
+      for (let i = 0; i < BURST; i++) {
+        text += `<message to='${this.to}@localhost' id='${this.id(this.sent++)}' type='chat'><body>${"x".repeat(60)}</body></message>`;
+      }
+      const answered = new Promise<boolean>((resolve) => {
+        wake = () => resolve(false);
+      });
+      client.send(`${text}<r xmlns='urn:xmpp:sm:3'/>`);
+      ended = await Promise.race([answered, gone]);
+    }
+  }
+
+  private async comeOnline(): Promise<LoadClient> {
+    const client = await LoadClient.login(port, this.to, "load", this.receives);
+    this.receiver = client;
+    client.send("<presence/>");
+    return client;
+  }
+
+  /** Behaves as it is to until the server is killed. */
+  async receive(): Promise<void> {
+    try {
+      if (this.behaviour === "offline") return;
+      if (this.behaviour === "fetching") await Bun.sleep(random() * 600);
+      await this.comeOnline();
+      if (this.behaviour === "online") return;
+      while (!this.over) {
+        await Bun.sleep(50 + random() * 200);
+        if (this.over) return;
+        if (this.behaviour === "broken") await this.breakOff();
+        else {
+          await this.receiver!.close();
+          await Bun.sleep(random() * 200);
+          if (this.over) return;
+          await this.comeOnline();
+        }
+      }
+    } catch (error) {
+      // The server was killed in the middle.
+      if (!this.over) await Bun.sleep(100);
+      if (!this.over) throw error;
+    }
+  }
+
+  private async breakOff(): Promise<void> {
+    const broken = this.receiver!;
+    broken.cut();
+    await Bun.sleep(random() * 200);
+    if (this.over) return;
+    const resumed = await LoadClient.resume(port, broken, this.receives);
+    if (resumed === undefined) throw new Error(`${this.to} cannot resume its stream`);
+    this.receiver = resumed;
+  }
+
+  /** After the restart: takes what was stored, until nothing is missing or nothing more comes. */
+  async fetch(): Promise<void> {
+    const client = await this.comeOnline();
+    let quiet = 0;
+    for (let i = 0; this.missing().length > 0 && quiet < 10; i++) {
+      const before = this.got.size;
+      await client.settled(`settle-${i}`);
+      await Bun.sleep(100);
+      quiet = this.got.size === before ? quiet + 1 : 0;
+    }
+    // What was not acknowledged may have been stored as well: it must not be there in the next round.
+    await client.settled("last");
+    await client.close();
+  }
+
+  get duplicates(): number {
+    let n = 0;
+    for (const times of this.got.values()) n += times - 1;
+    return n;
+  }
+
+  /** Ids of messages that were acknowledged and are nowhere. */
+  missing(): string[] {
+    const lost: string[] = [];
+    for (let i = 0; i < this.acked; i++) {
+      const id = this.id(i);
+      if (!this.got.has(id) && !this.refused.has(id)) lost.push(id);
+    }
+    return lost;
+  }
+}
+
+async function round(n: number): Promise<boolean> {
+  const pairs = BEHAVIOURS.flatMap((behaviour) => Array.from({ length: PAIRS }, (_, i) => new Pair(behaviour, i, n)));
+  const receivers = pairs.map((pair) => pair.receive());
+  await Bun.sleep(100);
+  const senders = pairs.map((pair) => pair.send());
+  const moment = 200 + random() * 1200;
+  await Bun.sleep(moment);
+  for (const pair of pairs) pair.over = true;
+  await server.kill();
+  await Promise.all(senders);
+  await Promise.all(receivers);
+  const stored = pairs.reduce((sum, pair) => sum + pair.missing().length, 0);
+  const up = await server.start();
+  await Promise.all(pairs.map((pair) => pair.fetch()));
+  const sum = (f: (pair: Pair) => number): number => pairs.reduce((total, pair) => total + f(pair), 0);
+  const lost = sum((pair) => pair.missing().length);
+  console.log(
+    `round ${n}: killed after ${moment.toFixed(0)} ms, ${sum((p) => p.sent)} sent, ${sum((p) => p.acked)} acknowledged, ` +
+      `${stored} of them fetched after a restart of ${up.toFixed(0)} ms, ${sum((p) => p.duplicates)} duplicates, ` +
+      `${sum((p) => p.refused.size)} refused, ${lost} lost`,
+  );
+  for (const pair of pairs) {
+    const missing = pair.missing();
+    if (missing.length > 0) {
+      console.log(
+        `  LOST ${pair.behaviour} ${pair.n}: ${missing.length} of ${pair.acked}: ${missing.slice(0, 12).join(" ")}`,
+      );
+    }
+  }
+  return lost === 0;
+}
+
+let passed = 0;
+let failed = 0;
+console.log(`kill -9 under load: ${ROUNDS} rounds, --seed ${seed}`);
+try {
+  await server.start();
+  for (const behaviour of BEHAVIOURS) {
+    for (let i = 0; i < PAIRS; i++) for (const user of Pair.users(behaviour, i)) await LoadClient.register(port, user);
+  }
+  for (let n = 1; n <= ROUNDS; n++) {
+    if (await round(n)) passed++;
+    else failed++;
+  }
+  if (/level=(error|critical|alert|emergency)/.test(server.log)) {
+    failed++;
+    console.log(`The server's log has errors:\n${server.log.slice(-4000)}`);
+  }
+} catch (error) {
+  failed++;
+  console.log(`The test broke off: ${error instanceof Error ? error.stack : error}\n${server.log.slice(-4000)}`);
+} finally {
+  await server.kill();
+  server.remove();
+}
+console.log(`kill: ${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
