@@ -115,10 +115,10 @@ async function openRdbms(config: Config): Promise<Db | undefined> {
   if (pool === undefined || connection === undefined || connection.driver !== "pgsql") return undefined;
   return openStorage({
     pgsql: {
-      host: connection.host,
+      host: connection.host!,
       port: connection.port,
-      database: connection.database,
-      username: connection.username,
+      database: connection.database!,
+      username: connection.username!,
       password: connection.password,
       ssl: connection.tls?.required === true,
       poolSize: pool.workers,

@@ -90,6 +90,7 @@ export class HostRuntime implements StreamHost {
         }
         await start(other);
       }
+      for (const other of def.uses ?? []) await start(other);
       await this.startModule(def, configured[name]);
     };
     for (const name of Object.keys(configured)) await start(name);

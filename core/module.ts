@@ -71,6 +71,8 @@ export interface ModuleDef<C = unknown, S = undefined, M extends string = string
   config: z.ZodType<C>;
   /** Features that must be on too. */
   needs?: readonly string[];
+  /** Features that are started before this one when they are on; without them it does less. */
+  uses?: readonly string[];
   /** disco#info features of the server. */
   features?: readonly string[];
   /** disco#info features of an account. */

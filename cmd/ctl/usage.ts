@@ -13,7 +13,7 @@ export const BASIC_COMMANDS: readonly Entry[] = [
   { name: "foreground", description: "Run the server in the foreground, for supervisors and containers" },
   { name: "stop", description: "Stop the server and wait for its process to end" },
   { name: "force_stop", description: "As stop; TERM after 30 s, KILL after 60 s" },
-  { name: "restart", description: "Restart the server inside its process" },
+  { name: "restart", description: "Restart the server with the configuration as it is now" },
   { name: "status", description: "Show the state of the server" },
   { name: "started", description: "Wait until the server has started" },
   { name: "stopped", description: "Wait until the server has stopped" },

@@ -40,6 +40,10 @@ function manPage(tree: readonly CommandCategory[]): string {
     ".TP",
     "\\fB\\-\\-state\\-dir\\fR \\fIdir\\fR",
     "Where the server keeps its data and its control socket.",
+    ".TP",
+    "\\fB\\-\\-config\\fR \\fIfile\\fR",
+    "With start and foreground: the configuration file. Without one the server serves localhost with the embedded",
+    "default.",
     ".SH COMMANDS",
   ];
   const entry = (head: string, text: string): void => void lines.push(".TP", head, `${roff(text)}.`);
@@ -59,6 +63,8 @@ function manPage(tree: readonly CommandCategory[]): string {
     "Types are those of GraphQL; lists and input objects are written as JSON.",
     ".SH EXIT STATUS",
     "0 success, 1 error, 2 usage was shown, 3 the server does not answer.",
+    ".SH SIGNALS",
+    "The server stops in order on TERM and INT, and reads its certificates again on HUP.",
     ".SH ENVIRONMENT",
     ".TP",
     "\\fBMONGOOSEIM_STATE_DIR\\fR",
@@ -69,6 +75,16 @@ function manPage(tree: readonly CommandCategory[]): string {
     ".TP",
     "\\fBEJABBERD_PID_PATH\\fR",
     "The file with the process id of the server.",
+    ".TP",
+    "\\fBMONGOOSEIM_LOG_FORMAT\\fR",
+    "json for a log of JSON lines; logfmt otherwise.",
+    ".SH FILES",
+    ".TP",
+    "\\fI/var/lib/mongooseim\\fR",
+    "The state directory of a server that root starts; ~/.local/state/mongooseim for everybody else.",
+    ".TP",
+    "\\fI/etc/mongooseim/mongooseim.toml\\fR",
+    "The configuration file in the systemd unit.",
   );
   return `${lines.join("\n")}\n`;
 }

@@ -68,7 +68,7 @@ function phrase(schema: z.ZodType, value: unknown = WRONG): string {
   return (messages(schema, value)[0]?.message ?? "").replace(/^it must be /, "").replace(/^it must /, "must ");
 }
 
-function valueOf(inner: z.ZodType): string {
+function valuesOf(inner: z.ZodType): string {
   if (!(inner instanceof z.ZodArray)) return phrase(inner);
   const bounds = [];
   if (messages(inner, []).length > 0) bounds.push("at least one");
@@ -77,7 +77,7 @@ function valueOf(inner: z.ZodType): string {
   return bounds.length === 0 ? each : `${each} (${bounds.join(", ")})`;
 }
 
-/** The options below a schema, in the order of the declarations. `stop` names paths whose inside is not wanted. */
+/** The options below a schema, in the order of the declarations. `stop` names tables whose inside is not wanted. */
 export function* optionRows(
   schema: z.ZodType,
   path = "",
@@ -107,14 +107,16 @@ function* rowsOf(schema: z.ZodType, at: string, stop: (path: string) => boolean)
     }
   } else if (inner instanceof z.ZodObject || inner instanceof z.ZodRecord) body = inner;
   const isTable = body !== undefined;
+  // Of a table that does nothing the inside is not worth a line.
+  const entered = inert === undefined && !stop(path);
   yield {
     path,
-    value: isTable ? kind : valueOf(inner),
+    value: isTable ? kind : valuesOf(inner),
     default: isTable && (fallback === "{}" || fallback === "[]") ? undefined : fallback,
     required,
     description: description ?? (isTable ? factsOf(body!).description : undefined) ?? "",
     inert,
     isTable,
   };
-  if (body && !stop(path)) yield* optionRows(body, path, stop);
+  if (body && entered) yield* optionRows(body, path, stop);
 }

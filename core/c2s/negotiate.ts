@@ -325,18 +325,21 @@ function bound(c2s: C2S, s: Stanza, jid: FullJid): MaybePromise<void> {
   const old = c2s.engine.sessions.get(jid);
   if (old !== undefined) {
     old.close(new StreamError("conflict", "Replaced by new connection"), "replaced");
-    // Usually it is gone at once; when a feature still works on its end, wait for that, but not for ever.
-    if (c2s.engine.sessions.get(jid) === old) return replaced(c2s, old, jid).then(() => registered(c2s, s, jid));
+    // What the old one could not deliver must be stored before the new one asks for it; but not for ever.
+    if (old.ending !== undefined) return replaced(c2s, old.ending).then(() => registered(c2s, s, jid));
   }
   return registered(c2s, s, jid);
 }
 
-async function replaced(c2s: C2S, old: C2S, jid: FullJid): Promise<void> {
-  const { engine } = c2s;
-  const until = engine.now() + engine.replacedWait;
-  while (engine.sessions.get(jid) === old && engine.now() < until) {
-    await new Promise<void>((resolve) => engine.wheel.after(0, resolve));
-  }
+/** Waits for the end of a replaced session, for `replaced_wait_timeout` at most. */
+function replaced(c2s: C2S, ending: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = c2s.engine.wheel.after(c2s.engine.replacedWait, resolve);
+    ending.then(() => {
+      cancel();
+      resolve();
+    });
+  });
 }
 
 function registered(c2s: C2S, s: Stanza, jid: FullJid): MaybePromise<void> {

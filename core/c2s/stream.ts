@@ -47,6 +47,8 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   anonymous = false;
   /** Language of the stream header, "" when it had none or the server's. */
   lang = "";
+  /** Resolves when everything that the session's end causes is done: its messages are stored, its presence is told. */
+  ending: Promise<void> | undefined = undefined;
   private traffic: Traffic;
   private framer: Framer | undefined;
   private whole: Buffer[] | undefined = undefined;
@@ -172,9 +174,8 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     if (this.state === CLOSED) return false;
     if (this.state !== NEGOTIATING || !openStream(this, header)) {
       if (this.state === ACTIVE) this.fail(new StreamError("bad-format", "the stream is open already"));
-      return this.state !== CLOSED;
     }
-    return true;
+    return this.state !== CLOSED && !this.busy;
   }
 
   element(stanza: Stanza): boolean {
@@ -592,7 +593,8 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     }
     if (sm.waiting > 0 && sm.ackEvery > 0) this.writeElement("<r xmlns='urn:xmpp:sm:3'/>");
     const told = this.host.hooks.notify("session_resumed", { session: this });
-    if (told !== undefined) this.wait(told);
+    // The framer still answers to the newer stream's handler, which has ended: it reads on when this is done.
+    this.wait(Promise.resolve(told));
     return true;
   }
 
@@ -669,7 +671,9 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     };
     // Out of the directory at once unless a feature waits: nobody routes to a stream that has ended.
     if (told === undefined) this.engine.sessions.remove(this);
-    after().catch((error: unknown) => this.engine.log.error("session_end_failed", { error, jid: this.jid.text }));
+    this.ending = after().catch((error: unknown) =>
+      this.engine.log.error("session_end_failed", { error, jid: this.jid.text }),
+    );
   }
 }
 

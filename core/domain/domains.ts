@@ -15,19 +15,27 @@ export type DomainProblem = "static" | "not_found" | "duplicate" | "unknown_host
 
 const STATUS = ["DISABLED", "ENABLED", "DELETING"] as const;
 
+/** More events than nodes write at the same moment: at start, so many before the newest are read once more. */
+const UNCOMMITTED = 1000;
+
 /** What happens when a domain stops being served, or goes for ever. */
 export interface DomainEvents<H> {
   /** Sessions of the domain end. */
   closed(domain: string): void;
-  /** Its data must go. */
+  /** Its data must go. Rejects when some is left; it is then called again, later or after a restart. */
   removed(domain: string, host: H): Promise<void>;
 }
 
 export class Domains<H extends { readonly name: string }> {
   private readonly enabled = new Map<string, H>();
   private readonly statics = new Set<string>();
+  /** Domains being removed; the value tells whether that is going on now or has failed and will be tried again. */
+  private readonly removals = new Map<string, { host: H; done: Promise<void> | undefined }>();
   private dynamic = 0;
-  private seen = 0;
+  /** Events up to here were read the time before last, when everything that had a lower number was committed. */
+  private settled = 0;
+  /** The newest event that was read. */
+  private newest = 0;
 
   constructor(
     private readonly hosts: ReadonlyMap<string, H>,
@@ -71,33 +79,36 @@ export class Domains<H extends { readonly name: string }> {
   async load(): Promise<void> {
     const { store } = this;
     if (!store) return;
-    this.seen = await store.lastEvent();
-    const unfinished: { domain: string; host: H }[] = [];
+    this.newest = await store.lastEvent();
+    this.settled = Math.max(0, this.newest - UNCOMMITTED);
     await store.all((rows) => {
       for (const row of rows) {
         const host = this.hosts.get(row.host_type);
         if (!host) continue; // a host type that was taken out of the configuration: MongooseIM ignores its domains too
         if (row.status === ENABLED) this.enable(row.domain, host);
-        else if (row.status === DELETING) unfinished.push({ domain: row.domain, host });
+        else if (row.status === DELETING) this.removals.set(row.domain, { host, done: undefined });
       }
     });
-    for (const { domain, host } of unfinished) {
-      this.erase(domain, host).catch((error: unknown) => this.log.error("domain_removal_failed", { domain, error }));
-    }
+    this.resumeRemovals();
   }
 
-  /** Takes over what other nodes have changed in the store since the last call. */
+  /** Takes over what other nodes have changed in the store since the last call, and resumes removals that failed. */
   async refresh(): Promise<void> {
     const { store } = this;
     if (!store) return;
-    const { last, domains } = await store.changedSince(this.seen);
-    this.seen = last;
+    // Numbers are given before the commit: an event may appear after one with a higher number. What was read the last
+    // time is read again, and by then the transactions of that time are over.
+    const { last, domains } = await store.changedSince(this.settled);
+    const rows = new Map((await store.findMany(domains)).map((row) => [row.domain, row]));
     for (const domain of domains) {
-      const row = await store.find(domain);
+      const row = rows.get(domain);
       const host = row && this.hosts.get(row.host_type);
       if (host && row.status === ENABLED) this.enable(domain, host);
       else this.disable(domain);
     }
+    this.settled = this.newest;
+    this.newest = last;
+    this.resumeRemovals();
   }
 
   async all(): Promise<DomainDetails[]> {
@@ -158,13 +169,37 @@ export class Domains<H extends { readonly name: string }> {
     this.disable(domain);
     const erased = this.erase(domain, host);
     if (wait) await erased;
-    else erased.catch((error: unknown) => this.log.error("domain_removal_failed", { domain, error }));
+    else this.watch(domain, erased);
     return { domain, hostType, status: "DELETING", type: "DYNAMIC" };
   }
 
-  private async erase(domain: string, host: H): Promise<void> {
-    await this.events.removed(domain, host);
-    await this.store!.remove(domain);
+  /** Removes a domain's data and then its row, once at a time. What failed is tried again with the next `refresh`. */
+  private erase(domain: string, host: H): Promise<void> {
+    const running = this.removals.get(domain)?.done;
+    if (running) return running;
+    const removal = { host, done: undefined as Promise<void> | undefined };
+    this.removals.set(domain, removal);
+    removal.done = (async () => {
+      try {
+        await this.events.removed(domain, host);
+        await this.store!.remove(domain);
+        this.removals.delete(domain);
+      } catch (error) {
+        removal.done = undefined;
+        throw error;
+      }
+    })();
+    return removal.done;
+  }
+
+  private resumeRemovals(): void {
+    for (const [domain, { host, done }] of this.removals) {
+      if (done === undefined) this.watch(domain, this.erase(domain, host));
+    }
+  }
+
+  private watch(domain: string, erased: Promise<void>): void {
+    erased.catch((error: unknown) => this.log.error("domain_removal_failed", { domain, error }));
   }
 
   private enable(domain: string, host: H): void {

@@ -7,6 +7,11 @@ export const DISABLED = 0;
 export const ENABLED = 1;
 export const DELETING = 2;
 
+/** Rows read at a time. */
+const PAGE = 5000;
+/** Domains asked for in one statement. */
+const LOOK_UPS = 500;
+
 export interface DomainRow {
   domain: string;
   host_type: string;
@@ -21,13 +26,27 @@ export class DomainStore {
     let after = 0;
     for (;;) {
       const rows = await this.db.query<DomainRow & { id: number }>(
-        "SELECT id, domain, host_type, status FROM domain_settings WHERE id > ? ORDER BY id LIMIT 5000",
+        `SELECT id, domain, host_type, status FROM domain_settings WHERE id > ? ORDER BY id LIMIT ${PAGE}`,
         [after],
       );
-      if (rows.length === 0) return;
       page(rows);
+      if (rows.length < PAGE) return;
       after = rows[rows.length - 1].id;
     }
+  }
+
+  /** Those of the domains that are there. */
+  async findMany(domains: readonly string[]): Promise<DomainRow[]> {
+    const found: DomainRow[] = [];
+    for (let at = 0; at < domains.length; at += LOOK_UPS) {
+      const part = domains.slice(at, at + LOOK_UPS);
+      const rows = await this.db.query<DomainRow>(
+        `SELECT domain, host_type, status FROM domain_settings WHERE domain IN (${part.map(() => "?").join(", ")})`,
+        part,
+      );
+      found.push(...rows);
+    }
+    return found;
   }
 
   async find(domain: string): Promise<DomainRow | undefined> {
@@ -90,13 +109,18 @@ export class DomainStore {
     return rows[0]?.id ?? 0;
   }
 
-  /** Domains that changed after an event, with the newest event's id. */
+  /** Domains that changed after an event, each once, with the newest event's id. */
   async changedSince(id: number): Promise<{ last: number; domains: string[] }> {
-    const rows = await this.db.query<{ id: number; domain: string }>(
-      "SELECT id, domain FROM domain_events WHERE id > ? ORDER BY id LIMIT 10000",
-      [id],
-    );
-    return { last: rows.at(-1)?.id ?? id, domains: [...new Set(rows.map((r) => r.domain))] };
+    const domains = new Set<string>();
+    for (let last = id; ; ) {
+      const rows = await this.db.query<{ id: number; domain: string }>(
+        `SELECT id, domain FROM domain_events WHERE id > ? ORDER BY id LIMIT ${PAGE}`,
+        [last],
+      );
+      for (const row of rows) domains.add(row.domain);
+      last = rows.at(-1)?.id ?? last;
+      if (rows.length < PAGE) return { last, domains: [...domains] };
+    }
   }
 
   /** Forgets events up to an id. */

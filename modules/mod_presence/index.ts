@@ -32,7 +32,7 @@ export default defineModule({
   name: "mod_presence",
   xeps: [],
   config: z.strictObject({}),
-  needs: ["mod_roster"],
+  uses: ["mod_roster"],
   hooks: {
     user_send_presence: clientSent,
     account_presence: arrived,

@@ -49,6 +49,7 @@ const server = new BinaryServer({
   hosts = ["localhost"]
   default_server_domain = "localhost"
   loglevel = "warning"
+  registration_timeout = "infinity"
 
 [[listen.c2s]]
   port = ${port}

@@ -98,7 +98,7 @@ class Writer {
     }
     if (r.once(40)) declared.push(["xmlns:xml", "http://www.w3.org/XML/1998/namespace"]);
     const full =
-      this.bound.length > 0 && r.once(5) ? `${r.pick(this.bound)}:${name}` : r.once(60) ? `xml:${name}` : name;
+      this.bound.length > 0 && r.once(12) ? `${r.pick(this.bound)}:${name}` : r.once(60) ? `xml:${name}` : name;
     this.out += `<${full}`;
     const used = new Set<string>();
     const own = r.below(4);

@@ -35,11 +35,20 @@ export function show(tree: Tree): string {
   return `<${tree.name}${attrs.join("")}>${out}</>`;
 }
 
+/** A name with its namespace; saxes trims namespaces, which the recommendation does not ask for. */
+export const qualified = (ns: string, local: string): string => `{${value(ns).trim()}}${local}`;
+
 function treeOf(tag: SaxesTagNS): Tree {
   const attrs = new Map<string, string>();
-  for (const a of Object.values(tag.attributes)) if (a.uri !== XMLNS) attrs.set(`{${a.uri}}${a.local}`, a.value);
-  return { name: `{${tag.uri}}${tag.local}`, attrs, children: [] };
+  for (const a of Object.values(tag.attributes)) if (a.uri !== XMLNS) attrs.set(qualified(a.uri, a.local), a.value);
+  return { name: qualified(tag.uri, tag.local), attrs, children: [] };
 }
+
+// saxes does not look at how the part behind a colon starts (Namespaces in XML 1.0 §4: an NCName).
+const NCNAME =
+  /^[A-Z_a-z\xc0-\xd6\xd8-\xf6\xf8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c-\u200d\u2070-\u218f\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\u{10000}-\u{effff}]/u;
+const namesAreRight = (tag: SaxesTagNS): boolean =>
+  NCNAME.test(tag.local) && Object.values(tag.attributes).every((a) => NCNAME.test(a.local));
 
 /** What a whole stream is to the oracle. */
 export interface Verdict {
@@ -76,6 +85,10 @@ export function oracle(text: string): Verdict {
   });
   parser.on("opentag", (tag) => {
     if (done()) return;
+    if (!namesAreRight(tag)) {
+      stop("not an NCName");
+      return;
+    }
     const tree = treeOf(tag);
     if (open.length === 0) verdict.header = { ...tree, children: [] };
     else if (open.length > 1) open.at(-1)!.children.push(tree);
@@ -85,8 +98,8 @@ export function oracle(text: string): Verdict {
     if (done()) return;
     // saxes tells the end of an element before it finds that the end tag is of another one.
     if (!tag.isSelfClosing) {
-      const name = text.slice(text.lastIndexOf("</", parser.position) + 2, parser.position - 1);
-      if (name.trimEnd() !== tag.name) {
+      const name = text.slice(text.lastIndexOf("</", parser.position - 1) + 2, parser.position - 1);
+      if (name.replace(/[ \t\r\n]+$/, "") !== tag.name) {
         stop("mismatch");
         return;
       }
@@ -136,7 +149,7 @@ export function ltxTree(element: Element, outer: ReadonlyMap<string, string>): T
   };
   const resolve = (name: string): string => {
     const [prefix, local] = split(name);
-    return `{${prefix === "xml" ? XML : (scope.get(prefix) ?? "")}}${local}`;
+    return qualified(prefix === "xml" ? XML : (scope.get(prefix) ?? ""), local);
   };
   const attrs = new Map<string, string>();
   for (const [key, v] of Object.entries(element.attrs)) {

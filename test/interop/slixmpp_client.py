@@ -38,7 +38,7 @@ class Client(ClientXMPP):
             self.add_event_handler(f"presence_{kind}", self.on_presence)
 
     def go(self):
-        self.connect("127.0.0.1", self.port, force_starttls=True)
+        self.connect(("127.0.0.1", self.port), force_starttls=True)
 
     async def on_start(self, _):
         tls = self.transport.get_extra_info("ssl_object")

@@ -13,9 +13,7 @@ import { type BareJid, type FullJid, isFull, type Jid, parseBareJid, parseFullJi
 import { Log } from "../../core/log/log.ts";
 import type {
   AccessRules,
-  Accounts,
   AnyModule,
-  Counter,
   HostType,
   Iq,
   IqKey,
@@ -28,8 +26,11 @@ import type {
 import { type Element, IQ, MESSAGE, PRESENCE, parseElement, type Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { attr, Markup, xml } from "../../core/xml/markup.ts";
-import { encode, Scratch } from "../../core/xml/writer.ts";
+import { FakeAccounts, FakeClock, FakeCounter } from "./fake-parts.ts";
+import { normal, wireText } from "./fake-wire.ts";
 import { MemoryDb } from "./memory-db.ts";
+
+export { wireText } from "./fake-wire.ts";
 
 export interface FakeOptions {
   /** The domains of the one host type; the first is "localhost" when left out. */
@@ -42,67 +43,7 @@ export interface FakeOptions {
   access?: Readonly<Record<string, string | number>>;
 }
 
-/** Stands still until told to move. */
-export class FakeClock {
-  /** Milliseconds since 1970. */
-  time = Date.parse("2026-11-22T12:00:00Z");
-  private timers: { at: number; run: () => void }[] = [];
-
-  after(ms: number, run: () => void): () => void {
-    const timer = { at: this.time + ms, run };
-    this.timers.push(timer);
-    return () => {
-      this.timers = this.timers.filter((t) => t !== timer);
-    };
-  }
-
-  /** Moves on by `ms`, running what falls due on the way, in order. */
-  advance(ms: number): void {
-    const end = this.time + ms;
-    for (;;) {
-      const next = this.timers.filter((t) => t.at <= end).sort((a, b) => a.at - b.at)[0];
-      if (!next) break;
-      this.time = next.at;
-      this.timers = this.timers.filter((t) => t !== next);
-      next.run();
-    }
-    this.time = end;
-  }
-}
-
-/** The host type's accounts: bare JID -> password. */
-class FakeAccounts implements Accounts {
-  readonly passwords = new Map<string, string>();
-  exists(local: string, domain: string): boolean {
-    return this.passwords.has(`${local}@${domain}`);
-  }
-  async create(local: string, domain: string, password: string): Promise<"ok" | "exists"> {
-    if (this.exists(local, domain)) return "exists";
-    this.passwords.set(`${local}@${domain}`, password);
-    return "ok";
-  }
-  async setPassword(local: string, domain: string, password: string): Promise<"ok" | "not_allowed"> {
-    if (!this.exists(local, domain)) return "not_allowed";
-    this.passwords.set(`${local}@${domain}`, password);
-    return "ok";
-  }
-  checkPassword(local: string, domain: string, password: string): boolean {
-    return this.passwords.get(`${local}@${domain}`) === password;
-  }
-  async remove(local: string, domain: string): Promise<"ok" | "user_does_not_exist"> {
-    return this.passwords.delete(`${local}@${domain}`) ? "ok" : "user_does_not_exist";
-  }
-}
-
 type IqHandler = (iq: Iq, ctx: ModuleContext) => unknown;
-/** A counter that tells what was added to it. */
-export class FakeCounter implements Counter {
-  value = 0;
-  add(n = 1): void {
-    this.value += n;
-  }
-}
-
 export class FakeServer implements Server {
   readonly clock = new FakeClock();
   readonly db = new MemoryDb();
@@ -417,6 +358,7 @@ export class FakeClient implements Session {
         await this.take(stanza);
       } catch (error) {
         if (!(error instanceof StanzaError)) throw error;
+        stanza.from = this.jid; // a feature may have stamped it otherwise: the answer is for this client
         await this.server.bounce(stanza, error);
       }
     }
@@ -526,32 +468,6 @@ export class FakeClient implements Session {
   close(error: StreamError, reason: SessionEnd): void {
     this.closed ??= { error, reason };
   }
-}
-
-const SCRATCH = new Scratch();
-
-/** The stanza as it goes to the wire: sender stamped, edits applied, `to` as sent unless another is given. */
-export function wireText(stanza: Stanza, to?: Jid): string {
-  const toMarkup = attr("to", to?.text)?.text ?? "";
-  const length = encode(SCRATCH, stanza, attr("from", stanza.from.text)!.text, toMarkup, false);
-  return SCRATCH.bytes.utf8Slice(0, length);
-}
-
-/** The element with its attributes in order, ids of pushes left out, and what `like` does not care about set to {any}. */
-function normal(el: Element, like?: Element): string {
-  const names = Object.keys(el.attrs).sort();
-  let out = `<${el.name}`;
-  for (const name of names) {
-    const value = String(el.attrs[name]);
-    if (name === "id" && (value.startsWith("push") || value.startsWith("ask")) && like?.attrs["id"] === undefined)
-      continue;
-    if (name === "xmlns" && value === "jabber:client") continue;
-    out += ` ${name}='${like?.attrs[name] === "{any}" ? "{any}" : value}'`;
-  }
-  const others = like?.getChildElements() ?? [];
-  let i = 0;
-  const children = el.children.map((c) => (typeof c === "string" ? c : normal(c, others[i++])));
-  return `${out}>${children.join("")}</${el.name}>`;
 }
 
 function markupOf(payload: Markup | Element | undefined): Markup | undefined {
