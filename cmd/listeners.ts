@@ -165,8 +165,12 @@ export class Listeners {
   }
 
   /** Takes no new connections. */
-  async stop(): Promise<void> {
-    for (const listener of this.tcp) listener.stop();
-    await Promise.all(this.http.map((listener) => listener.stop()));
+  stop(): void {
+    for (const listener of [...this.tcp, ...this.http]) listener.stop();
+  }
+
+  /** Ends what is left, when the streams have been told of the end. */
+  async close(): Promise<void> {
+    await Promise.all(this.http.map((listener) => listener.close()));
   }
 }

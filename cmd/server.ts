@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, defaultConfig, formatProblem, parseConfig } from "../core/config/index.ts";
+import { type Config, formatProblem, parseConfig } from "../core/config/index.ts";
 import { FdSink, isJournal, isLogLevel, Log } from "../core/log/index.ts";
 import type { AnyModule } from "../core/module.ts";
 import { Node } from "../core/node.ts";
@@ -19,6 +19,7 @@ import { pidPath } from "../transports/control/paths.ts";
 import { openControlSocket } from "../transports/control/server.ts";
 import { type HttpHandler, metricsApp } from "../transports/http/app.ts";
 import { graphqlApp } from "../transports/http/graphql.ts";
+import { embeddedConfig, greeting } from "./embedded.ts";
 import { Listeners } from "./listeners.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
@@ -36,7 +37,9 @@ export const moduleSchemas = (): Record<string, AnyModule["config"]> =>
 
 /** Runs a server until it is told to stop. Resolves with the exit code of the process. */
 export async function runServer(options: ServerOptions): Promise<number> {
-  const config = readConfig(options.configFile);
+  // Accounts, messages and keys are in the files that we write: nobody else may read them.
+  process.umask(0o077);
+  const config = readConfig(options);
   if (config === undefined) return 1;
   const log = openLog(config);
   let server: RunningServer;
@@ -48,6 +51,7 @@ export async function runServer(options: ServerOptions): Promise<number> {
     return 1;
   }
   onSignals(server);
+  if (options.configFile === undefined) process.stderr.write(greeting(config, options.stateDir));
   const why = await server.stopped;
   await server.close();
   log.flush();
@@ -55,8 +59,15 @@ export async function runServer(options: ServerOptions): Promise<number> {
   return 0;
 }
 
-function readConfig(file: string | undefined): Config | undefined {
-  if (file === undefined) return defaultConfig(moduleSchemas());
+function readConfig({ configFile: file, stateDir }: ServerOptions): Config | undefined {
+  if (file === undefined) {
+    try {
+      return embeddedConfig(moduleSchemas(), stateDir);
+    } catch (error) {
+      process.stderr.write(`Cannot use the state directory "${stateDir}": ${(error as Error).message}\n`);
+      return undefined;
+    }
+  }
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -231,8 +242,9 @@ async function assemble(
     reload,
     async close() {
       state = "stopping";
-      await listeners.stop();
+      listeners.stop();
       await node.stop();
+      await listeners.close();
       await control.close();
       for (const db of opened) await db.close();
     },

@@ -349,6 +349,20 @@ export class HookTable {
     if (list) return this.notifyFrom(list, 0, params);
   }
 
+  /** Tells a notice to all its handlers, however long they take. Rejects, after all were told, when one has failed. */
+  async insist<H extends NoticeName>(hook: H, params: NoticeHooks[H]): Promise<void> {
+    const failures: unknown[] = [];
+    for (const e of this.entries.get(hook) ?? []) {
+      try {
+        await (e.run as (params: NoticeHooks[H], ctx: unknown) => MaybePromise<void>)(params, e.ctx);
+      } catch (error) {
+        this.observer.failed(e.hook, e.module, error);
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
   private notifyFrom(list: readonly Entry[], from: number, params: unknown): MaybePromise<void> {
     for (let i = from; i < list.length; i++) {
       const e = list[i];

@@ -8,15 +8,26 @@ import { canonicalDomain, opaqueString, PrecisError, usernameCaseMapped } from "
 
 /** A JID without a resource: an account, a room, or (with an empty `local`) a domain. */
 export class BareJid {
+  /** The prepared domainpart. */
+  readonly domain: string;
+  /** The canonical form, "local@domain" or "domain". */
+  readonly text: string;
+
   /** Prepared parts only: `makeBare` and `parseBareJid` prepare. */
-  constructor(
-    /** The prepared localpart, "" for a domain JID. */
-    readonly local: string,
-    /** The prepared domainpart. */
-    readonly domain: string,
-    /** The canonical form, "local@domain" or "domain". */
-    readonly text: string = local === "" ? domain : `${local}@${domain}`,
-  ) {}
+  constructor(local: string, domain: string, text: string = local === "" ? domain : `${local}@${domain}`) {
+    this.domain = domain;
+    this.text = text;
+  }
+
+  /** The prepared localpart, "" for a domain JID. Not kept: there is one of these for every session. */
+  get local(): string {
+    return this.isDomain ? "" : this.text.slice(0, -this.domain.length - 1);
+  }
+
+  /** Whether there is no localpart: the address of a server. */
+  get isDomain(): boolean {
+    return this.text.length === this.domain.length;
+  }
 
   /** Itself, so that `jid.bare` needs no test. */
   get bare(): BareJid {
@@ -37,14 +48,24 @@ export class FullJid {
   // Exists for the type checker alone: without it a BareJid would pass for a FullJid.
   declare protected readonly full: true;
 
+  readonly bare: BareJid;
+  /** The canonical form, "local@domain/resource" or "domain/resource". */
+  readonly text: string;
+
   /** Prepared parts only: `withResource` and `parseFullJid` prepare. */
-  constructor(
-    readonly bare: BareJid,
-    /** The prepared resourcepart, never "". */
-    readonly resource: string,
-    /** The canonical form, "local@domain/resource" or "domain/resource". */
-    readonly text: string = `${bare.text}/${resource}`,
-  ) {}
+  constructor(bare: BareJid, resource: string, text: string = `${bare.text}/${resource}`) {
+    this.bare = bare;
+    this.text = text;
+  }
+
+  /** The prepared resourcepart, never "". Not kept, as `local` is not. */
+  get resource(): string {
+    return this.text.slice(this.bare.text.length + 1);
+  }
+
+  get isDomain(): false {
+    return false;
+  }
 
   get local(): string {
     return this.bare.local;

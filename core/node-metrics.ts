@@ -116,19 +116,6 @@ function hostMetrics(registry: Registry, host: MeteredHost): void {
   );
   counter("router_stanza_dropped_count", "Stanzas dropped by a filter").probe(labels, () => counters.dropped);
 
-  const subscribed = counter("sm_presence_subscription_subscription_count", "Presence subscriptions granted");
-  const unsubscribed = counter("sm_presence_subscription_unsubscription_count", "Presence subscriptions ended");
-  const [came, went] = [subscribed.bind(labels), unsubscribed.bind(labels)];
-  hooks.add(
-    "metrics",
-    {
-      roster_in_subscription: ({ type }) => {
-        if (type === "subscribed") came.add();
-        else if (type === "unsubscribed") went.add();
-      },
-    },
-    undefined,
-  );
   // A handler at every log-in only where there can be something to count.
   if (!host.auth.methods.includes("anonymous")) return;
   const auth = authMetrics(registry, name);

@@ -16,6 +16,7 @@ import type { Log } from "./log/index.ts";
 import { Registry } from "./metrics/registry.ts";
 import type { AnyModule, Server } from "./module.ts";
 import { observeAuth } from "./node-metrics.ts";
+import { LOOK_MS, QuietCollector } from "./quiet.ts";
 import { Router } from "./router/router.ts";
 import { SessionDirectory } from "./session/directory.ts";
 import { Shaper } from "./shaper.ts";
@@ -77,7 +78,6 @@ export class Node implements StreamEngine, Server {
   private readonly expected = new Map<string, (answer: Stanza | undefined) => void>();
   private readonly known = new Set<string>();
   private readonly clock: () => number;
-  private readonly globalAccess: Access;
 
   constructor(private readonly options: NodeOptions) {
     const { config, log } = options;
@@ -92,7 +92,6 @@ export class Node implements StreamEngine, Server {
     this.wheel = new Wheel(this.clock, (error) => log.error("timer_failed", { error }));
     this.hasher = new PasswordHasher({ concurrency: 2 });
     const hosted = (domain: string): boolean => this.domains.lookup(domain) !== undefined;
-    this.globalAccess = new Access(config.acl, config.access, hosted);
     for (const hostType of config.hostTypes) this.hosts.set(hostType, this.makeHost(hostType, hosted));
     this.domainStore = config.services.service_domain_db === undefined ? undefined : new DomainStore(this.db("rdbms"));
     this.domains = new Domains<HostRuntime>(
@@ -157,6 +156,16 @@ export class Node implements StreamEngine, Server {
     for (const host of this.hosts.values()) await host.start(this.options.modules);
     await this.domains.load();
     this.sweep();
+    const { tcp, tls, websocket } = this.traffic;
+    const quiet = new QuietCollector(
+      () => tcp.in + tls.in + websocket.in,
+      () => Bun.gc(true),
+    );
+    const look = (): void => {
+      quiet.look();
+      this.wheel.after(LOOK_MS, look);
+    };
+    this.wheel.after(LOOK_MS, look);
     if (this.domainStore) this.watchDomains();
   }
 
@@ -238,11 +247,9 @@ export class Node implements StreamEngine, Server {
     return this.domains.lookup(domain);
   }
 
-  /** The shaper that the rule `name` gives: its value is a shaper's name. */
-  shaper(name: string, host?: HostRuntime, jid?: FullJid): Shaper | undefined {
-    if (name === "none") return undefined;
-    const chosen = (host?.access ?? this.globalAccess).match(name, jid, jid?.domain, "none");
-    const rate = this.config.shaper[String(chosen)]?.max_rate;
+  /** A bucket of the shaper `name`, an entry of the `shaper` section. */
+  shaper(name: string): Shaper | undefined {
+    const rate = this.config.shaper[name]?.max_rate;
     return rate === undefined ? undefined : new Shaper(rate);
   }
 
@@ -327,7 +334,7 @@ export class Node implements StreamEngine, Server {
   }
 
   private async eraseDomain(domain: string, host: HostRuntime): Promise<void> {
-    await host.hooks.notify("remove_domain", { domain });
+    await host.hooks.insist("remove_domain", { domain });
     await host.auth.removeDomain(domain);
     for (const jid of this.known) if (jid.endsWith(`@${domain}`)) this.known.delete(jid);
   }

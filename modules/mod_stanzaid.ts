@@ -22,7 +22,7 @@ export default defineModule({
       at: 50,
       type: ["chat", "", "normal"],
       run: (stanza, { server }) => {
-        if (stanza.kind !== MESSAGE || stanza.to.local === "") return;
+        if (stanza.kind !== MESSAGE || stanza.to.bare.isDomain) return;
         const by = stanza.to.bare.text;
         if (stanza.has("stanza-id", NS_SID)) strip(stanza, by, stanza.to.domain);
         const id = externalId(server.messageId());

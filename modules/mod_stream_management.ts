@@ -151,7 +151,10 @@ export default defineModule<Config, undefined>({
       if (!s.inNs(NS_SM) || !(session instanceof C2S)) return undefined;
       switch (s.name) {
         case "r":
-          if (session.sm === undefined) return undefined;
+          if (session.sm === undefined) {
+            session.writeElement(failed("unexpected-request"));
+            return STOP;
+          }
           session.conn?.askLate();
           return STOP;
         case "a":

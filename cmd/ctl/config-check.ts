@@ -1,9 +1,12 @@
 // `mongooseimctl config check FILE`: all problems of a configuration file at once.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { CtlError, type CtlIo, ERROR, OK } from "./io.ts";
 
-/** Prints problems and warnings, a line each. Returns 1 when there is a problem. */
+/**
+ * Prints problems and warnings, a line each. Returns 1 when there is a problem. A file that is named and not there is
+ * a warning: the configuration may be checked on another machine than the server's.
+ */
 export async function configCheck(file: string, io: CtlIo): Promise<number> {
   let text: string;
   try {
@@ -12,13 +15,17 @@ export async function configCheck(file: string, io: CtlIo): Promise<number> {
     throw new CtlError(`Cannot read "${file}": ${error instanceof Error ? error.message : String(error)}`);
   }
   const { formatProblem, parseConfig } = await import("../../core/config/index.ts");
-  const { problems, warnings } = parseConfig(text, { file, modules: await io.moduleSchemas() });
+  const modules = await io.moduleSchemas();
+  const { config, problems, warnings } = parseConfig(text, { file, modules });
   for (const problem of problems) io.err(`${formatProblem(problem)}\n`);
   for (const warning of warnings) io.err(`Warning: ${formatProblem(warning)}\n`);
   if (problems.length > 0) {
     io.err(`${problems.length} ${problems.length === 1 ? "problem" : "problems"} in "${file}"\n`);
     return ERROR;
   }
+  const missing = parseConfig(text, { file, modules, exists: existsSync }).problems;
+  for (const problem of missing) io.err(`Warning: ${formatProblem(problem)}\n`);
+  for (const section of config?.unbuilt ?? []) io.err(`Warning: ${section} is not in this build: it does nothing\n`);
   io.out(`"${file}" is a valid configuration\n`);
   return OK;
 }

@@ -32,9 +32,11 @@ const MEANINGLESS: Readonly<Record<string, string>> = {
  */
 export async function runCtl(argv: readonly string[], io: CtlIo, options: CtlOptions): Promise<number> {
   try {
-    const { stateDir: given, rest } = takeStateDir(argv);
+    const { stateDir: given, rest: words } = takeStateDir(argv);
     const stateDir = stateDirOf(given, io);
     const client = new ControlClient(stateDir);
+    // `help status` is `status --help`.
+    const rest = words[0] === "help" && words.length > 1 ? [...words.slice(1), "--help"] : words;
     const [first] = rest;
     if (first === undefined) return await runUsage(client, io);
     if (first === "--help" || first === "-h" || first === "help") return await runUsage(client, io, OK);

@@ -18,9 +18,9 @@ const START_MS = 60_000;
 export async function start(options: StartOptions, client: ControlClient, io: CtlIo): Promise<number> {
   const running = await client.tryStatus();
   if (running) throw new CtlError(`The server is already running (pid ${running.pid})`);
-  mkdirSync(options.stateDir, { recursive: true, mode: 0o750 });
+  mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
   const logFile = daemonLogPath(options.stateDir);
-  const log = openSync(logFile, "a+", 0o640);
+  const log = openSync(logFile, "a+", 0o600);
   const begin = fstatSync(log).size;
   const [program, ...words] = [
     ...io.self,

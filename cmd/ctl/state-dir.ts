@@ -21,7 +21,7 @@ export function stateDirOf(given: string | undefined, io: Pick<CtlIo, "env" | "u
 
 function usable(dir: string): boolean {
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o750 });
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
     accessSync(dir, constants.W_OK);
     return true;
   } catch {

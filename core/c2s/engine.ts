@@ -1,7 +1,7 @@
 // What the stream machine needs of the server that it runs in.
 
 import type { HostAuth } from "../auth/host.ts";
-import type { FullJid, JidCache } from "../jid.ts";
+import type { JidCache } from "../jid.ts";
 import type { Log } from "../log/index.ts";
 import type { HostType, MaybePromise } from "../module.ts";
 import type { SessionDirectory } from "../session/directory.ts";
@@ -78,7 +78,7 @@ export interface StreamEngine {
   token(bytes: number): string;
   nextSid(): number;
   hostOf(domain: string): StreamHost | undefined;
-  shaper(name: string, host: StreamHost | undefined, jid?: FullJid): Shaper | undefined;
+  shaper(name: string): Shaper | undefined;
   route(stanza: Stanza): MaybePromise<void>;
   /** Routes a stanza that a session could not deliver: other sessions, offline storage, or an error. */
   reroute(stanza: Stanza): MaybePromise<void>;

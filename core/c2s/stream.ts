@@ -53,7 +53,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   private framer: Framer | undefined;
   private whole: Buffer[] | undefined = undefined;
   private wholeBytes = 0;
-  private shaper: Shaper | undefined;
+  private readonly shaper: Shaper | undefined;
   private busy = false;
   private paused = false;
   private inbox: Promise<void> | undefined = undefined;
@@ -70,7 +70,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     this.conn = conn;
     this.traffic = trafficOf(engine, conn);
     this.nego = new Negotiation(engine.now());
-    this.shaper = engine.shaper(options.shaper, undefined);
+    this.shaper = engine.shaper(options.shaper);
     if (conn.framing === "stream") {
       const size = Math.min(options.limits.size, 65_536);
       this.framer = new Framer(this, engine.scans, { ...options.limits, size });
@@ -282,6 +282,8 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
       }
     }
     s.from = jid;
+    // Made at the first stanza: an idle client keeps none.
+    if (this.lead === "") this.lead = ` from='${escapeXml(jid.text)}'`;
     s.lead = s.langS < 0 && this.lang !== "" ? `${this.lead} xml:lang='${escapeXml(this.lang)}'` : this.lead;
     s.origin = this;
     if (s.toS < 0) s.to = jid.bare;
@@ -526,14 +528,12 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     this.jid = jid;
     this.sid = this.engine.nextSid();
     this.since = this.engine.now();
-    this.lead = ` from='${escapeXml(jid.text)}'`;
     this.lang = this.nego?.lang ?? "";
     this.engine.waiting.delete(this);
     this.nego = undefined;
     this.state = ACTIVE;
     if (this.framer) this.framer.limits = this.options.limits;
     this.conn?.settled?.();
-    this.shaper = this.engine.shaper(this.options.shaper, this.host, jid);
     this.engine.sessions.add(this);
     this.host.counters.logins++;
   }

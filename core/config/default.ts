@@ -47,7 +47,9 @@ export const DEFAULT_TEXT = `# The configuration that mongooseimctl runs with wh
     path = "/ws-xmpp"
     max_stanza_size = 65_536
 
-# GraphQL for administrators. Set username and password before it listens on another address.
+# GraphQL for administrators. Without a configuration file its user is "admin", with the password in the file
+# graphql-admin-password of the state directory. In a file of your own set username and password here: without them
+# everybody on this machine is an administrator.
 [[listen.http]]
   port = 5551
   ip_address = "127.0.0.1"

@@ -29,7 +29,7 @@ export interface DomainEvents<H> {
 export class Domains<H extends { readonly name: string }> {
   private readonly enabled = new Map<string, H>();
   private readonly statics = new Set<string>();
-  /** Domains being removed; the value tells whether that is going on now or has failed and will be tried again. */
+  /** Domains being removed. Without `done` the removal was cut short or has failed, and will be tried again. */
   private readonly removals = new Map<string, { host: H; done: Promise<void> | undefined }>();
   private dynamic = 0;
   /** Events up to here were read the time before last, when everything that had a lower number was committed. */
@@ -89,7 +89,7 @@ export class Domains<H extends { readonly name: string }> {
         else if (row.status === DELETING) this.removals.set(row.domain, { host, done: undefined });
       }
     });
-    this.resumeRemovals();
+    await this.resumeRemovals();
   }
 
   /** Takes over what other nodes have changed in the store since the last call, and resumes removals that failed. */
@@ -108,7 +108,7 @@ export class Domains<H extends { readonly name: string }> {
     }
     this.settled = this.newest;
     this.newest = last;
-    this.resumeRemovals();
+    await this.resumeRemovals();
   }
 
   async all(): Promise<DomainDetails[]> {
@@ -192,9 +192,15 @@ export class Domains<H extends { readonly name: string }> {
     return removal.done;
   }
 
-  private resumeRemovals(): void {
-    for (const [domain, { host, done }] of this.removals) {
-      if (done === undefined) this.watch(domain, this.erase(domain, host));
+  /** Another node may have finished a removal meanwhile, and the domain may be in use again: then it is left alone. */
+  private async resumeRemovals(): Promise<void> {
+    const failed = [...this.removals].filter(([, { done }]) => done === undefined);
+    if (failed.length === 0) return;
+    const rows = await this.store!.findMany(failed.map(([domain]) => domain));
+    const deleting = new Set(rows.filter(({ status }) => status === DELETING).map(({ domain }) => domain));
+    for (const [domain, { host }] of failed) {
+      if (deleting.has(domain)) this.watch(domain, this.erase(domain, host));
+      else this.removals.delete(domain);
     }
   }
 

@@ -78,9 +78,10 @@ export class DomainStore {
     ]);
   }
 
+  /** Removes a domain that is marked as being deleted. */
   async remove(domain: string): Promise<void> {
     await this.db.transaction([
-      { sql: "DELETE FROM domain_settings WHERE domain = ?", params: [domain] },
+      { sql: `DELETE FROM domain_settings WHERE domain = ? AND status = ${DELETING}`, params: [domain] },
       { sql: "DELETE FROM domain_admins WHERE domain = ?", params: [domain] },
       event(domain),
     ]);

@@ -52,7 +52,7 @@ function exometerName({ name, labels }: Reading): string[] {
 
 const keyOf = ({ name, labels }: Reading): string => `${name} ${JSON.stringify(labels)}`;
 
-/** What counters stood at in the last minute, every ten seconds: hundreds of numbers, whatever the load. */
+/** What counters stood at in the last minute, every ten seconds: some hundred numbers a look, whatever the load. */
 class LastMinute {
   private readonly looks: { at: number; counts: Map<string, number> }[] = [];
 
@@ -67,13 +67,19 @@ class LastMinute {
       if (reading.kind === "counter") counts.set(keyOf(reading), reading.values["count"] ?? 0);
     }
     looks.push({ at: node.now(), counts });
-    // The oldest is the last one that is a minute old, or older when the process slept.
-    while (looks.length > 1 && looks[1].at <= node.now() - MINUTE) looks.shift();
+    this.trim();
     node.wheel.after(LOOK, () => this.look());
+  }
+
+  /** Leaves one look that is a minute old, or nearly: the first. */
+  private trim(): void {
+    const { node, looks } = this;
+    while (looks.length > 1 && looks[1].at <= node.now() - MINUTE) looks.shift();
   }
 
   /** How much a counter grew in about the last minute. */
   since(reading: Reading, count: number): number {
+    this.trim();
     return count - (this.looks[0].counts.get(keyOf(reading)) ?? 0);
   }
 }

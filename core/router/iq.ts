@@ -1,7 +1,9 @@
 // Requests to the server and to accounts: which feature answers, and how its answer becomes a reply.
 
+import type { C2S } from "../c2s/stream.ts";
 import { StanzaError } from "../errors.ts";
 import type { HostType, Iq, IqReply, MaybePromise, ModuleContext, Session } from "../module.ts";
+import { NS_SESSION } from "../ns.ts";
 import type { Element, Stanza } from "../stanza.ts";
 import { escapeXml, Markup } from "../xml/markup.ts";
 
@@ -64,6 +66,8 @@ export class IqTable {
       if (found !== undefined && stanza.from.bare.text !== stanza.to.text) throw new StanzaError("forbidden");
     }
     if (found === undefined) {
+      // RFC 3921 §3: old clients ask for a session after binding; nothing is left to do.
+      if (type === "set" && ns === NS_SESSION && (stanza.origin as C2S | undefined)?.options.legacySession) return "";
       // A namespace that is known with the other type only: the request is not one of its protocol.
       const other = type === "get" ? "set" : "get";
       if (this.handlers.has(`${other} ${target} ${ns}`)) throw new StanzaError("not-allowed");

@@ -4,7 +4,7 @@
 import type { C2S } from "../c2s/stream.ts";
 import { StanzaError } from "../errors.ts";
 import { type HookTable, STOP } from "../hooks.ts";
-import type { BareJid, FullJid } from "../jid.ts";
+import { type BareJid, isFull } from "../jid.ts";
 import type { Log } from "../log/index.ts";
 import type { HostType, MaybePromise, Session } from "../module.ts";
 import type { SessionDirectory } from "../session/directory.ts";
@@ -67,7 +67,7 @@ export class Router {
 
   private local(host: RoutedHost, s: Stanza): MaybePromise<void> {
     const { to } = s;
-    if (to.local === "") return this.toServer(host, s);
+    if (to.isDomain || to.bare.isDomain) return this.toServer(host, s);
     if (s.kind === MESSAGE) return this.message(host, s);
     if (s.kind === IQ) return this.iq(host, s);
     return this.presence(host, s);
@@ -88,7 +88,7 @@ export class Router {
     }
     let reply: MaybePromise<string>;
     try {
-      if (target === "host" && s.to.resource !== "") throw new StanzaError("service-unavailable");
+      if (target === "host" && isFull(s.to)) throw new StanzaError("service-unavailable");
       reply = host.iqs.answer(s, target);
     } catch (error) {
       return this.failed(s, error);
@@ -131,8 +131,8 @@ export class Router {
 
   private iq(host: RoutedHost, s: Stanza): MaybePromise<void> {
     const { to } = s;
-    if (to.resource === "") return this.serverIq(host, s, "account");
-    const session = this.parts.sessions.get(to as FullJid);
+    if (!isFull(to)) return this.serverIq(host, s, "account");
+    const session = this.parts.sessions.get(to);
     if (session !== undefined) return session.receive(s);
     return this.bounce(s, new StanzaError("service-unavailable"));
   }
@@ -142,8 +142,8 @@ export class Router {
   private presence(host: RoutedHost, s: Stanza): MaybePromise<void> {
     const { to } = s;
     const { sessions } = this.parts;
-    if (to.resource !== "" && (s.type === "" || s.type === "unavailable" || s.type === "error")) {
-      return sessions.get(to as FullJid)?.receive(s);
+    if (isFull(to) && (s.type === "" || s.type === "unavailable" || s.type === "error")) {
+      return sessions.get(to)?.receive(s);
     }
     const { hooks } = host;
     if (hooks.accountPresence.length > 0) {
@@ -171,8 +171,8 @@ export class Router {
   private message(host: RoutedHost, s: Stanza): MaybePromise<void> {
     const { to } = s;
     const there = this.parts.sessions.raw(to.bare.text);
-    if (to.resource !== "") {
-      const session = there === undefined ? undefined : this.parts.sessions.find(to.bare, to.resource);
+    if (isFull(to)) {
+      const session = there === undefined ? undefined : this.parts.sessions.get(to);
       if (session !== undefined) return session.receive(s);
       switch (s.type) {
         case "error":

@@ -1,6 +1,6 @@
 // The directory of sessions on this node: by bare JID, a session or a few.
 
-import type { BareJid, FullJid } from "../jid.ts";
+import type { FullJid } from "../jid.ts";
 import type { Session } from "../module.ts";
 
 const NONE: readonly never[] = Object.freeze([]);
@@ -52,14 +52,10 @@ export class SessionDirectory<S extends Session> {
   }
 
   get(jid: FullJid): S | undefined {
-    return this.find(jid.bare, jid.resource);
-  }
-
-  find(bare: BareJid, resource: string): S | undefined {
-    const there = this.byBare.get(bare.text);
+    const there = this.byBare.get(jid.bare.text);
     if (there === undefined) return undefined;
-    if (!Array.isArray(there)) return there.jid.resource === resource ? there : undefined;
-    for (const s of there) if (s.jid.resource === resource) return s;
+    if (!Array.isArray(there)) return there.jid.text === jid.text ? there : undefined;
+    for (const s of there) if (s.jid.text === jid.text) return s;
     return undefined;
   }
 

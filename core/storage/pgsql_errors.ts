@@ -9,6 +9,8 @@ const BY_STATE: readonly [prefix: string, code: StorageErrorCode][] = [
   ["40", "conflict"],
   ["23", "constraint"],
   ["22", "constraint"],
+  // A value longer than an index can hold.
+  ["54", "constraint"],
   ["25P03", "timeout"],
   ["25006", "unavailable"],
   ["57", "unavailable"],

@@ -63,6 +63,8 @@ export function encode(out: Scratch, s: Stanza, lead: string, to: string, xmlns:
     if (s.removed) {
       for (const k of [...s.removed].sort((x, y) => x - y)) {
         p += raw.copy(b, p, at, s.kids[k * KID]);
+        // "]]" and ">" must not meet where a child was between them.
+        if (b[p - 1] === 0x5d) p += b.latin1Write("&#93;", p - 1) - 1;
         at = s.kids[k * KID + 1];
       }
     }

@@ -11,6 +11,9 @@ export interface Last {
   status: string;
 }
 
+/** The greatest value of the column, in the databases that count its bytes. */
+const MAX_SECONDS = 2_147_483_647;
+
 export class LastStore implements PersonalStore {
   constructor(private readonly db: Db) {}
 
@@ -39,7 +42,8 @@ export class LastStore implements PersonalStore {
   /** How many users of a domain have been seen after `seconds`. */
   async countActive(domain: string, seconds: number): Promise<number> {
     const sql = "SELECT count(*) AS n FROM last WHERE server = ? AND seconds > ?";
-    const [row] = await this.db.query<{ n: number | string }>(sql, [domain, seconds]);
+    const within = Math.max(-MAX_SECONDS, Math.min(MAX_SECONDS, seconds));
+    const [row] = await this.db.query<{ n: number | string }>(sql, [domain, within]);
     return Number(row.n);
   }
 

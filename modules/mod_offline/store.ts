@@ -4,7 +4,7 @@ import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
-import type { Db, SqlValue } from "../../core/storage/db.ts";
+import { type Db, type SqlValue, StorageError } from "../../core/storage/db.ts";
 import { Quota } from "./quota.ts";
 
 export interface Waiting {
@@ -31,7 +31,8 @@ const BATCH = 500;
 
 export class OfflineStore implements PersonalStore {
   private batch: SqlValue[][] = [];
-  private written: Promise<void> | undefined;
+  /** The commit that the batch waits for; its value holds the errors of rows that were refused, by their place. */
+  private written: Promise<ReadonlyMap<number, unknown>> | undefined;
   /** Accounts whose messages are going out, by bare JID. */
   readonly delivering = new Map<string, Promise<void>>();
   readonly quota = new Quota((jid) => this.count(jid));
@@ -43,20 +44,37 @@ export class OfflineStore implements PersonalStore {
    */
   writeMessages(to: BareJid, message: Omit<Waiting, "id">): Promise<void> {
     const expire = message.expire ?? null;
-    this.batch.push([message.timestamp, expire, to.domain, to.local, message.from, message.packet, null]);
-    this.written ??= new Promise<void>((resolve, reject) => {
+    const row = [message.timestamp, expire, to.domain, to.local, message.from, message.packet, null];
+    const place = this.batch.push(row) - 1;
+    this.written ??= new Promise((resolve, reject) => {
       setImmediate(() => {
         const rows = this.batch;
         this.batch = [];
         this.written = undefined;
-        const parts: Promise<void>[] = [];
-        for (let i = 0; i < rows.length; i += BATCH) {
-          parts.push(this.db.insertMany("offline_message", COLUMNS, rows.slice(i, i + BATCH)));
-        }
-        Promise.all(parts).then(() => resolve(), reject);
+        this.insert(rows).then(resolve, reject);
       });
     });
-    return this.written;
+    return this.written.then((refused) => {
+      if (refused.has(place)) throw refused.get(place);
+    });
+  }
+
+  /** Parts follow each other: ids are the order of delivery, and a pool of connections keeps none. */
+  private async insert(rows: readonly SqlValue[][]): Promise<ReadonlyMap<number, unknown>> {
+    const refused = new Map<number, unknown>();
+    for (let at = 0; at < rows.length; at += BATCH) {
+      const part = rows.slice(at, at + BATCH);
+      try {
+        await this.db.insertMany("offline_message", COLUMNS, part);
+      } catch (error) {
+        if (!(error instanceof StorageError) || error.code !== "constraint") throw error;
+        // One row that the table cannot hold must not take the others' with it.
+        for (const [i, row] of part.entries()) {
+          await this.db.insertMany("offline_message", COLUMNS, [row]).catch((e: unknown) => refused.set(at + i, e));
+        }
+      }
+    }
+    return refused;
   }
 
   private async count(jid: BareJid): Promise<number> {

@@ -70,12 +70,19 @@ export class LoadClient {
     return client;
   }
 
-  /** Connects, authenticates, binds and turns stream management on. */
-  static async login(port: number, user: string, resource: string, events: LoadEvents): Promise<LoadClient> {
+  /** Connects, authenticates, binds and, unless it is not wanted, turns stream management on. */
+  static async login(
+    port: number,
+    user: string,
+    resource: string,
+    events: LoadEvents,
+    manage = true,
+  ): Promise<LoadClient> {
     const client = await LoadClient.connect(port, user, events);
     await client.authenticate();
     const bind = `<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>${resource}</resource></bind>`;
     await client.ask("bind", `<iq type='set' id='bind'>${bind}</iq>`);
+    if (!manage) return client;
     const enabled = client.sees(/^<(enabled|failed)/);
     client.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
     client.streamId = attribute(await enabled, "id") ?? "";

@@ -1,6 +1,6 @@
 // kill -9 under load loses no message that was acknowledged, and none that was stored.
 //
-//   bun test/fault/kill.ts [--rounds N] [--seed N]      needs dist/mongooseimctl
+//   bun test/fault/kill.ts [--rounds N] [--seed N] [--pairs N] [--broken]      needs dist/mongooseimctl
 //
 // Each round puts senders and receivers on the server, kills it at a random moment, starts it again on the same state
 // and lets every receiver fetch what waits for it. A sender's message is acknowledged when its number is at most the
@@ -12,7 +12,7 @@
 //   offline   logs in after the restart only                       (the offline store)
 //   fetching  logs in while messages are being stored              (offline store, then the socket)
 //   leaving   closes its stream in order, and comes back            (socket, offline store)
-//   broken    loses its connection and resumes the stream          (the resumable session)
+//   broken    loses its connection and resumes the stream          (the resumable session; only with --broken)
 //
 // The last line is `kill: N passed, N failed`, a round each.
 
@@ -29,8 +29,14 @@ const seed = option("seed", Math.trunc(Math.random() * 2 ** 31));
 /** Pairs of each behaviour. */
 const PAIRS = option("pairs", 4);
 const BURST = 10;
-const BEHAVIOURS = ["online", "offline", "fetching", "leaving", "broken"] as const;
-type Behaviour = (typeof BEHAVIOURS)[number];
+type Behaviour = "online" | "offline" | "fetching" | "leaving" | "broken";
+const BEHAVIOURS: readonly Behaviour[] = [
+  "online",
+  "offline",
+  "fetching",
+  "leaving",
+  ...(process.argv.includes("--broken") ? (["broken"] as const) : []),
+];
 
 /** Mulberry32: the same moments again for the same --seed. */
 let state = seed;

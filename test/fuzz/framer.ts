@@ -137,12 +137,23 @@ function validText(bytes: Buffer): string {
 }
 
 const LONG_REFERENCE = /&[#a-zA-Z0-9]{11}/;
+const DECLARED = /xmlns[^=<]{0,20}=[ \t\r\n]*("[^"]*"|'[^']*')/g;
+
+const BLANK_ENDS = /^(?:\s|&#(?:9|10|13|32|x9|xa|xd|x20);)|(?:\s|&#(?:9|10|13|32|x9|xa|xd|x20);)$/i;
+
+/** saxes takes white space (and more) from both ends of a namespace, which makes other ones of some. */
+function oracleTrims(text: string): boolean {
+  for (const [, quoted] of text.matchAll(DECLARED)) if (BLANK_ENDS.test(quoted.slice(1, -1))) return true;
+  return false;
+}
 
 /** How whole reading differs from the oracle, or undefined. */
 export function compare(bytes: Buffer, mine: Recorder, deep: (n: number) => boolean): string | undefined {
   const text = validText(bytes);
-  const want = oracle((text.startsWith("\ufeff") ? `\0${text}` : text.replace(/^[ \t\r\n]+/, "")) + TAIL);
-  const skipped = text.length + TAIL.length - (text.replace(/^[ \t\r\n]+/, "") + TAIL).length;
+  if (oracleTrims(text)) return undefined;
+  const start = text.replace(/^[ \t\r\n]+/, "");
+  const skipped = text.length - start.length;
+  const want = oracle((start.startsWith("\ufeff") ? `\0${start}` : start) + TAIL);
   const accepts = mine.outcome === "end";
   if (mine.outcome === "") return "the framer took what no stream goes on with";
   if (LONG_REFERENCE.test(text) && !accepts) return undefined;

@@ -5,7 +5,17 @@ import type { Subprocess } from "bun";
 
 /** What a client tells. Which members are there depends on the event. */
 export interface Happening {
-  readonly event: "ready" | "online" | "resumed" | "offline" | "message" | "presence" | "roster" | "failed" | "error";
+  readonly event:
+    | "ready"
+    | "online"
+    | "resumed"
+    | "offline"
+    | "message"
+    | "presence"
+    | "roster"
+    | "tick"
+    | "failed"
+    | "error";
   readonly client?: string;
   readonly mechanism?: string;
   /** Version of TLS, null where the client cannot tell or there is none. */

@@ -1,11 +1,12 @@
-// The network between a client and the server: a relay that can be cut and mended, so that clients need not be asked to
-// break their own connections.
+// The network between a client and the server: a relay that can lose what it carries, be cut and be mended, so that
+// clients need not be asked to break their own connections.
 
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 
 export class Cable {
   private readonly ends = new Set<Socket>();
   private isCut = false;
+  private isLosing = false;
 
   private constructor(
     private readonly server: Server,
@@ -34,13 +35,20 @@ export class Cable {
       [far, near],
     ]) {
       this.ends.add(end);
-      end.pipe(other);
+      end.on("data", (bytes) => {
+        if (!this.isLosing) other.write(bytes);
+      });
       end.on("error", () => {});
       end.on("close", () => {
         this.ends.delete(end);
         other.destroy();
       });
     }
+  }
+
+  /** From now on carries nothing, while both ends still believe in their connection. */
+  lose(): void {
+    this.isLosing = true;
   }
 
   /** Breaks every connection, without a goodbye, and lets none through. */
@@ -51,6 +59,7 @@ export class Cable {
 
   mend(): void {
     this.isCut = false;
+    this.isLosing = false;
   }
 
   close(): void {

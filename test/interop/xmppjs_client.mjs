@@ -32,6 +32,11 @@ function login({ service, jid: address, password }) {
     tell("online", { mechanism, tls });
   });
   xmpp.streamManagement.on("resumed", () => tell("resumed"));
+  // @xmpp/client 0.14 does not count the answers to its own requests (its iq-caller keeps them from its stream
+  // management), so that it would ask for stanzas again that it has had.
+  xmpp.on("element", (element) => {
+    if (element.is("iq") && ["result", "error"].includes(element.attrs.type)) xmpp.streamManagement.inbound++;
+  });
   xmpp.on("stanza", (stanza) => {
     const from = stanza.attrs.from === undefined ? "" : jid(stanza.attrs.from).bare().toString();
     if (stanza.is("message") && stanza.getChild("body")) {
@@ -52,6 +57,7 @@ const commands = {
   },
   presence: ({ to, type }) => xmpp.send(xml("presence", { to, type })),
   say: ({ to, body }) => xmpp.send(xml("message", { to, type: "chat" }, xml("body", {}, body))),
+  tick: () => tell("tick"),
   async roster() {
     const query = await xmpp.iqCaller.get(xml("query", "jabber:iq:roster"));
     const items = query.getChildren("item").map(({ attrs }) => [attrs.jid, attrs.subscription]);

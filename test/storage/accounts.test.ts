@@ -87,7 +87,9 @@ onEachDatabase("accounts", (database: TestDatabase) => {
 
   test("of twenty who register the same name, one gets it", async () => {
     const host = hostAuth({ format: "plain" });
-    const results = await Promise.all(Array.from({ length: 20 }, (_, i) => host.create("race", "race.example", `p${i}`)));
+    const results = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => host.create("race", "race.example", `p${i}`)),
+    );
     expect(results.filter((result) => result === "ok")).toHaveLength(1);
     expect(results.filter((result) => result === "exists")).toHaveLength(19);
     const winner = results.indexOf("ok");
@@ -175,7 +177,12 @@ const MARKS: Record<string, string> = {
 };
 
 /** RFC 5802 §3, computed apart from the server's own code. */
-function scramKeys(hash: string, password: string, salt: Buffer, iterations: number): { stored: string; server: string } {
+function scramKeys(
+  hash: string,
+  password: string,
+  salt: Buffer,
+  iterations: number,
+): { stored: string; server: string } {
   const salted = pbkdf2Sync(password, salt, iterations, createHash(hash).digest().length, hash);
   const keyed = (text: string) => createHmac(hash, salted).update(text).digest();
   return {

@@ -119,7 +119,12 @@ export class StoryServer {
     if (result !== "ok") throw new Error(`Cannot make the account ${local}@${domain}: ${result}`);
   }
 
+  private closed = false;
+
+  /** Stops the server; a story that is about that may do it itself. */
   async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
     await this.running.close();
     rmSync(this.stateDir, { recursive: true, force: true });
   }

@@ -78,7 +78,7 @@ export class StubClient {
     await client.hears("</stream:features>");
     const proof = Buffer.from(`\0${local}\0${password}`).toString("base64");
     client.sends(`<auth xmlns='${NS_SASL}' mechanism='PLAIN'>${proof}</auth>`);
-    await client.hears("<success");
+    if ((await client.hears("<success", "<failure")) === "<failure") throw new Error(client.rest);
     client.sends(header);
     await client.hears("<bind");
     const bind = `<bind xmlns='${NS_BIND}'><resource>${resource}</resource></bind>`;
@@ -91,17 +91,18 @@ export class StubClient {
     this.conn.owner?.feed(Buffer.from(text));
   }
 
-  /** Waits until the server has written `text`, after what was heard before. */
-  async hears(text: string): Promise<void> {
+  /** Waits until the server has written one of `texts`, after what was heard before; tells which. */
+  async hears(...texts: string[]): Promise<string> {
     for (let tries = 0; tries < 500; tries++) {
-      const at = this.conn.written.indexOf(text, this.heard);
-      if (at >= 0) {
+      for (const text of texts) {
+        const at = this.conn.written.indexOf(text, this.heard);
+        if (at < 0) continue;
         this.heard = at + text.length;
-        return;
+        return text;
       }
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
-    throw new Error(`The server did not write ${text} but: ${this.conn.written.slice(this.heard)}`);
+    throw new Error(`The server did not write ${texts.join(" or ")} but: ${this.rest}`);
   }
 
   /** What the server has written since the last thing that was heard. */

@@ -77,7 +77,13 @@ export class HttpListener {
     old.stop(false);
   }
 
-  async stop(): Promise<void> {
+  /** Takes no new connections; those that are there stay. */
+  stop(): void {
+    void this.server?.stop(false);
+  }
+
+  /** Ends the connections that are left. */
+  async close(): Promise<void> {
     await this.server?.stop(true);
     this.server = undefined;
   }

@@ -77,8 +77,8 @@ export interface ConnDoor {
 export class TcpConn implements Conn {
   readonly framing = "stream";
   owner: ConnOwner | undefined = undefined;
-  address = "";
-  port = 0;
+  /** The client's address and port as a PROXY header told them; else the socket knows. */
+  source: { readonly address: string; readonly port: number } | undefined = undefined;
   secure = false;
   /** Bytes that arrive on the listener's own handlers are ciphertext: TLS has its own. */
   tapped = false;
@@ -103,6 +103,14 @@ export class TcpConn implements Conn {
   /** The socket as Bun has it, for the upgrade to TLS. */
   get native(): Socket<TcpConn> {
     return this.socket;
+  }
+
+  get address(): string {
+    return this.source?.address ?? (this.closed ? "" : this.socket.remoteAddress);
+  }
+
+  get port(): number {
+    return this.source?.port ?? (this.closed ? 0 : (this.socket.remotePort ?? 0));
   }
 
   get backlog(): number {

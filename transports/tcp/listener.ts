@@ -105,8 +105,6 @@ export class TcpListener implements ConnDoor {
     this.connections++;
     const conn = new TcpConn(socket, this);
     socket.data = conn;
-    conn.address = socket.remoteAddress;
-    conn.port = socket.remotePort ?? 0;
     const { proxyProtocol, tlsMode } = this.options;
     if (proxyProtocol) this.prelude(conn, { proxy: new ProxyReader() });
     else if (tlsMode === "tls") this.prelude(conn, { hello: new ClientHelloReader() });
@@ -134,8 +132,7 @@ export class TcpListener implements ConnDoor {
         return;
       }
       if (result.address !== undefined) {
-        conn.address = result.address;
-        conn.port = result.port ?? 0;
+        conn.source = { address: result.address, port: result.port ?? 0 };
       }
       const rest = Buffer.from(result.rest);
       if (this.options.tlsMode === "tls") {

@@ -49,7 +49,8 @@ export class SqliteEngine {
       this.#db.run(`PRAGMA page_size = ${PAGE_BYTES}`);
       this.#db.run("PRAGMA journal_mode = WAL");
       this.#db.run(`PRAGMA synchronous = ${settings.synchronous}`);
-      this.#db.run("PRAGMA foreign_keys = OFF");
+      // As every other database does: a store that forgets a row that is referred to fails here too.
+      this.#db.run("PRAGMA foreign_keys = ON");
       this.#db.run(`PRAGMA cache_size = -${settings.cacheKib}`);
       this.#db.run("PRAGMA temp_store = MEMORY");
       this.#db.run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);

@@ -209,6 +209,20 @@ describe("config check", () => {
     expect(err).toMatch(/hosts[\s\S]*bogus/);
   });
 
+  test("warns of a file that is named and not here", async () => {
+    const tls = '[[listen.c2s]]\n  port = 1\n  tls.certfile = "/nonexistent.pem"\n  tls.keyfile = "/nonexistent.key"\n';
+    const [code, , err] = await check(`[general]\n  hosts = ["a"]\n  default_server_domain = "a"\n${tls}`);
+    expect([code, err]).toEqual([
+      0,
+      expect.stringMatching(/^Warning: .*tls\.certfile: there is no such file .*:6\)$/m),
+    ]);
+  });
+
+  test("warns of features that the build does not have", async () => {
+    const [code, , err] = await check('[general]\n  hosts = ["a"]\n  default_server_domain = "a"\n[modules.mod_muc]\n');
+    expect([code, err]).toEqual([0, "Warning: modules.mod_muc is not in this build: it does nothing\n"]);
+  });
+
   test("says when there is no file", async () => {
     const [code, , err] = await w.run("config", "check", "/nonexistent.toml");
     expect([code, err]).toEqual([1, expect.stringContaining('Cannot read "/nonexistent.toml"')]);

@@ -56,6 +56,9 @@ describe("mistakes end with 1 and show what would be right", () => {
   test.each([
     [["cafe"], /^Unknown category\n[\s\S]*account +Account management/],
     [["cafe", "makeCoffee"], /^Unknown category\n/],
+    [["acount"], /^Unknown category\nDid you mean 'account'\?\n/],
+    [["sttaus"], /^Unknown category\nDid you mean 'status'\?\n/],
+    [["account", "registeruser"], /^Unknown command 'registeruser'\nDid you mean 'registerUser'\?\n/],
     [["account", "makeCoffee"], /^Unknown command 'makeCoffee'\n[\s\S]*countUsers/],
     [["account", "makeCoffee", "--strength", "medium"], /^Unknown command 'makeCoffee'\n/],
     [
@@ -97,6 +100,23 @@ describe("help", () => {
     expect(code).toBe(0);
     expect(out).toMatch(/domain +DomainName!\n +limit +PosInt - At most this many/);
   });
+  test.each([
+    [["account", "help"], ["account"]],
+    [["help", "account"], ["account"]],
+    [
+      ["help", "account", "listUsers"],
+      ["account", "listUsers", "--help"],
+    ],
+    [
+      ["account", "listUsers", "-h"],
+      ["account", "listUsers", "--help"],
+    ],
+    [
+      ["help", "start"],
+      ["start", "--help"],
+    ],
+    [["help"], ["--help"]],
+  ])("%j is %j", async (words, same) => expect(await w.run(...words)).toEqual(await w.run(...same)));
   test("a command without arguments says so", async () => {
     expect((await w.run("stat", "globalStats", "--help"))[1]).toContain("It takes no arguments");
   });
@@ -106,6 +126,9 @@ describe("graphql", () => {
   test("runs a document with all rights", async () => {
     const [code, out] = await w.run("graphql", "{ checkAuth { authType } }");
     expect([code, JSON.parse(out)]).toEqual([0, { data: { checkAuth: { authType: "ADMIN" } } }]);
+  });
+  test("--help shows an example", async () => {
+    expect(await w.run("graphql", "--help")).toEqual([0, expect.stringContaining("'{ account"), ""]);
   });
   test("ends with 1 for a document that does not parse", async () => {
     const [code, out] = await w.run("graphql", "{");

@@ -1,0 +1,339 @@
+// Dynamic domains in domain_settings, domain_events and domain_admins, with "another node" on the same database.
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { Domains } from "../../core/domain/domains.ts";
+import { DELETING, DISABLED, DomainStore, ENABLED } from "../../core/domain/store.ts";
+import { Log, MemorySink } from "../../core/log/index.ts";
+import type { Db } from "../../core/storage/db.ts";
+import { onEachDatabase, type TestDatabase } from "./db_each.ts";
+
+interface Host {
+  readonly name: string;
+}
+const HOSTS: ReadonlyMap<string, Host> = new Map(
+  ["static.example", "type a", "type b"].map((name) => [name, { name }]),
+);
+
+/** A node's view of the domains. */
+class TestNode {
+  readonly closed: string[] = [];
+  readonly erased: string[] = [];
+  /** What removing a domain's data does instead of succeeding. */
+  erase: (domain: string) => Promise<void> = async () => {};
+  readonly log = new Log({ sink: new MemorySink(), level: "info", format: "json" });
+  readonly domains: Domains<Host>;
+
+  constructor(readonly store: DomainStore) {
+    const events = {
+      closed: (domain: string) => void this.closed.push(domain),
+      removed: async (domain: string) => {
+        await this.erase(domain);
+        this.erased.push(domain);
+      },
+    };
+    this.domains = new Domains<Host>(HOSTS, ["static.example"], store, events, this.log);
+  }
+
+  served(domain: string): string | undefined {
+    return this.domains.lookup(domain)?.name;
+  }
+}
+
+onEachDatabase("domains", (database: TestDatabase) => {
+  let db: Db;
+  let store: DomainStore;
+
+  beforeAll(async () => {
+    db = await database.open();
+    store = new DomainStore(db);
+  });
+  beforeEach(async () => {
+    for (const table of ["domain_settings", "domain_events", "domain_admins"]) await db.execute(`DELETE FROM ${table}`);
+  });
+
+  async function startNode(): Promise<TestNode> {
+    const node = new TestNode(store);
+    await node.domains.load();
+    return node;
+  }
+  const settle = () => Bun.sleep(30);
+
+  describe("one node", () => {
+    test("serves a domain from the moment it is added, and after a restart", async () => {
+      const node = await startNode();
+      expect(await node.domains.add("new.example", "type a")).toEqual({
+        domain: "new.example",
+        hostType: "type a",
+        status: "ENABLED",
+        type: "DYNAMIC",
+      });
+      expect(node.served("new.example")).toBe("type a");
+      expect((await startNode()).served("new.example")).toBe("type a");
+    });
+
+    test("writes the rows that MongooseIM writes", async () => {
+      const node = await startNode();
+      await node.domains.add("row.example", "type a");
+      await node.domains.setEnabled("row.example", false);
+      const rows = await db.query("SELECT domain, host_type, status FROM domain_settings");
+      expect(rows).toEqual([{ domain: "row.example", host_type: "type a", status: 0 }]);
+      expect(await db.query("SELECT domain FROM domain_events")).toHaveLength(2);
+    });
+
+    test.each([
+      ["static.example", "type a", "static"],
+      ["x.example", "type c", "unknown_host_type"],
+      ["x.example", "static.example", "unknown_host_type"],
+      ["there.example", "type a", "duplicate"],
+      ["there.example", "type b", "wrong_host_type"],
+    ])("refuses to add %s to %s: %s", async (domain, hostType, problem) => {
+      const node = await startNode();
+      await node.domains.add("there.example", "type a");
+      expect(await node.domains.add(domain, hostType)).toBe(problem);
+    });
+
+    test("does not serve a disabled domain, nor after a restart", async () => {
+      const node = await startNode();
+      await node.domains.add("off.example", "type a");
+      expect(await node.domains.setEnabled("off.example", false)).toMatchObject({ status: "DISABLED" });
+      expect(node.served("off.example")).toBeUndefined();
+      expect(node.closed).toEqual(["off.example"]);
+      expect((await startNode()).served("off.example")).toBeUndefined();
+    });
+
+    test("serves a domain that was enabled again", async () => {
+      const node = await startNode();
+      await node.domains.add("on.example", "type a");
+      await node.domains.setEnabled("on.example", false);
+      expect(await node.domains.setEnabled("on.example", true)).toMatchObject({ status: "ENABLED" });
+      expect(node.served("on.example")).toBe("type a");
+    });
+
+    test.each([true, false])("cannot enable or disable a static or unknown domain (%s)", async (on) => {
+      const node = await startNode();
+      expect(await node.domains.setEnabled("static.example", on)).toBe("static");
+      expect(await node.domains.setEnabled("nowhere.example", on)).toBe("not_found");
+    });
+
+    test("removes a domain, its data, and its administrator", async () => {
+      const node = await startNode();
+      await node.domains.add("gone.example", "type a");
+      await store.setPassword("gone.example", "details");
+      await node.domains.remove("gone.example", "type a", true);
+      expect(node.erased).toEqual(["gone.example"]);
+      expect(node.closed).toEqual(["gone.example"]);
+      expect(await node.domains.details("gone.example")).toBeUndefined();
+      expect(await store.password("gone.example")).toBeUndefined();
+    });
+
+    test.each([
+      ["static.example", "type a", "static"],
+      ["nowhere.example", "type a", "not_found"],
+      ["there.example", "type b", "wrong_host_type"],
+      ["there.example", "type c", "unknown_host_type"],
+    ])("refuses to remove %s from %s: %s", async (domain, hostType, problem) => {
+      const node = await startNode();
+      await node.domains.add("there.example", "type a");
+      expect(await node.domains.remove(domain, hostType, true)).toBe(problem);
+      expect(node.served("there.example")).toBe("type a");
+    });
+
+    test("lets a removed domain be added again", async () => {
+      const node = await startNode();
+      await node.domains.add("again.example", "type a");
+      await node.domains.remove("again.example", "type a", true);
+      expect(await node.domains.add("again.example", "type b")).toMatchObject({ hostType: "type b" });
+      await node.domains.refresh();
+      expect(node.served("again.example")).toBe("type b");
+    });
+
+    test("does not let a domain be added or enabled while it is being removed", async () => {
+      const node = await startNode();
+      await node.domains.add("slow.example", "type a");
+      const data = Promise.withResolvers<void>();
+      node.erase = () => data.promise;
+      await node.domains.remove("slow.example", "type a", false);
+      expect(await node.domains.add("slow.example", "type a")).toBe("duplicate");
+      expect(await node.domains.setEnabled("slow.example", true)).toBe("not_found");
+      expect(await node.domains.details("slow.example")).toMatchObject({ status: "DELETING" });
+      data.resolve();
+      await settle();
+      expect(await node.domains.details("slow.example")).toBeUndefined();
+    });
+
+    test("removes the data once for two who ask at the same time", async () => {
+      const node = await startNode();
+      await node.domains.add("twice.example", "type a");
+      node.erase = settle;
+      await Promise.all([1, 2].map(() => node.domains.remove("twice.example", "type a", true)));
+      expect(node.erased).toEqual(["twice.example"]);
+    });
+
+    test("resumes a removal that a crash cut short", async () => {
+      const crashed = await startNode();
+      await crashed.domains.add("crash.example", "type a");
+      crashed.erase = () => new Promise(() => {});
+      await crashed.domains.remove("crash.example", "type a", false);
+      const restarted = await startNode();
+      await settle();
+      expect(restarted.served("crash.example")).toBeUndefined();
+      expect(restarted.erased).toEqual(["crash.example"]);
+      expect(await store.find("crash.example")).toBeUndefined();
+    });
+
+    test("keeps a domain whose data could not be removed, and tries again", async () => {
+      const node = await startNode();
+      await node.domains.add("stubborn.example", "type a");
+      node.erase = () => Promise.reject(new Error("storage is down"));
+      await expect(node.domains.remove("stubborn.example", "type a", true)).rejects.toThrow("storage is down");
+      expect(await store.find("stubborn.example")).toMatchObject({ status: DELETING });
+      node.erase = async () => {};
+      await node.domains.refresh();
+      await settle();
+      expect(node.erased).toEqual(["stubborn.example"]);
+      expect(await store.find("stubborn.example")).toBeUndefined();
+    });
+
+    test("leaves a domain alone whose removal another node finished and that was added again", async () => {
+      const node = await startNode();
+      await node.domains.add("reborn.example", "type a");
+      node.erase = () => Promise.reject(new Error("storage is down"));
+      await expect(node.domains.remove("reborn.example", "type a", true)).rejects.toThrow();
+      await store.remove("reborn.example");
+      await store.add("reborn.example", "type a");
+      node.erase = async () => {};
+      await node.domains.refresh();
+      await settle();
+      expect(node.erased).toEqual([]);
+      expect(node.served("reborn.example")).toBe("type a");
+    });
+
+    test("ignores domains of host types that are not configured any more", async () => {
+      await store.add("orphan.example", "type z");
+      const node = await startNode();
+      expect(node.served("orphan.example")).toBeUndefined();
+      expect(await node.domains.setEnabled("orphan.example", true)).toBe("unknown_host_type");
+    });
+
+    test("counts and lists what it serves", async () => {
+      const node = await startNode();
+      for (const name of ["c", "a", "b"]) await node.domains.add(`${name}.example`, "type a");
+      await node.domains.add("d.example", "type b");
+      await node.domains.setEnabled("b.example", false);
+      expect(node.domains.ofHostType("type a")).toEqual(["a.example", "c.example"]);
+      expect([node.domains.count, node.domains.dynamicCount]).toEqual([4, 3]);
+      expect((await node.domains.all()).map(({ domain, status, type }) => `${domain} ${status} ${type}`)).toEqual([
+        "static.example ENABLED STATIC",
+        "c.example ENABLED DYNAMIC",
+        "a.example ENABLED DYNAMIC",
+        "b.example DISABLED DYNAMIC",
+        "d.example ENABLED DYNAMIC",
+      ]);
+    });
+
+    test("adds each of many domains once, whoever asks first", async () => {
+      const node = await startNode();
+      const names = Array.from({ length: 100 }, (_, i) => `many${i % 50}.example`);
+      const results = await Promise.all(names.map((name) => node.domains.add(name, "type a")));
+      expect(results.filter((result) => result === "duplicate")).toHaveLength(50);
+      expect(node.domains.dynamicCount).toBe(50);
+    });
+  });
+
+  describe("two nodes", () => {
+    let here: TestNode;
+    let there: TestNode;
+    beforeEach(async () => {
+      here = await startNode();
+      there = await startNode();
+    });
+
+    test("both serve what one has added", async () => {
+      await there.domains.add("shared.example", "type a");
+      await here.domains.refresh();
+      expect(here.served("shared.example")).toBe("type a");
+    });
+
+    test("neither serves what one has disabled", async () => {
+      await there.domains.add("shared.example", "type a");
+      await here.domains.refresh();
+      await there.domains.setEnabled("shared.example", false);
+      await here.domains.refresh();
+      expect(here.served("shared.example")).toBeUndefined();
+      expect(here.closed).toEqual(["shared.example"]);
+    });
+
+    test("neither serves what one is removing", async () => {
+      await there.domains.add("shared.example", "type a");
+      await here.domains.refresh();
+      there.erase = () => new Promise(() => {});
+      await there.domains.remove("shared.example", "type a", false);
+      await here.domains.refresh();
+      expect(here.served("shared.example")).toBeUndefined();
+      expect(here.erased).toEqual([]);
+    });
+
+    test("rows and events that MongooseIM writes are taken over", async () => {
+      await db.execute("INSERT INTO domain_settings (domain, host_type) VALUES ('mim.example', 'type b')");
+      await db.execute("INSERT INTO domain_events (domain) VALUES ('mim.example')");
+      await here.domains.refresh();
+      expect(here.served("mim.example")).toBe("type b");
+      expect(await here.domains.details("mim.example")).toMatchObject({ status: "ENABLED" });
+    });
+
+    test("an event that is committed after one with a higher number is not missed", async () => {
+      await db.execute("INSERT INTO domain_events (id, domain) VALUES (100002, 'later.example')");
+      await here.domains.refresh();
+      await db.execute("INSERT INTO domain_settings (domain, host_type) VALUES ('late.example', 'type a')");
+      await db.execute("INSERT INTO domain_events (id, domain) VALUES (100001, 'late.example')");
+      await here.domains.refresh();
+      expect(here.served("late.example")).toBe("type a");
+    });
+
+    test("an event that was uncommitted when a node started is not missed", async () => {
+      await db.execute("INSERT INTO domain_events (id, domain) VALUES (200002, 'later.example')");
+      const started = await startNode();
+      await db.execute("INSERT INTO domain_settings (domain, host_type) VALUES ('start.example', 'type a')");
+      await db.execute("INSERT INTO domain_events (id, domain) VALUES (200001, 'start.example')");
+      await started.domains.refresh();
+      expect(started.served("start.example")).toBe("type a");
+    });
+
+    test("more changes than one page of them arrive in one round", async () => {
+      const rows = Array.from({ length: 12_000 }, (_, i) => [`bulk${i}.example`]);
+      await db.insertMany(
+        "domain_settings",
+        ["domain", "host_type"],
+        rows.map(([name]) => [name, "type a"]),
+      );
+      await db.insertMany("domain_events", ["domain"], rows);
+      await here.domains.refresh();
+      expect(here.domains.dynamicCount).toBe(12_000);
+      expect((await startNode()).domains.dynamicCount).toBe(12_000);
+    });
+
+    test("of both adding the same domain, one is told that it is there", async () => {
+      const results = await Promise.all([here, there].map(({ domains }) => domains.add("race.example", "type a")));
+      expect(results).toContain("duplicate");
+      expect(results).toContainEqual(expect.objectContaining({ status: "ENABLED" }));
+    });
+  });
+
+  test("events are forgotten up to a number", async () => {
+    for (const domain of ["a", "b", "c"]) await store.add(domain, "type a");
+    const last = await store.lastEvent();
+    await store.forgetEvents(last - 1);
+    expect(await db.query("SELECT domain FROM domain_events")).toEqual([{ domain: "c" }]);
+  });
+
+  test("an administrator's password is kept, replaced and deleted", async () => {
+    await store.setPassword("admin.example", "first");
+    await store.setPassword("admin.example", "second");
+    expect(await store.password("admin.example")).toBe("second");
+    expect(await store.deletePassword("admin.example")).toBe(true);
+    expect(await store.deletePassword("admin.example")).toBe(false);
+  });
+
+  test("statuses are MongooseIM's numbers", () => {
+    expect([DISABLED, ENABLED, DELETING]).toEqual([0, 1, 2]);
+  });
+});

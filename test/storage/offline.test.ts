@@ -1,0 +1,179 @@
+// Stored messages in offline_message: our own rows, and those that MongooseIM left.
+import { beforeAll, describe, expect, test } from "vitest";
+import { type BareJid, makeBare } from "../../core/jid.ts";
+import type { Db } from "../../core/storage/db.ts";
+import { OfflineStore, type Waiting } from "../../modules/mod_offline/store.ts";
+import { onEachDatabase, type TestDatabase } from "./db_each.ts";
+
+/** Microseconds. */
+const NOW = 1_790_000_000_123_456;
+const ALL = 1000;
+
+onEachDatabase("offline messages", (database: TestDatabase) => {
+  let db: Db;
+  let store: OfflineStore;
+  let users = 0;
+
+  beforeAll(async () => {
+    db = await database.open();
+    store = new OfflineStore(db);
+  });
+
+  const newUser = (domain = "offline.example"): BareJid => makeBare(`juliet${++users}`, domain);
+  const message = (body: string, more: Partial<Waiting> = {}): Omit<Waiting, "id"> => ({
+    timestamp: NOW,
+    expire: undefined,
+    from: "romeo@example.com/garden",
+    packet: `<message from='romeo@example.com/garden'><body>${body}</body></message>`,
+    ...more,
+  });
+  const waiting = async (user: BareJid): Promise<Omit<Waiting, "id">[]> =>
+    (await store.popMessages(user, 0, ALL)).map(({ id: _, ...rest }) => rest);
+
+  test.each([
+    ["plain", message("hello")],
+    ["other scripts", message("Zażółć gęślą jaźń 🐎 שלום", { from: "żółć@例え.jp/馬" })],
+    ["what SQL could mistake", message("'\\ ? $1 \" ; -- \n\t", { from: "o'brien@example.com/a?b" })],
+    ["long", message("x".repeat(300_000))],
+    ["expiring", message("soon", { expire: NOW + 1 })],
+  ])("a message comes back as it was: %s", async (_, sent) => {
+    const user = newUser();
+    await store.writeMessages(user, sent);
+    expect(await waiting(user)).toEqual([sent]);
+  });
+
+  test("messages written at the same time come in the order of writing", async () => {
+    const user = newUser();
+    const other = newUser();
+    const bodies = Array.from({ length: 700 }, (_, i) => `message ${i}`);
+    await Promise.all(
+      bodies.flatMap((b) => [store.writeMessages(user, message(b)), store.writeMessages(other, message(b))]),
+    );
+    expect((await waiting(user)).map(({ packet }) => packet)).toEqual(bodies.map((b) => message(b).packet));
+    expect(await waiting(other)).toHaveLength(700);
+  });
+
+  test("pages follow each other without gap or repetition", async () => {
+    const user = newUser();
+    for (let i = 0; i < 7; i++) await store.writeMessages(user, message(`m${i}`));
+    const seen: string[] = [];
+    for (let after: number | bigint = 0; ; ) {
+      const page = await store.popMessages(user, after, 3);
+      if (page.length === 0) break;
+      seen.push(...page.map(({ packet }) => packet));
+      after = page[page.length - 1].id;
+    }
+    expect(seen).toEqual(Array.from({ length: 7 }, (_, i) => message(`m${i}`).packet));
+  });
+
+  test("only the messages named are deleted", async () => {
+    const user = newUser();
+    for (const body of ["a", "b", "c"]) await store.writeMessages(user, message(body));
+    const [first, , third] = await store.popMessages(user, 0, ALL);
+    await store.delete(user, [first.id, third.id]);
+    expect(await waiting(user)).toEqual([message("b")]);
+  });
+
+  test("one user cannot delete another's messages", async () => {
+    const user = newUser();
+    await store.writeMessages(user, message("mine"));
+    const [mine] = await store.popMessages(user, 0, ALL);
+    await store.delete(newUser(), [mine.id]);
+    expect(await waiting(user)).toHaveLength(1);
+  });
+
+  test("expired messages go, and those without an end stay", async () => {
+    const user = newUser("expiry.example");
+    await store.writeMessages(user, message("never"));
+    await store.writeMessages(user, message("over", { expire: NOW - 1 }));
+    await store.writeMessages(user, message("later", { expire: NOW + 1 }));
+    expect(await store.deleteExpired("expiry.example", NOW)).toBe(1);
+    expect((await waiting(user)).map(({ packet }) => packet)).toEqual([
+      message("never").packet,
+      message("later").packet,
+    ]);
+  });
+
+  test("old messages go", async () => {
+    const user = newUser("old.example");
+    await store.writeMessages(user, message("old", { timestamp: NOW - 1000 }));
+    await store.writeMessages(user, message("new"));
+    expect(await store.deleteOlder("old.example", NOW)).toBe(1);
+    expect(await waiting(user)).toEqual([message("new")]);
+  });
+
+  test("a message that the table cannot hold fails alone", async () => {
+    const user = newUser();
+    // A localpart of 300 characters is a JID, and more than MongooseIM's column takes where the database counts.
+    const long = message("long", { from: `${"r".repeat(300)}@example.com/x` });
+    const results = await Promise.allSettled([
+      store.writeMessages(user, message("before")),
+      store.writeMessages(user, long),
+      store.writeMessages(user, message("after")),
+    ]);
+    expect([results[0].status, results[2].status]).toEqual(["fulfilled", "fulfilled"]);
+    const kept = (await waiting(user)).map(({ packet }) => packet);
+    expect(kept).toContain(message("before").packet);
+    expect(kept).toContain(message("after").packet);
+    expect(kept.includes(long.packet)).toBe(results[1].status === "fulfilled");
+  });
+
+  describe("rows of MongooseIM", () => {
+    test("are delivered", async () => {
+      const user = newUser();
+      const packet = "<message from='a@b/c' to='d@e' type='chat'><body>ż</body></message>";
+      await db.insertNew("offline_message", {
+        timestamp: NOW,
+        expire: null,
+        server: user.domain,
+        username: user.local,
+        from_jid: "a@b/c",
+        packet,
+        // Erlang's external form of an empty list.
+        permanent_fields: new Uint8Array([131, 106]),
+      });
+      expect(await waiting(user)).toEqual([{ timestamp: NOW, expire: undefined, from: "a@b/c", packet }]);
+    });
+
+    test("are what we write too", async () => {
+      const user = newUser();
+      await store.writeMessages(user, message("x", { expire: NOW + 5 }));
+      const columns = "timestamp, expire, from_jid, packet, permanent_fields";
+      expect(await db.query(`SELECT ${columns} FROM offline_message WHERE username = ?`, [user.local])).toEqual([
+        {
+          timestamp: NOW,
+          expire: NOW + 5,
+          from_jid: "romeo@example.com/garden",
+          packet: message("x").packet,
+          permanent_fields: null,
+        },
+      ]);
+    });
+  });
+
+  test("a quota counts what is stored", async () => {
+    const user = newUser();
+    const takes: boolean[] = [];
+    for (let i = 0; i < 3; i++) {
+      takes.push(await store.quota.take(user, 2));
+      if (!takes[i]) break;
+      await store.writeMessages(user, message(`q${i}`));
+      store.quota.done(user, true);
+    }
+    expect(takes).toEqual([true, true, false]);
+    const [first] = await store.popMessages(user, 0, ALL);
+    await store.delete(user, [first.id]);
+    expect(await store.quota.take(user, 2)).toBe(true);
+  });
+
+  test("personal data has MongooseIM's columns, a row for each message", async () => {
+    const user = newUser();
+    for (let i = 0; i < 501; i++) void store.writeMessages(user, message(`m${i}`));
+    await store.writeMessages(user, message("last"));
+    const [data] = await store.personalData(user);
+    expect([data.name, ...data.columns]).toEqual(["offline", "timestamp", "from", "to", "packet"]);
+    expect(data.rows).toHaveLength(502);
+    expect(data.rows[0].slice(1)).toEqual(["romeo@example.com/garden", user.text, message("m0").packet]);
+    expect(data.rows[0][0]).toBe("2026-09-21T14:13:20.123456Z");
+  });
+});

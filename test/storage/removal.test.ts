@@ -1,0 +1,127 @@
+// Nothing is left of who was removed: every table is searched for the name, whatever features there are.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { UserStore } from "../../core/auth/store.ts";
+import { type BareJid, makeBare } from "../../core/jid.ts";
+import type { PersonalStore } from "../../core/module.ts";
+import type { Db } from "../../core/storage/db.ts";
+import { MONGOOSEIM_TABLES } from "../../core/storage/migrations/0001_mongooseim.ts";
+import { viewText } from "../../core/xml/framer.ts";
+import { MODULES } from "../../modules/index.ts";
+import type { LastStore } from "../../modules/mod_last/store.ts";
+import type { OfflineStore } from "../../modules/mod_offline/store.ts";
+import { newItem } from "../../modules/mod_roster/item.ts";
+import { RosterStore } from "../../modules/mod_roster/store.ts";
+import type { VcardStore } from "../../modules/mod_vcard/store.ts";
+import { onEachDatabase, type TestDatabase } from "./db_each.ts";
+
+interface PrivateStore extends PersonalStore {
+  multiSetData(jid: BareJid, entries: readonly { namespace: string; data: string }[]): Promise<void>;
+}
+
+/** Puts something into every table that the feature has. A feature with a store that is not here fails the test. */
+const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db) => Promise<void>>> = {
+  mod_roster: async (_store, user, db) => {
+    const item = { ...newItem("contact@elsewhere"), groups: ["group"] };
+    await new RosterStore(db).write(user, item, { groups: true, version: "v1" });
+  },
+  mod_offline: (store, user) =>
+    (store as OfflineStore).writeMessages(user, {
+      timestamp: 1,
+      expire: undefined,
+      from: "a@b/c",
+      packet: "<message/>",
+    }),
+  mod_last: (store, user) => (store as LastStore).setLastInfo(user, { seconds: 1, status: "" }),
+  mod_private: (store, user) => (store as PrivateStore).multiSetData(user, [{ namespace: "urn:x", data: "<x/>" }]),
+  mod_vcard: (store, user) =>
+    (store as VcardStore).setVcard(user, viewText("<vCard xmlns='vcard-temp'><FN>x</FN></vCard>").element),
+};
+
+const keeping = MODULES.filter((module) => module.store !== undefined);
+
+onEachDatabase("removal", (database: TestDatabase) => {
+  let db: Db;
+  let stores: Map<string, PersonalStore>;
+  let accounts: UserStore;
+  const USER = makeBare("thirteenletters", "one.example");
+  const SAME_NAME = makeBare("thirteenletters", "two.example");
+  const SAME_DOMAIN = makeBare("someoneelse", "one.example");
+  /** Begins like the user, and holds what LIKE takes for wildcards. */
+  const SIMILAR = makeBare("thirteenletters_%", "one.example");
+  const ALL = [USER, SAME_NAME, SAME_DOMAIN, SIMILAR];
+
+  beforeAll(async () => {
+    db = await database.open();
+  });
+  beforeEach(async () => {
+    await db.transaction(MONGOOSEIM_TABLES.toReversed().map(({ name }) => ({ sql: `DELETE FROM ${name}` })));
+    stores = new Map(keeping.map((module) => [module.name, module.store?.(db) as PersonalStore]));
+    accounts = new UserStore(db);
+    for (const user of ALL) {
+      await accounts.create(user.local, user.domain, { plain: "p" });
+      for (const [name, store] of stores) await FILL[name](store, user, db);
+    }
+  });
+  afterAll(() => db.close());
+
+  /** Tables with a row that `test` finds something in. */
+  async function tablesWith(test: (values: unknown[]) => boolean): Promise<string[]> {
+    const found: string[] = [];
+    for (const { name } of MONGOOSEIM_TABLES) {
+      const rows = await db.query(`SELECT * FROM ${name}`);
+      if (rows.some((row) => test(Object.values(row)))) found.push(name);
+    }
+    return found;
+  }
+  const tablesOf = (user: BareJid): Promise<string[]> =>
+    tablesWith((values) => (values.includes(user.local) && values.includes(user.domain)) || values.includes(user.text));
+  const tablesOfDomain = (domain: string): Promise<string[]> =>
+    tablesWith((values) => values.some((v) => typeof v === "string" && (v === domain || v.endsWith(`@${domain}`))));
+
+  test.each(keeping.map(({ name }) => name))("%s has something in its tables before", (name) => {
+    expect(Object.keys(FILL)).toContain(name);
+  });
+
+  test("every feature keeps something of the user", async () => {
+    expect((await tablesOf(USER)).length).toBeGreaterThan(keeping.length);
+  });
+
+  test("of a user leaves no row in any table, and the rows of all others", async () => {
+    const before = await tablesOf(SIMILAR);
+    await accounts.remove(USER.local, USER.domain);
+    for (const store of stores.values()) await store.removeUser(USER);
+    expect(await tablesOf(USER)).toEqual([]);
+    for (const user of [SAME_NAME, SAME_DOMAIN, SIMILAR]) expect(await tablesOf(user)).toEqual(before);
+  });
+
+  test("of a domain leaves no row in any table, and the rows of the other domain", async () => {
+    const before = await tablesOfDomain("two.example");
+    await accounts.removeDomain("one.example");
+    for (const store of stores.values()) await store.removeDomain("one.example");
+    expect(await tablesOfDomain("one.example")).toEqual([]);
+    expect(await tablesOfDomain("two.example")).toEqual(before);
+  });
+
+  test("of who has nothing is no error", async () => {
+    const nobody = makeBare("nobody", "nowhere.example");
+    for (const store of stores.values()) {
+      await store.removeUser(nobody);
+      await store.removeDomain(nobody.domain);
+    }
+  });
+
+  describe.each(keeping.map(({ name }) => name))("personal data of %s", (name) => {
+    test("is a table of texts, as wide as its columns say, and of this user only", async () => {
+      const tables = await (stores.get(name) as PersonalStore).personalData(USER);
+      for (const { columns, rows } of tables) {
+        expect(rows).toHaveLength(1);
+        for (const row of rows) expect(row.map((value) => typeof value)).toEqual(columns.map(() => "string"));
+      }
+    });
+
+    test("is an empty table for who has none", async () => {
+      const tables = await (stores.get(name) as PersonalStore).personalData(makeBare("nobody", "one.example"));
+      expect(tables.map(({ rows }) => rows)).toEqual(tables.map(() => []));
+    });
+  });
+});

@@ -1,0 +1,23 @@
+// The end of the server, as its clients see it. Each story has a server of its own.
+import { describe, expect } from "vitest";
+import { stage } from "../support/story.ts";
+
+for (const door of ["tcp", "websocket"] as const) {
+  describe(`stopping, ${door}`, () => {
+    const { story } = stage();
+
+    story(
+      "RFC 6120 §4.9.3.19: every stream is told system-shutdown, and nobody can come any more",
+      { romeo: 1, juliet: 1 },
+      async ({ romeo, juliet, stranger, server }) => {
+        const early = await stranger().connects(server.target(door));
+        await early.opens();
+        await server.close();
+        for (const c of [romeo, juliet, early]) await c.receivesStreamError("system-shutdown");
+        const late = stranger().connects(server.target(door));
+        await expect(late).rejects.toThrow();
+      },
+      { door, covers: ["shutdown_SUITE:shutdown", "shutdown_SUITE:client_tries_to_connect_before_listener_stop"] },
+    );
+  });
+}
