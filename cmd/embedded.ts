@@ -3,8 +3,10 @@
 
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type Config, defaultConfig, type ModuleSchemas } from "../core/config/index.ts";
+import type { CtlIo } from "./ctl/io.ts";
+import { stateDirOf } from "./ctl/state-dir.ts";
 
 /** The administrator of the GraphQL API in the embedded default. */
 export const ADMIN = "admin";
@@ -44,13 +46,23 @@ function adminPassword(stateDir: string): string {
   return password;
 }
 
-/** What a newcomer wants to know when the server runs. */
-export function greeting(config: Config, stateDir: string): string {
+/** How the user reaches this server from a shell: the words to put before a command. */
+export function ctlCommand(argv0: string, stateDir: string, io: Pick<CtlIo, "env" | "uid">): string {
+  // A link called mongooseim is the server; uncompiled, the name is Bun's.
+  const program = basename(argv0) === "mongooseimctl" ? argv0 : "mongooseimctl";
+  return stateDirOf(undefined, io) === stateDir ? program : `${program} --state-dir ${stateDir}`;
+}
+
+/**
+ * What a newcomer wants to know when the server runs.
+ * @param ctl see ctlCommand
+ */
+export function greeting(config: Config, stateDir: string, ctl: string): string {
   const [domain] = config.general.hosts;
   const ports = config.listen.c2s.map(({ port, tls }) => `${port} (${tls?.mode === "tls" ? "TLS" : "STARTTLS"})`);
   return `MongooseIM serves ${domain} with the embedded default; its data is in ${stateDir}
   clients connect to ports ${ports.join(" and ")}
-  make an account:  mongooseimctl account registerUser --domain ${domain} --username alice --password secret
-  all commands:     mongooseimctl --help
+  make an account:  ${ctl} account registerUser --domain ${domain} --username alice --password secret
+  all commands:     ${ctl} --help
 `;
 }

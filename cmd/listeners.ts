@@ -10,7 +10,7 @@ import { type CertificateStore, TlsSettingsError } from "../core/tls/index.ts";
 import { DEFAULT_LIMITS } from "../core/xml/scan.ts";
 import { createHttpApp, type HttpHandler } from "../transports/http/app.ts";
 import { HttpListener } from "../transports/http/server.ts";
-import { websocketApp } from "../transports/http/websocket.ts";
+import { WebSocketDoor, websocketApp } from "../transports/http/websocket.ts";
 import { Flusher } from "../transports/tcp/conn.ts";
 import { TcpListener } from "../transports/tcp/listener.ts";
 
@@ -95,12 +95,10 @@ export class Listeners {
     const handlers = this.parts.handlers(section);
     let maxMessage = 1024 * 1024;
     let idle = 0;
-    let pings = false;
     for (const ws of section.handlers.mongoose_websocket_handler ?? []) {
       const limits = limitsFor(ws.max_stanza_size);
       maxMessage = Math.max(maxMessage, limits.size);
       if (Number.isFinite(ws.timeout)) idle = Math.max(idle, Math.min(960, Math.ceil(ws.timeout / 1000)));
-      pings ||= ws.ping_rate !== undefined;
       const options: C2sOptions = {
         starttls: "no",
         maxStanzaSize: ws.max_stanza_size,
@@ -110,11 +108,13 @@ export class Listeners {
         legacySession: ws.backwards_compatible_session,
         limits,
       };
-      const door = {
-        engine: node,
-        flusher: this.flusher,
-        options: { ...options, timeout: ws.timeout, pingRate: ws.ping_rate, secure: section.tls !== undefined },
-      };
+      const door = new WebSocketDoor(node, this.flusher, {
+        ...options,
+        timeout: ws.timeout,
+        pingRate: ws.ping_rate,
+        maxConnections: section.transport.max_connections,
+        secure: section.tls !== undefined,
+      });
       handlers.push({ path: ws.path, host: ws.host, app: websocketApp(door) as unknown as HttpHandler["app"] });
     }
     if (handlers.length === 0) {
@@ -123,14 +123,13 @@ export class Listeners {
     }
     this.http.push(
       new HttpListener(
-        createHttpApp(handlers),
+        createHttpApp(handlers, section.protocol),
         {
           ip: section.ip_address,
           port: section.port,
           tls: section.tls && (() => this.pems(section.tls!)),
           maxMessage,
           idleSeconds: idle,
-          sendPings: pings,
           serverName: config.general.http_server_name,
         },
         log,

@@ -19,8 +19,9 @@ import { pidPath } from "../transports/control/paths.ts";
 import { openControlSocket } from "../transports/control/server.ts";
 import { type HttpHandler, metricsApp } from "../transports/http/app.ts";
 import { graphqlApp } from "../transports/http/graphql.ts";
-import { embeddedConfig, greeting } from "./embedded.ts";
+import { ctlCommand, embeddedConfig, greeting } from "./embedded.ts";
 import { Listeners } from "./listeners.ts";
+import { openRdbms } from "./rdbms.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
 export interface ServerOptions {
@@ -51,7 +52,10 @@ export async function runServer(options: ServerOptions): Promise<number> {
     return 1;
   }
   onSignals(server);
-  if (options.configFile === undefined) process.stderr.write(greeting(config, options.stateDir));
+  if (options.configFile === undefined) {
+    const ctl = ctlCommand(process.argv0, options.stateDir, { env: process.env, uid: process.getuid?.() ?? 1 });
+    process.stderr.write(greeting(config, options.stateDir, ctl));
+  }
   const why = await server.stopped;
   await server.close();
   log.flush();
@@ -110,32 +114,13 @@ export async function startServer(config: Config, options: ServerOptions, log: L
   const embedded = await openStorage({ stateDir });
   const opened: Db[] = [embedded];
   try {
-    const rdbms = await openRdbms(config);
+    const rdbms = await openRdbms(config, stateDir);
     if (rdbms !== undefined) opened.push(rdbms);
     return await assemble(config, options, log, embedded, rdbms, opened);
   } catch (error) {
     for (const db of opened) await db.close();
     throw error;
   }
-}
-
-/** The database of outgoing_pools.rdbms.default, when it is not the embedded one. */
-async function openRdbms(config: Config): Promise<Db | undefined> {
-  const pool = config.outgoing_pools.rdbms?.default;
-  const connection = pool?.connection;
-  if (pool === undefined || connection === undefined || connection.driver !== "pgsql") return undefined;
-  return openStorage({
-    pgsql: {
-      host: connection.host!,
-      port: connection.port,
-      database: connection.database!,
-      username: connection.username!,
-      password: connection.password,
-      ssl: connection.tls?.required === true,
-      poolSize: pool.workers,
-      statementTimeoutMs: pool.call_timeout,
-    },
-  });
 }
 
 async function assemble(

@@ -52,7 +52,8 @@ async function run(words: string[], minutes: number, env: Record<string, string>
     stdin: "ignore",
     stdout: "pipe",
     stderr: "inherit",
-    env: { ...process.env, ...env },
+    // A log that nobody watches is read without colours.
+    env: { ...process.env, ...(process.stdout.isTTY ? {} : { NO_COLOR: "1" }), ...env },
   });
   const timer = setTimeout(() => {
     console.log(`"${words.join(" ")}" takes longer than ${minutes} minutes: killed`);

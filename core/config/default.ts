@@ -36,6 +36,7 @@ export const DEFAULT_TEXT = `# The configuration that mongooseimctl runs with wh
     host = "_"
     path = "/ws-xmpp"
     max_stanza_size = 65_536
+    ping_rate = 30_000
 
 # WebSocket over TLS.
 [[listen.http]]
@@ -46,6 +47,7 @@ export const DEFAULT_TEXT = `# The configuration that mongooseimctl runs with wh
     host = "_"
     path = "/ws-xmpp"
     max_stanza_size = 65_536
+    ping_rate = 30_000
 
 # GraphQL for administrators. Without a configuration file its user is "admin", with the password in the file
 # graphql-admin-password of the state directory. In a file of your own set username and password here: without them

@@ -9,13 +9,12 @@ import type { PgsqlOptions } from "./pgsql.ts";
 import { openSqlite, type SqliteOptions } from "./sqlite/client.ts";
 
 export type StorageOptions =
-  /** The embedded database, `mongooseim.db` in the state directory, which is made when missing. */
-  { stateDir: string; sqlite?: Omit<SqliteOptions, "file"> } | { pgsql: PgsqlOptions };
+  /** The embedded database: `file`, or `mongooseim.db` in the state directory, which is made when missing. */
+  { stateDir: string; file?: string; sqlite?: Omit<SqliteOptions, "file"> } | { pgsql: PgsqlOptions };
 
 /** Opens the database, runs missing migrations and checks the tables. Rejects with a {@link StorageError}. */
 export async function openStorage(options: StorageOptions): Promise<Db> {
-  const db =
-    "pgsql" in options ? await openServer(options.pgsql) : await openEmbedded(options.stateDir, options.sqlite);
+  const db = "pgsql" in options ? await openServer(options.pgsql) : await openEmbedded(options);
   try {
     await migrate(db);
     const problems = await checkSchema(db, MONGOOSEIM_TABLES);
@@ -33,14 +32,14 @@ async function openServer(options: PgsqlOptions): Promise<Db> {
   return openPgsql(options);
 }
 
-async function openEmbedded(stateDir: string, options: Omit<SqliteOptions, "file"> = {}): Promise<Db> {
+async function openEmbedded({ stateDir, file, sqlite }: Exclude<StorageOptions, { pgsql: unknown }>): Promise<Db> {
   try {
     // Holds passwords and messages: nobody else's business.
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   } catch (cause) {
     throw new StorageError("unavailable", `Cannot make state directory "${stateDir}": ${(cause as Error).message}`);
   }
-  return openSqlite({ ...options, file: join(stateDir, "mongooseim.db") });
+  return openSqlite({ ...sqlite, file: file ?? join(stateDir, "mongooseim.db") });
 }
 
 function describe(problems: readonly SchemaProblem[]): string {

@@ -13,8 +13,11 @@ export interface PgsqlOptions {
   database: string;
   username: string;
   password?: string;
-  /** TLS: true verifies the server's certificate against the system's authorities; an object is `tls.connect`'s. */
-  ssl?: boolean | object;
+  /**
+   * TLS: true verifies the server's certificate against the system's authorities; an object is `tls.connect`'s;
+   * "prefer" verifies nothing, and goes on in clear text where the server has no TLS.
+   */
+  ssl?: boolean | "prefer" | object;
   /** Connections; default 10. */
   poolSize?: number;
   /** The server gives up a statement after this many milliseconds; default 5000. */

@@ -217,10 +217,7 @@ describe("access", () => {
     },
     {
       door: "tcp",
-      covers: [
-        "login_SUITE:access_none_blocks_all_users",
-        "login_SUITE:access_none_for_other_listener_has_no_effect",
-      ],
+      covers: ["login_SUITE:access_none_blocks_all_users", "login_SUITE:access_none_for_other_listener_has_no_effect"],
     },
   );
 });

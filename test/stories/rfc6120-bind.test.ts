@@ -117,14 +117,10 @@ story(
   { covers: ["mim_c2s_SUITE:verify_session_establishment_is_announced"] },
 );
 
-story(
-  "RFC 6121 §1.4: old clients address it to the server, which is the same",
-  { romeo: 1 },
-  async ({ romeo }) => {
-    romeo.sends`<iq type="set" id="s" to="localhost"><session xmlns="${NS_SESSION}"/></iq>`;
-    await romeo.receives`<iq type="result" id="s"/>`;
-  },
-);
+story("RFC 6121 §1.4: old clients address it to the server, which is the same", { romeo: 1 }, async ({ romeo }) => {
+  romeo.sends`<iq type="set" id="s" to="localhost"><session xmlns="${NS_SESSION}"/></iq>`;
+  await romeo.receives`<iq type="result" id="s"/>`;
+});
 
 describe("backwards_compatible_session = false", () => {
   const { story } = stage({

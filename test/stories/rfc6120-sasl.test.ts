@@ -114,12 +114,24 @@ describe("passwords stored as they are", () => {
 
   const bad: [title: string, markup: string, condition: string][] = [
     ["§6.5.7: a mechanism that is not offered is invalid-mechanism", auth("NOPE", "AA=="), "invalid-mechanism"],
-    ["§6.5.7: a mechanism of TLS without TLS is invalid-mechanism", auth("SCRAM-SHA-1-PLUS", "AA=="), "invalid-mechanism"],
+    [
+      "§6.5.7: a mechanism of TLS without TLS is invalid-mechanism",
+      auth("SCRAM-SHA-1-PLUS", "AA=="),
+      "invalid-mechanism",
+    ],
     ["§6.5.7: no mechanism at all is invalid-mechanism", `<auth xmlns="${NS_SASL}"/>`, "invalid-mechanism"],
     ["§6.5.5: what is not base64 is incorrect-encoding", auth("PLAIN", "!!!notbase64"), "incorrect-encoding"],
     ["§6.5.5: base64 in base64's disorder is incorrect-encoding", auth("PLAIN", "AGE=="), "incorrect-encoding"],
-    ["§6.5.8: PLAIN without a password is malformed-request", auth("PLAIN", Buffer.from("\0romeo")), "malformed-request"],
-    ["§6.5.8: a <response/> to nothing is malformed-request", `<response xmlns="${NS_SASL}">AA==</response>`, "malformed-request"],
+    [
+      "§6.5.8: PLAIN without a password is malformed-request",
+      auth("PLAIN", Buffer.from("\0romeo")),
+      "malformed-request",
+    ],
+    [
+      "§6.5.8: a <response/> to nothing is malformed-request",
+      `<response xmlns="${NS_SASL}">AA==</response>`,
+      "malformed-request",
+    ],
     ["§6.5.8: another element of SASL is malformed-request", `<success xmlns="${NS_SASL}"/>`, "malformed-request"],
     ["§6.5.1: <abort/> is aborted", `<abort xmlns="${NS_SASL}"/>`, "aborted"],
   ];
@@ -134,12 +146,16 @@ describe("passwords stored as they are", () => {
     });
   }
 
-  story("RFC 6120 §6.5.6: somebody else's authorization identity is invalid-authzid", {}, async ({ actor, server, door }) => {
-    const c = await (await actor("romeo")).connects(server.target(door));
-    await c.opens();
-    c.sendsRaw(auth("PLAIN", Buffer.from(`juliet@localhost\0${c.local}\0${c.account.password}`)));
-    await c.hears(failure("invalid-authzid"));
-  });
+  story(
+    "RFC 6120 §6.5.6: somebody else's authorization identity is invalid-authzid",
+    {},
+    async ({ actor, server, door }) => {
+      const c = await (await actor("romeo")).connects(server.target(door));
+      await c.opens();
+      c.sendsRaw(auth("PLAIN", Buffer.from(`juliet@localhost\0${c.local}\0${c.account.password}`)));
+      await c.hears(failure("invalid-authzid"));
+    },
+  );
 
   story("RFC 4616: one's own bare JID is an authorization identity", {}, async ({ actor, server, door }) => {
     const c = await (await actor("romeo")).connects(server.target(door));
@@ -148,15 +164,19 @@ describe("passwords stored as they are", () => {
     await c.hears(`<success xmlns="${NS_SASL}"/>`);
   });
 
-  story("RFC 6120 §6.4.4: a challenge can be aborted, and another mechanism tried", {}, async ({ actor, server, door }) => {
-    const c = await (await actor("romeo")).connects(server.target(door));
-    await c.opens();
-    c.sendsRaw(auth("SCRAM-SHA-1", Buffer.from(`n,,n=${c.local},r=abc`)));
-    await c.hears(`<challenge xmlns="${NS_SASL}">{any}</challenge>`);
-    c.sendsRaw(`<abort xmlns="${NS_SASL}"/>`);
-    await c.hears(failure("aborted"));
-    await c.authenticates();
-  });
+  story(
+    "RFC 6120 §6.4.4: a challenge can be aborted, and another mechanism tried",
+    {},
+    async ({ actor, server, door }) => {
+      const c = await (await actor("romeo")).connects(server.target(door));
+      await c.opens();
+      c.sendsRaw(auth("SCRAM-SHA-1", Buffer.from(`n,,n=${c.local},r=abc`)));
+      await c.hears(`<challenge xmlns="${NS_SASL}">{any}</challenge>`);
+      c.sendsRaw(`<abort xmlns="${NS_SASL}"/>`);
+      await c.hears(failure("aborted"));
+      await c.authenticates();
+    },
+  );
 
   story("RFC 6120 §6.4.5: five failures end the stream", {}, async ({ actor, server, door }) => {
     const c = await (await actor("romeo")).connects(server.target(door));

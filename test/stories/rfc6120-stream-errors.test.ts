@@ -5,14 +5,18 @@ import { stage } from "../support/story.ts";
 const { story } = stage({ modules: { mod_stream_management: null } });
 
 describe("the header", () => {
-  story("RFC 6120 §4.7: the server's header names itself, an id, the version and a language", {}, async ({ stranger, server, door }) => {
-    const c = await stranger().connects(server.target(door));
-    await c.opens("localhost");
-    const { attrs } = c.streamHeader!;
-    expect(attrs).toMatchObject({ from: "localhost", version: "1.0", "xml:lang": "en" });
-    expect(attrs["id"]).toMatch(/^\w{16,}$/);
-    c.tally.assertions++;
-  });
+  story(
+    "RFC 6120 §4.7: the server's header names itself, an id, the version and a language",
+    {},
+    async ({ stranger, server, door }) => {
+      const c = await stranger().connects(server.target(door));
+      await c.opens("localhost");
+      const { attrs } = c.streamHeader!;
+      expect(attrs).toMatchObject({ from: "localhost", version: "1.0", "xml:lang": "en" });
+      expect(attrs["id"]).toMatch(/^\w{16,}$/);
+      c.tally.assertions++;
+    },
+  );
 
   story("RFC 6120 §4.7.3: every stream has another id", { romeo: 1 }, async ({ romeo, another, server, door }) => {
     const first = romeo.streamHeader!.attrs["id"];
@@ -65,25 +69,31 @@ describe("the header", () => {
     await c.receivesStreamError("unsupported-version");
   });
 
-  story("RFC 6120 §4.9.3.1: a second header on an open stream is bad-format", {}, async ({ stranger, server, door }) => {
-    const c = await stranger().connects(server.target(door));
-    await c.opens("localhost");
-    c.wire.send(
-      door === "tcp"
-        ? "<stream:stream to='localhost' version='1.0'><a/></stream:stream>"
-        : "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>",
-    );
-    const error = await c.next();
-    expect(error.name).toBe("error");
-    await c.receivesEnd();
-  });
+  story(
+    "RFC 6120 §4.9.3.1: a second header on an open stream is bad-format",
+    {},
+    async ({ stranger, server, door }) => {
+      const c = await stranger().connects(server.target(door));
+      await c.opens("localhost");
+      c.wire.send(
+        door === "tcp"
+          ? "<stream:stream to='localhost' version='1.0'><a/></stream:stream>"
+          : "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>",
+      );
+      const error = await c.next();
+      expect(error.name).toBe("error");
+      await c.receivesEnd();
+    },
+  );
 
   story(
     "RFC 6120 §4.9.3.10: another namespace than that of streams is invalid-namespace",
     {},
     async ({ stranger, server, door }) => {
       const c = await stranger().connects(server.target(door));
-      c.sendsRaw("<stream:stream xmlns='jabber:client' xmlns:stream='http://example.org/' to='localhost' version='1.0'>");
+      c.sendsRaw(
+        "<stream:stream xmlns='jabber:client' xmlns:stream='http://example.org/' to='localhost' version='1.0'>",
+      );
       await c.receivesStreamError("invalid-namespace");
     },
     { door: "tcp" },

@@ -36,10 +36,14 @@ story(
   },
 );
 
-story("RFC 6120 §8.3.3.8: an address that is no JID is answered with jid-malformed", { romeo: 1 }, async ({ romeo }) => {
-  romeo.sends`<message to="@@@" id="x1"><body>x</body></message>`;
-  await romeo.receives`<message type="error" id="x1"><body>x</body><error type="modify"><jid-malformed xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`;
-});
+story(
+  "RFC 6120 §8.3.3.8: an address that is no JID is answered with jid-malformed",
+  { romeo: 1 },
+  async ({ romeo }) => {
+    romeo.sends`<message to="@@@" id="x1"><body>x</body></message>`;
+    await romeo.receives`<message type="error" id="x1"><body>x</body><error type="modify"><jid-malformed xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`;
+  },
+);
 
 story(
   "RFC 6120 §10.4: a message for a domain that is not reachable is answered with an error",

@@ -250,7 +250,9 @@ export class Client implements WireEvents {
       try {
         actual = await this.next();
       } catch (error) {
-        throw new Error(`${(error as Error).message}, but should have received\n  ${wanted.map((w) => show(w)).join("\n  ")}`);
+        throw new Error(
+          `${(error as Error).message}, but should have received\n  ${wanted.map((w) => show(w)).join("\n  ")}`,
+        );
       }
       const reasons: string[] = [];
       const hit = wanted.findIndex((w) => {
@@ -282,7 +284,8 @@ export class Client implements WireEvents {
     this.tally.assertions++;
     await this.settleOthers(this);
     const came = await this.settles();
-    if (came.length > 0) throw new Error(`${this.name} should have received nothing, got\n  ${came.map((e) => show(e)).join("\n  ")}`);
+    if (came.length > 0)
+      throw new Error(`${this.name} should have received nothing, got\n  ${came.map((e) => show(e)).join("\n  ")}`);
   }
 
   /** Waits until the server has handled what this client sent; returns (and takes) what came meanwhile. */

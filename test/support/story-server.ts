@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
+import { moduleSchemas, type RunningServer, startServer } from "../../cmd/server.ts";
 import { formatProblem, parseConfig } from "../../core/config/index.ts";
 import { Log, MemorySink } from "../../core/log/index.ts";
 import type { Node } from "../../core/node.ts";
-import { moduleSchemas, type RunningServer, startServer } from "../../cmd/server.ts";
 import type { Target } from "./client.ts";
 import type { Door } from "./client-wire.ts";
 
@@ -20,7 +20,12 @@ const USUAL: { [key: string]: Toml } = {
     // The places that stories name: 0 plain, 1 STARTTLS required, 2 direct TLS.
     c2s: [
       { port: 0, ip_address: "127.0.0.1", max_stanza_size: 65_536 },
-      { port: 0, ip_address: "127.0.0.1", max_stanza_size: 65_536, tls: { mode: "starttls_required", verify_mode: "none" } },
+      {
+        port: 0,
+        ip_address: "127.0.0.1",
+        max_stanza_size: 65_536,
+        tls: { mode: "starttls_required", verify_mode: "none" },
+      },
       { port: 0, ip_address: "127.0.0.1", max_stanza_size: 65_536, tls: { mode: "tls", verify_mode: "none" } },
     ],
     http: [
@@ -108,7 +113,8 @@ export class StoryServer {
   /** Where a door is; `which` is the listener's place in the configuration. */
   target(door: Door, which = 0): Target {
     const { listeners } = this.running;
-    if (door === "websocket") return { door, port: listeners.http[which].port, tls: listeners.http[which].options.tls !== undefined };
+    if (door === "websocket")
+      return { door, port: listeners.http[which].port, tls: listeners.http[which].options.tls !== undefined };
     const listener = listeners.tcp[which];
     return { door, port: listener.port, tls: listener.options.tlsMode === "tls" };
   }

@@ -172,13 +172,16 @@ export function stage(changes: Changes = {}): Stage {
       return server;
     },
     story(title, cast, run, options = {}) {
-      describe.each(options.door === undefined ? DOORS : DOORS.filter((door) => door === options.door))("%s", (door) => {
-        test(title, async ({ task }) => {
-          const assertions = await perform(door, cast, run, options);
-          // Read by test/cases.ts.
-          Object.assign(task.meta, { story: { covers: options.covers ?? [], assertions } });
-        });
-      });
+      describe.each(options.door === undefined ? DOORS : DOORS.filter((door) => door === options.door))(
+        "%s",
+        (door) => {
+          test(title, async ({ task }) => {
+            const assertions = await perform(door, cast, run, options);
+            // Read by test/cases.ts.
+            Object.assign(task.meta, { story: { covers: options.covers ?? [], assertions } });
+          });
+        },
+      );
     },
   };
 }

@@ -1,6 +1,7 @@
 // The Hono application of one HTTP listener, put together from its handlers.
 
 import { Hono } from "hono";
+import { compress } from "hono/compress";
 
 /** A handler as the configuration places it. */
 export interface HttpHandler {
@@ -15,7 +16,16 @@ export interface HttpHandler {
  * Puts handlers under their paths and hosts. A request is looked at by the handlers of its host if there are any,
  * else by those of "_"; what no handler takes is answered with 404.
  */
-export function createHttpApp(handlers: readonly HttpHandler[]): Hono {
+export function createHttpApp(handlers: readonly HttpHandler[], options: { compress?: boolean } = {}): Hono {
+  const app = routes(handlers);
+  if (!options.compress) return app;
+  const root = new Hono();
+  root.use(compress());
+  root.all("*", (c) => app.fetch(c.req.raw, c.env));
+  return root;
+}
+
+function routes(handlers: readonly HttpHandler[]): Hono {
   const byHost = new Map<string, Hono>();
   for (const { path, host = "_", app } of handlers) {
     const key = host.toLowerCase();

@@ -15,7 +15,6 @@ export interface HttpOptions {
   maxMessage: number;
   /** Seconds of silence after which a WebSocket ends, 0 for never. */
   idleSeconds: number;
-  sendPings: boolean;
   /** Sent as `server` with every answer, unless undefined. */
   serverName?: string;
 }
@@ -57,7 +56,8 @@ export class HttpListener {
         ...websocketEvents,
         maxPayloadLength: options.maxMessage,
         idleTimeout: options.idleSeconds,
-        sendPings: options.sendPings,
+        // Pings are the door's business: it has its own rate (`ping_rate`).
+        sendPings: false,
         backpressureLimit: 16 * 1024 * 1024,
         closeOnBackpressureLimit: true,
         perMessageDeflate: false,

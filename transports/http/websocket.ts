@@ -8,19 +8,46 @@ import { C2S } from "../../core/c2s/stream.ts";
 import type { Flusher } from "../tcp/conn.ts";
 
 export interface WebSocketOptions extends C2sOptions {
-  /** Milliseconds between pings to an idle client, undefined for Bun's own. */
+  /** Milliseconds between WebSocket pings, undefined for none. */
   pingRate?: number;
+  /** WebSockets at once; further ones are refused with 503. */
+  maxConnections: number;
   /** Milliseconds of silence (pongs count as life) after which the connection ends. */
   timeout: number;
   /** The HTTP listener is encrypted. */
   secure: boolean;
 }
 
-/** What a WebSocket needs of its door. */
-interface SocketDoor {
-  readonly engine: StreamEngine;
-  readonly flusher: Flusher;
-  readonly options: WebSocketOptions;
+/** The door of one WebSocket handler: what its connections share. */
+export class WebSocketDoor {
+  private readonly open = new Set<WebSocketConn>();
+
+  constructor(
+    readonly engine: StreamEngine,
+    readonly flusher: Flusher,
+    readonly options: WebSocketOptions,
+  ) {
+    const { pingRate } = options;
+    if (pingRate === undefined) return;
+    // One sweep for all connections of the door.
+    const sweep = (): void => {
+      for (const conn of this.open) conn.ping();
+      engine.wheel.after(pingRate, sweep);
+    };
+    engine.wheel.after(pingRate, sweep);
+  }
+
+  get isFull(): boolean {
+    return this.open.size >= this.options.maxConnections;
+  }
+
+  opened(conn: WebSocketConn): void {
+    this.open.add(conn);
+  }
+
+  closed(conn: WebSocketConn): void {
+    this.open.delete(conn);
+  }
 }
 
 const encoder = new TextEncoder();
@@ -33,7 +60,7 @@ export class WebSocketConn implements Conn {
   private closed = false;
 
   constructor(
-    readonly door: SocketDoor,
+    readonly door: WebSocketDoor,
     readonly address: string,
     readonly port: number,
   ) {
@@ -75,8 +102,13 @@ export class WebSocketConn implements Conn {
   pause(): void {}
   resume(): void {}
 
+  ping(): void {
+    if (!this.closed) this.socket?.ping();
+  }
+
   onClose(): void {
     this.closed = true;
+    this.door.closed(this);
     this.socket = undefined;
     const { owner } = this;
     this.owner = undefined;
@@ -91,7 +123,7 @@ export interface Upgrader {
 }
 
 /** The application of mongoose_websocket_handler; its one route is "/". `c.env.server` is Bun's server. */
-export function websocketApp(door: SocketDoor): Hono<{ Bindings: { server: Upgrader } }> {
+export function websocketApp(door: WebSocketDoor): Hono<{ Bindings: { server: Upgrader } }> {
   const app = new Hono<{ Bindings: { server: Upgrader } }>();
   app.get("/", (c) => {
     if ((c.req.header("Upgrade") ?? "").toLowerCase() !== "websocket") {
@@ -99,6 +131,10 @@ export function websocketApp(door: SocketDoor): Hono<{ Bindings: { server: Upgra
     }
     const offered = (c.req.header("Sec-WebSocket-Protocol") ?? "").split(",").map((p) => p.trim());
     if (!offered.includes("xmpp")) return c.text("The WebSocket subprotocol must be xmpp", 400);
+    if (door.isFull) {
+      door.engine.log.limited("websockets", 10)?.warning("too_many_connections", { handler: "websocket" });
+      return c.text("Too many connections", 503);
+    }
     const { server } = c.env;
     const peer = server.requestIP(c.req.raw);
     const conn = new WebSocketConn(door, peer?.address ?? "", peer?.port ?? 0);
@@ -114,6 +150,7 @@ export const websocketEvents = {
   open(ws: ServerWebSocket<WebSocketConn>): void {
     const conn = ws.data;
     conn.socket = ws;
+    conn.door.opened(conn);
     conn.setOwner(new C2S(conn.door.engine, conn, conn.door.options));
   },
   message(ws: ServerWebSocket<WebSocketConn>, message: string | Buffer): void {

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { adminPasswordPath, embeddedConfig, greeting } from "../../../cmd/embedded.ts";
+import { adminPasswordPath, ctlCommand, embeddedConfig, greeting } from "../../../cmd/embedded.ts";
 import { MODULES } from "../../../modules/index.ts";
 
 const schemas = Object.fromEntries(MODULES.map((module) => [module.name, module.config]));
@@ -51,9 +51,18 @@ test("the rest of the default is as it was, host types included", () => {
   expect(config.forHostType("localhost").modules["mod_roster"]).toBeDefined();
 });
 
-test("the greeting names the domain, the ports and the state directory", () => {
-  const text = greeting(embeddedConfig(schemas, stateDir), stateDir);
+test("the greeting names the domain, the ports, the state directory and a command that works", () => {
+  const text = greeting(embeddedConfig(schemas, stateDir), stateDir, "bin/mongooseimctl");
   expect(text).toContain("serves localhost");
   expect(text).toContain("5222 (STARTTLS) and 5223 (TLS)");
-  expect(text).toContain(stateDir);
+  expect(text).toContain(`data is in ${stateDir}\n`);
+  expect(text).toContain("bin/mongooseimctl account registerUser --domain localhost");
+});
+
+test.each([
+  ["dist/mongooseimctl", "/home/a/.local/state/mongooseim", "dist/mongooseimctl"],
+  ["dist/mongooseimctl", "/srv/x", "dist/mongooseimctl --state-dir /srv/x"],
+  ["/usr/bin/mongooseim", "/home/a/.local/state/mongooseim", "mongooseimctl"],
+])("called as %s with %s, the command is %s", (argv0, dir, command) => {
+  expect(ctlCommand(argv0, dir, { env: { HOME: "/home/a" }, uid: 1000 })).toBe(command);
 });

@@ -145,6 +145,7 @@ describe("what is not built", () => {
 
   test.each([
     ["admin", []],
+    ["domain_admin", []],
     ["user", ["listen.http[0].handlers.mongoose_graphql_handler[0]"]],
   ])("tells the GraphQL endpoint for %s", (endpoint, unbuilt) => {
     const handler = `{host = "_", path = "/", schema_endpoint = "${endpoint}"}`;

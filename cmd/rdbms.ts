@@ -1,0 +1,69 @@
+// From outgoing_pools.rdbms.default to an open database.
+
+import { readFileSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
+import type { Config } from "../core/config/index.ts";
+import type { Db } from "../core/storage/db.ts";
+import { openStorage } from "../core/storage/index.ts";
+import type { PgsqlOptions } from "../core/storage/pgsql.ts";
+import { readContextOptions } from "../core/tls/settings.ts";
+
+const POOL = "outgoing_pools.rdbms.default";
+
+type Connection = NonNullable<Config["outgoing_pools"]["rdbms"]>["default"]["connection"];
+
+/**
+ * Opens the database of the pool. Undefined when the embedded one serves: there is no pool, or its driver is "sqlite"
+ * without a file of its own. Rejects with one line when the database cannot be used: to serve an empty one in its place
+ * would look like the loss of all accounts.
+ */
+export async function openRdbms(config: Config, stateDir: string): Promise<Db | undefined> {
+  const pool = config.outgoing_pools.rdbms?.["default"];
+  if (pool === undefined) return undefined;
+  const { connection } = pool;
+  switch (connection.driver) {
+    case "sqlite": {
+      const { database } = connection;
+      if (database === undefined) return undefined;
+      return openStorage({ stateDir, file: isAbsolute(database) ? database : join(stateDir, database) });
+    }
+    case "pgsql":
+      return openStorage({
+        pgsql: {
+          host: connection.host!,
+          port: connection.port,
+          database: connection.database!,
+          username: connection.username!,
+          password: connection.password,
+          ssl: tlsOf(connection),
+          poolSize: pool.workers,
+          statementTimeoutMs: connection.query_timeout,
+        },
+      });
+    default:
+      throw new Error(
+        `Cannot use driver "${connection.driver}" of ${POOL}.connection: it is not in this build; use "pgsql", or remove the pool to use the embedded database`,
+      );
+  }
+}
+
+/**
+ * TLS towards the database. MongooseIM goes on in clear text when it is not required and the server has none; so do we
+ * when nothing is to be verified either, and refuse otherwise.
+ */
+function tlsOf({ tls, host }: Connection): PgsqlOptions["ssl"] {
+  if (tls === undefined) return false;
+  if (!tls.required && tls.verify_mode === "none" && tls.certfile === undefined) return "prefer";
+  const { options } = readContextOptions(tls, `${POOL}.connection.tls`);
+  const own =
+    tls.certfile === undefined || tls.keyfile === undefined
+      ? {}
+      : { cert: readFileSync(tls.certfile, "utf8"), key: readFileSync(tls.keyfile, "utf8"), passphrase: tls.password };
+  const { enabled, host: name = host } = tls.server_name_indication;
+  return {
+    ...options,
+    ...own,
+    rejectUnauthorized: tls.verify_mode !== "none",
+    ...(enabled ? { servername: name } : {}),
+  };
+}

@@ -1,0 +1,217 @@
+// What an unkind client or an unlucky moment does to a stream: connections that break while something is being worked
+// on, two that want one resource, input that comes behind a step that takes time.
+import { describe, expect } from "vitest";
+import { STOP } from "../../core/hooks.ts";
+import type { Stanza } from "../../core/stanza.ts";
+import { type Stage, stage } from "../support/story.ts";
+
+const NS_SM = "urn:xmpp:sm:3";
+
+/** A feature whose work on messages takes as long as the test wants: those that have <slow/> wait for `go`. */
+function slowness(of: Stage) {
+  let go: () => void = () => {};
+  const gate = () => new Promise<void>((resolve) => (go = resolve));
+  let installed = false;
+  let seen = 0;
+  return {
+    install() {
+      if (installed) return;
+      installed = true;
+      of.server.node.hostOf("localhost")!.hooks.add(
+        "slow",
+        {
+          user_send_message: {
+            at: 1,
+            run: (stanza: Stanza) => {
+              if (!stanza.has("slow", "urn:slow")) return undefined;
+              seen++;
+              return gate();
+            },
+          },
+        },
+        {},
+      );
+    },
+    go: () => go(),
+    async seen(n: number) {
+      while (seen < n) await new Promise((resolve) => setTimeout(resolve, 5));
+    },
+    reset() {
+      seen = 0;
+    },
+  };
+}
+
+describe("a stanza that is being worked on", () => {
+  const place = stage();
+  const { story } = place;
+  const slow = slowness(place);
+
+  story(
+    "XEP-0198 §5: a stream that is resumed while a stanza is being worked on counts it before it tells h",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet, another, server, door }) => {
+      slow.install();
+      slow.reset();
+      await romeo.managesStream();
+      romeo.says(`<message to="${juliet.full}" id="m1"><slow xmlns="urn:slow"/></message>`);
+      await slow.seen(1);
+      await romeo.breaks();
+      const back = await another(romeo).connects(server.target(door));
+      await back.opens();
+      await back.authenticates();
+      back.sendsRaw(`<resume xmlns='${NS_SM}' h='0' previd='${romeo.resumeId}'/>`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      slow.go();
+      await back.receives`<resumed xmlns="urn:xmpp:sm:3" h="1"/>`;
+      await juliet.receives`<message id="m1"/>`;
+      back.sendsRaw(`<r xmlns='${NS_SM}'/>`);
+      await back.receives`<a xmlns="urn:xmpp:sm:3" h="1"/>`;
+    },
+  );
+
+  story(
+    "what waits behind it when the connection breaks is not worked on, nor does it end the session",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet, another, server, door }) => {
+      slow.install();
+      slow.reset();
+      await romeo.managesStream();
+      romeo.says(`<message to="${juliet.full}" id="m1"><slow xmlns="urn:slow"/></message>`);
+      romeo.says(`<message to="${juliet.full}" id="m2"/>`);
+      await slow.seen(1);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      await romeo.breaks();
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      slow.go();
+      await juliet.receives`<message id="m1"/>`;
+      const back = await another(romeo).connects(server.target(door));
+      await back.opens();
+      await back.authenticates();
+      back.sendsRaw(`<resume xmlns='${NS_SM}' h='0' previd='${romeo.resumeId}'/>`);
+      await back.receives`<resumed xmlns="urn:xmpp:sm:3" h="1"/>`;
+      await juliet.receivesNothing();
+    },
+  );
+
+  story(
+    "what a client sent before it closed its stream and its connection is still worked on",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet }) => {
+      slow.install();
+      slow.reset();
+      romeo.says(`<message to="${juliet.full}" id="m1"><slow xmlns="urn:slow"/></message>`);
+      romeo.says(`<message to="${juliet.full}" id="m2"/>`);
+      romeo.sendsRaw("</stream:stream>");
+      romeo.wire.end();
+      await slow.seen(1);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      slow.go();
+      await juliet.receives`<message id="m1"/>`;
+      await juliet.receives`<message id="m2"/>`;
+    },
+    { door: "tcp" },
+  );
+});
+
+describe("what comes in one piece", () => {
+  const { story } = stage();
+
+  story(
+    "stanzas that come right behind <resume/> are handled after it",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet, another, server, door }) => {
+      await romeo.managesStream();
+      await romeo.breaks();
+      const back = await another(romeo).connects(server.target(door));
+      await back.opens();
+      await back.authenticates();
+      const resume = `<resume xmlns='${NS_SM}' h='0' previd='${romeo.resumeId}'/>`;
+      const message = `<message xmlns='jabber:client' to='${juliet.full}' id='behind'/>`;
+      if (door === "tcp") back.sendsRaw(resume + message);
+      else {
+        back.sendsRaw(resume);
+        back.sendsRaw(message);
+      }
+      await back.receives`<resumed xmlns="urn:xmpp:sm:3" h="0"/>`;
+      await juliet.receives`<message id="behind"/>`;
+    },
+  );
+
+  story(
+    "a whole log-in in one piece, up to a message, works",
+    { juliet: 1 },
+    async ({ juliet, actor, server }) => {
+      const c = await (await actor("romeo")).connects(server.target("tcp"));
+      const header = `<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'>`;
+      const auth = Buffer.from(`\0${c.local}\0romeo's secret`).toString("base64");
+      c.wire.restart();
+      c.sendsRaw(
+        `${header}<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>${auth}</auth>${header}` +
+          `<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq><message to='${juliet.full}' id='m'/>`,
+      );
+      await juliet.receives`<message id="m"/>`;
+    },
+    { door: "tcp" },
+  );
+});
+
+describe("two that want one resource", () => {
+  const { story } = stage();
+
+  story(
+    "RFC 6120 §7.7.2.2: however many bind one resource at once, one has it in the end",
+    { romeo: 0 },
+    async ({ romeo, server, door, another }) => {
+      const first = await romeo.comes("same");
+      await first.managesStream();
+      const late = await Promise.all(
+        [1, 2, 3].map(async () => {
+          const c = await another(romeo).connects(server.target(door));
+          await c.opens();
+          await c.authenticates();
+          return c;
+        }),
+      );
+      for (const c of late) {
+        c.sendsRaw(
+          "<iq xmlns='jabber:client' id='bind' type='set'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>same</resource></bind></iq>",
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      expect(
+        server.node.sessionsOf(
+          first.full === ""
+            ? (undefined as never)
+            : server.node.sessions.get(server.node.jids.parse(first.full) as never)!.jid.bare,
+        ).length,
+      ).toBe(1);
+    },
+  );
+});
+
+describe("a session that is ending", () => {
+  const place = stage();
+  const { story } = place;
+
+  story(
+    "a message that meets one whose end takes time is stored, or goes to another session",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet, another, server, door }) => {
+      let go: () => void = () => {};
+      const gate = new Promise<void>((resolve) => (go = resolve));
+      place.server.node.hostOf("localhost")!.hooks.add("slow", { user_terminate: { at: 1, run: () => gate } }, {});
+      juliet.wire.cut();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      romeo.says(`<message to="${juliet.bare}" id="m1" type="chat"><body>Hello</body></message>`);
+      await romeo.receivesNothing();
+      go();
+      place.server.node.hostOf("localhost")!.hooks.remove("slow");
+      const back = await another(juliet).logsIn(server.target(door));
+      back.says("<presence/>");
+      await back.skipsTo((e) => e.attrs["id"] === "m1");
+    },
+    { silent: false },
+  );
+  void STOP;
+});
