@@ -91,6 +91,10 @@ export interface NoticeHooks {
   unset_presence: { session: Session; status: string };
   /** The session ends, before it is out of the directory. */
   user_terminate: { session: Session; reason: SessionEnd };
+  /** A session lost its connection and waits for its client (XEP-0198 §5). */
+  session_detached: { session: Session };
+  /** A message was taken for a session that waits for its client: `text` as it will be written. Waited for. */
+  message_held: { session: Session; text: string; at: number };
   /** A lost stream was taken up again (XEP-0198 §5); told after the unacknowledged stanzas were sent again. */
   session_resumed: { session: Session };
   /** Out of the directory; what the client did not acknowledge is routed again. */

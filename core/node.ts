@@ -45,6 +45,9 @@ export interface NodeOptions {
   now?: () => number;
 }
 
+/** How long the server's end waits for what its sessions still do, in ms. */
+const LAST_PATIENCE = 5_000;
+
 /** Accounts that are known to exist and had no session when asked; forgotten when there are more. */
 const KNOWN_ACCOUNTS = 50_000;
 
@@ -58,6 +61,7 @@ export class Node implements StreamEngine, Server {
   readonly jids = new JidCache(20_000);
   readonly sessions = new SessionDirectory<C2S>();
   readonly waiting = new Set<C2S>();
+  readonly endings = new Set<Promise<void>>();
   readonly resumable = new Map<string, C2S>();
   readonly counters: StreamCounters = newCounters();
   readonly traffic = { tcp: { in: 0, out: 0 }, tls: { in: 0, out: 0 }, websocket: { in: 0, out: 0 } };
@@ -172,9 +176,18 @@ export class Node implements StreamEngine, Server {
   /** Ends every stream, tells why, and waits for what their ends do. */
   async stop(): Promise<void> {
     this.draining = true;
-    for (const c2s of [...this.sessions, ...this.waiting]) c2s.close(new StreamError("system-shutdown"), "shutdown");
-    const until = Date.now() + 5_000;
-    while (this.sessions.count > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 10));
+    const working: (Promise<void> | undefined)[] = [];
+    for (const c2s of [...this.sessions, ...this.waiting]) {
+      working.push(c2s.working);
+      c2s.close(new StreamError("system-shutdown"), "shutdown");
+    }
+    // What was being worked on, and what was not delivered, is in the database before that is closed.
+    let patience: ReturnType<typeof setTimeout> | undefined;
+    const enough = new Promise<void>((resolve) => {
+      patience = setTimeout(resolve, LAST_PATIENCE);
+    });
+    await Promise.race([enough, Promise.all(working).then(() => Promise.all(this.endings))]);
+    clearTimeout(patience);
     for (const host of this.hosts.values()) await host.stop();
     this.wheel.stop();
   }
@@ -183,6 +196,8 @@ export class Node implements StreamEngine, Server {
   private sweep(): void {
     const now = this.now();
     for (const c2s of this.waiting) {
+      // While we are the slow ones the peer's time does not run: its answer will say what is wrong.
+      if (c2s.working !== undefined) continue;
       if (c2s.nego !== undefined && now - c2s.nego.since > c2s.options.stateTimeout) {
         c2s.fail(new StreamError("connection-timeout"));
       }

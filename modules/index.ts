@@ -12,7 +12,7 @@ import mod_private from "./mod_private.ts";
 import mod_register from "./mod_register.ts";
 import mod_roster from "./mod_roster/index.ts";
 import mod_stanzaid from "./mod_stanzaid.ts";
-import mod_stream_management from "./mod_stream_management.ts";
+import mod_stream_management from "./mod_stream_management/index.ts";
 import mod_time from "./mod_time.ts";
 import mod_vcard from "./mod_vcard/index.ts";
 import mod_version from "./mod_version.ts";

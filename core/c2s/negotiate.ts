@@ -204,6 +204,7 @@ function startTls(c2s: C2S, s: Stanza): void {
     options.starttls === "no" ||
     c2s.secure ||
     nego.tlsStarted ||
+    nego.local !== undefined ||
     conn?.framing !== "stream"
   ) {
     c2s.writeElement(`<failure xmlns='${NS_TLS}'/>`);
@@ -211,6 +212,9 @@ function startTls(c2s: C2S, s: Stanza): void {
     return;
   }
   nego.tlsStarted = true;
+  // Nothing that was learnt in clear counts any more (§5.4.3.3).
+  nego.exchange = undefined;
+  nego.sasl = undefined;
   c2s.writeElement(`<proceed xmlns='${NS_TLS}'/>`);
   // What came behind <starttls/> in clear must not be read as if it had come encrypted (RFC 6120 §5.4.3.3).
   c2s.restart(false);
@@ -326,20 +330,21 @@ function bound(c2s: C2S, s: Stanza, jid: FullJid): MaybePromise<void> {
   if (old !== undefined) {
     old.close(new StreamError("conflict", "Replaced by new connection"), "replaced");
     // What the old one could not deliver must be stored before the new one asks for it; but not for ever.
-    if (old.ending !== undefined) return replaced(c2s, old.ending).then(() => registered(c2s, s, jid));
+    if (old.ending !== undefined) return replaced(c2s, old, old.ending).then(() => bound(c2s, s, jid));
   }
   return registered(c2s, s, jid);
 }
 
-/** Waits for the end of a replaced session, for `replaced_wait_timeout` at most. */
-function replaced(c2s: C2S, ending: Promise<void>): Promise<void> {
-  return new Promise((resolve) => {
+/** Waits for the end of a replaced session, for `replaced_wait_timeout` at most: then its place is free anyhow. */
+async function replaced(c2s: C2S, old: C2S, ending: Promise<void>): Promise<void> {
+  await new Promise<void>((resolve) => {
     const cancel = c2s.engine.wheel.after(c2s.engine.replacedWait, resolve);
     ending.then(() => {
       cancel();
       resolve();
     });
   });
+  c2s.engine.sessions.remove(old);
 }
 
 function registered(c2s: C2S, s: Stanza, jid: FullJid): MaybePromise<void> {
@@ -351,6 +356,8 @@ function registered(c2s: C2S, s: Stanza, jid: FullJid): MaybePromise<void> {
   const opened = host.hooks.notify("user_open_session", { session: c2s });
   const go = (): MaybePromise<void> => {
     if (c2s.closed) return;
+    // Somebody else may have bound the resource meanwhile.
+    if (c2s.engine.sessions.get(jid) !== undefined) return bound(c2s, s, jid);
     c2s.begin(jid);
     c2s.write(answer);
     return host.hooks.notify("sm_register_connection", { session: c2s });

@@ -55,6 +55,12 @@ export class StreamManagement {
     return this.reported;
   }
 
+  /** The `h` for <resumed/>: what is beyond it comes again, and is counted again. */
+  startOver(): number {
+    this.handled = this.report();
+    return this.handled;
+  }
+
   /** Notes a stanza that goes to the client; false when the buffer is over its bound. */
   push(bytes: string, at: number, copy: boolean): boolean {
     this.sent = (this.sent + 1) % WRAP;
@@ -84,6 +90,11 @@ export class StreamManagement {
   /** What the client has not acknowledged, oldest first. */
   unacked(): readonly Readonly<Unacked>[] {
     return this.queue.slice(this.head);
+  }
+
+  /** The stanza pushed last. */
+  newest(): Readonly<Unacked> | undefined {
+    return this.queue.at(-1);
   }
 
   /** Forgets what is waiting: somebody else looks after it now. */

@@ -49,14 +49,21 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   lang = "";
   /** Resolves when everything that the session's end causes is done: its messages are stored, its presence is told. */
   ending: Promise<void> | undefined = undefined;
+  /** The session has waited for its client at least once. */
+  wasDetached = false;
   private traffic: Traffic;
   private framer: Framer | undefined;
   private whole: Buffer[] | undefined = undefined;
   private wholeBytes = 0;
   private readonly shaper: Shaper | undefined;
-  private busy = false;
+  /** What a handler of this stream's input still does; nothing is read meanwhile. */
+  private work: Promise<void> | undefined = undefined;
   private paused = false;
+  /** Milliseconds since 1970 until when the shaper has reading stopped. */
+  private throttled = 0;
   private inbox: Promise<void> | undefined = undefined;
+  /** Takes back the end of a session that waits for its client. */
+  private stay: (() => void) | undefined = undefined;
   /** ` from='...'` of this session's stanzas. */
   private lead = "";
   private lastToText = "";
@@ -90,7 +97,15 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     return this.presence !== undefined;
   }
   get detached(): boolean {
-    return this.state === DETACHED;
+    return this.state >= DETACHED || this.conn === undefined;
+  }
+  /** Nothing can be given to it any more: it has ended, or has lost its connection and will end. */
+  get gone(): boolean {
+    return this.state === CLOSED || (this.conn === undefined && this.sm === undefined);
+  }
+  /** Resolves when a stanza that is being worked on is done with; undefined when none is. */
+  get working(): Promise<void> | undefined {
+    return this.work;
   }
   get closed(): boolean {
     return this.state === CLOSED;
@@ -112,10 +127,10 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     }
     if (this.framer !== undefined) {
       this.framer.feed(bytes);
-      if (this.busy && !this.paused && this.framer.buffered > WAITING_INPUT) this.pause();
+      if (this.work !== undefined && !this.paused && this.framer.buffered > WAITING_INPUT) this.pause();
       return;
     }
-    if (this.busy) {
+    if (this.work !== undefined) {
       this.whole ??= [];
       this.whole.push(bytes);
       this.wholeBytes += bytes.length;
@@ -152,10 +167,10 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
 
   /** Stops reading for a while: the shaper says so. */
   private throttle(ms: number): void {
+    this.throttled = this.engine.now() + ms;
     this.pause();
     this.engine.wheel.after(ms, () => {
-      if (!this.busy) this.unpause();
-      else this.paused = true;
+      if (this.work === undefined) this.unpause();
     });
   }
 
@@ -165,17 +180,20 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   }
 
   private unpause(): void {
-    if (!this.paused) return;
+    if (!this.paused || this.throttled > this.engine.now()) return;
     this.paused = false;
     this.conn?.resume();
   }
 
   header(header: Stanza): boolean {
     if (this.state === CLOSED) return false;
-    if (this.state !== NEGOTIATING || !openStream(this, header)) {
-      if (this.state === ACTIVE) this.fail(new StreamError("bad-format", "the stream is open already"));
+    try {
+      if (this.state !== NEGOTIATING) this.fail(new StreamError("bad-format", "the stream is open already"));
+      else openStream(this, header);
+    } catch (error) {
+      this.broke(error);
     }
-    return this.state !== CLOSED && !this.busy;
+    return this.state !== CLOSED && this.work === undefined;
   }
 
   element(stanza: Stanza): boolean {
@@ -196,20 +214,24 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
 
   /** Reads on when `work` is done: a session's stanzas keep their order whatever awaits. */
   wait(work: Promise<void>): void {
-    this.busy = true;
-    work
+    const before = this.work;
+    const mine = (before === undefined ? work : Promise.all([before, work]).then(() => undefined))
       .catch((error: unknown) => this.broke(error))
       .then(() => {
-        this.busy = false;
+        if (this.work !== mine) return;
+        this.work = undefined;
         if (this.state === CLOSED) return;
         this.unpause();
         if (this.framer !== undefined) this.framer.resume();
         else this.catchUp();
+        // What had come before the connection broke is worked on first.
+        if (this.conn === undefined && this.work === undefined && this.state === ACTIVE) this.lost();
       });
+    this.work = mine;
   }
 
   private catchUp(): void {
-    while (!this.busy && this.state !== CLOSED && this.whole !== undefined) {
+    while (this.work === undefined && this.state !== CLOSED && this.whole !== undefined) {
       const next = this.whole.shift()!;
       this.wholeBytes -= next.length;
       if (this.whole.length === 0) this.whole = undefined;
@@ -416,7 +438,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
 
   /** Writes a stanza out. One whose stream is gone goes back to routing. */
   put(s: Stanza, to?: Jid): MaybePromise<void> {
-    if (this.state === CLOSED) return this.engine.reroute(s);
+    if (this.gone) return this.engine.reroute(s);
     const lead = s.lead !== "" ? s.lead : ` from='${escapeXml(s.from.text)}'`;
     const scratch = this.engine.scratch;
     const { conn } = this;
@@ -429,6 +451,15 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     );
     const origin = s.origin as C2S | undefined;
     this.out(scratch.bytes, n, s.copy, origin?.sm === undefined ? undefined : origin);
+    if (this.state === DETACHED && s.kind === MESSAGE && !s.copy) return this.held();
+  }
+
+  /** A message waits for a client that may never come back: a feature keeps it safe before its sender is told. */
+  private held(): MaybePromise<void> {
+    const newest = this.sm?.newest();
+    if (newest === undefined) return;
+    const text = Buffer.from(newest.bytes, "latin1").toString();
+    return this.host.hooks.notify("message_held", { session: this, text, at: newest.at });
   }
 
   private out(bytes: Buffer, n: number, copy: boolean, sender: AckHolder | undefined): void {
@@ -552,26 +583,23 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
 
   /**
    * Takes over the connection of a newer stream, whose client has shown that it is this session's (XEP-0198 §5).
-   * Its unacknowledged stanzas are sent again after `resumed` has been written.
+   * Its unacknowledged stanzas are sent again after `resumed` has been written. Nothing may be worked on.
    */
-  resumeOn(newer: C2S, h: number): boolean {
-    const sm = this.sm;
-    if (sm === undefined || !sm.ack(h)) return false;
-    const old = this.conn;
-    if (old !== undefined) {
-      this.sayError(new StreamError("conflict", "resumed by another connection"), old);
-      this.say(closing(old));
-      old.setOwner(NOBODY);
-      old.end();
-    }
+  resumeOn(newer: C2S): void {
+    const sm = this.sm!;
+    this.stay?.();
+    this.stay = undefined;
+    newer.throttled = 0;
+    newer.unpause();
     const { conn, framer } = newer;
+    this.whole = newer.whole;
+    this.wholeBytes = newer.wholeBytes;
     newer.conn = undefined;
     newer.framer = undefined;
     newer.state = CLOSED;
     this.engine.waiting.delete(newer);
     this.conn = conn;
     this.traffic = newer.traffic;
-    this.framer?.stop();
     this.framer = framer;
     if (framer) {
       framer.sink = this;
@@ -580,7 +608,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     conn?.setOwner(this);
     this.state = ACTIVE;
     sm.sinceRequest = 0;
-    this.writeElement(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.report()}' previd='${sm.id}'/>`);
+    this.writeElement(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.startOver()}' previd='${sm.id}'/>`);
     const { scratch } = this.engine;
     for (const { bytes } of sm.unacked()) {
       // The connection may be of another kind than the one it was written for.
@@ -595,7 +623,17 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     const told = this.host.hooks.notify("session_resumed", { session: this });
     // The framer still answers to the newer stream's handler, which has ended: it reads on when this is done.
     this.wait(Promise.resolve(told));
-    return true;
+  }
+
+  /** Ends the connection, not the session: another connection of the same client is about to take it over. */
+  giveUpConnection(): void {
+    const { conn } = this;
+    if (this.state !== ACTIVE || conn === undefined) return;
+    this.sayError(new StreamError("conflict", "resumed by another connection"), conn);
+    this.say(closing(conn));
+    conn.setOwner(NOBODY);
+    conn.end();
+    this.lost();
   }
 
   /** Ends the stream with an error; the session ends with it. */
@@ -623,22 +661,31 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     this.writeElement(error.toXml(conn.framing === "whole"));
   }
 
-  /** The connection is gone. */
+  /** The connection is gone. What came before is still worked on. */
   closedConn(): void {
+    this.conn = undefined;
+    const more = this.whole !== undefined || (this.framer !== undefined && this.framer.buffered > 0);
+    if (this.state !== ACTIVE || this.work === undefined || !more) this.lost();
+  }
+
+  /** Without its connection a session ends, or waits for its client (XEP-0198 §5). */
+  private lost(): void {
+    this.conn = undefined;
     if (this.state !== ACTIVE || this.sm === undefined || this.sm.id === "" || this.engine.draining) {
-      this.conn = undefined;
       this.finish("lost");
       return;
     }
-    this.conn = undefined;
     this.state = DETACHED;
+    this.wasDetached = true;
     this.framer?.stop();
     this.framer = undefined;
-    const { id, resumeSeconds } = this.sm;
-    const since = this.sid;
-    this.engine.wheel.after(resumeSeconds * 1000, () => {
-      if (this.state === DETACHED && this.sm?.id === id && this.sid === since) this.finish("timeout");
-    });
+    this.whole = undefined;
+    this.wholeBytes = 0;
+    this.paused = false;
+    this.throttled = 0;
+    this.stay = this.engine.wheel.after(this.sm.resumeSeconds * 1000, () => this.finish("timeout"));
+    const told = this.host.hooks.notify("session_detached", { session: this });
+    told?.catch((error: unknown) => this.engine.log.error("session_detach_failed", { error, jid: this.jid.text }));
   }
 
   /** The session is over, whatever the reason: every end comes through here, once. */
@@ -646,6 +693,8 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     const wasSession = this.state === ACTIVE || this.state === DETACHED;
     const { conn, sm } = this;
     this.state = CLOSED;
+    this.stay?.();
+    this.stay = undefined;
     this.engine.waiting.delete(this);
     this.framer?.stop();
     conn?.setOwner(NOBODY);
@@ -657,7 +706,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     }
     const { host } = this;
     host.counters.logouts++;
-    const told = host.hooks.notify("user_terminate", { session: this, reason });
+    const told = this.terminates(reason);
     const after = async () => {
       await told;
       this.engine.sessions.remove(this);
@@ -671,9 +720,22 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     };
     // Out of the directory at once unless a feature waits: nobody routes to a stream that has ended.
     if (told === undefined) this.engine.sessions.remove(this);
-    this.ending = after().catch((error: unknown) =>
-      this.engine.log.error("session_end_failed", { error, jid: this.jid.text }),
-    );
+    const { endings } = this.engine;
+    const ending = after()
+      .catch((error: unknown) => this.engine.log.error("session_end_failed", { error, jid: this.jid.text }))
+      .finally(() => endings.delete(ending));
+    endings.add(ending);
+    this.ending = ending;
+  }
+
+  /** Tells that the session ends; it ends whoever objects. */
+  private terminates(reason: SessionEnd): MaybePromise<void> {
+    const failed = (error: unknown): void => this.engine.log.error("session_end_failed", { error, jid: this.jid.text });
+    try {
+      return this.host.hooks.notify("user_terminate", { session: this, reason })?.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
   }
 }
 

@@ -198,11 +198,11 @@ export class Router {
   /** Several sessions: headlines go to all that want messages, the rest to those of the highest priority. */
   private toResources(host: RoutedHost, s: Stanza, sessions: readonly C2S[]): MaybePromise<void> {
     let best = -1;
-    for (const x of sessions) if (x.available && x.priority > best) best = x.priority;
+    for (const x of sessions) if (x.available && !x.gone && x.priority > best) best = x.priority;
     if (best < 0) return this.offline(host, s);
     let waiting: Promise<void>[] | undefined;
     for (const x of [...sessions]) {
-      if (!x.available || x.priority < 0 || (s.type !== "headline" && x.priority < best)) continue;
+      if (!x.available || x.gone || x.priority < 0 || (s.type !== "headline" && x.priority < best)) continue;
       const done = x.receive(s);
       if (done === undefined) continue;
       waiting ??= [];
@@ -263,7 +263,8 @@ export class Router {
     if (s.kind === IQ) return this.bounce(s, new StanzaError("service-unavailable"));
     if (s.type === "error" || s.type === "headline") return;
     if (s.type === "groupchat") return this.unsupportedGroupchat(host, s);
-    const left = this.parts.sessions.of(s.to.bare.text);
+    // One that has ended is in the directory until the features have seen to its end.
+    const left = this.parts.sessions.of(s.to.bare.text).filter((x) => !x.closed);
     return left.length > 0 ? this.toResources(host, s, left) : this.offline(host, s);
   }
 }

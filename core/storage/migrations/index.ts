@@ -1,5 +1,6 @@
 // All migrations, in order.
 import { mongooseimTables } from "./0001_mongooseim.ts";
+import { heldStanzas } from "./0002_held_stanzas.ts";
 import type { Migration } from "./migration.ts";
 
-export const MIGRATIONS: readonly Migration[] = [mongooseimTables];
+export const MIGRATIONS: readonly Migration[] = [mongooseimTables, heldStanzas];

@@ -106,3 +106,23 @@ describe("the buffer", () => {
     expect([sm.waiting, waiting(sm)]).toEqual([0, []]);
   });
 });
+
+describe("the h that is reported", () => {
+  test("is the count of handled stanzas", () => {
+    const sm = sent(0);
+    sm.count();
+    sm.count();
+    expect([sm.report(), sm.asked]).toEqual([2, false]);
+  });
+
+  test("stays where it was while other connections hold stanzas in memory, and the question is remembered", () => {
+    const sm = sent(0);
+    sm.count();
+    sm.report();
+    sm.held = 1;
+    sm.count();
+    expect([sm.report(), sm.asked]).toEqual([1, true]);
+    sm.held = 0;
+    expect([sm.report(), sm.asked]).toEqual([2, false]);
+  });
+});

@@ -2,17 +2,19 @@
 // buffer are core/c2s/sm.ts; here is the protocol around them.
 
 import { z } from "zod";
-import { StreamManagement } from "../core/c2s/sm.ts";
-import { C2S } from "../core/c2s/stream.ts";
-import { enumOf, positive, positiveOrInfinity } from "../core/config/types.ts";
-import { StreamError } from "../core/errors.ts";
-import { type MaybePromise, STOP, type Verdict } from "../core/hooks.ts";
-import { tryParseJid } from "../core/jid.ts";
-import { defineModule, type ModuleContext } from "../core/module.ts";
-import { NS_DELAY, NS_SM } from "../core/ns.ts";
-import { MESSAGE, type Stanza } from "../core/stanza.ts";
-import { viewElement } from "../core/xml/framer.ts";
-import { xml } from "../core/xml/markup.ts";
+import { StreamManagement } from "../../core/c2s/sm.ts";
+import { C2S } from "../../core/c2s/stream.ts";
+import { enumOf, positive, positiveOrInfinity } from "../../core/config/types.ts";
+import { StreamError } from "../../core/errors.ts";
+import { type MaybePromise, STOP, type Verdict } from "../../core/hooks.ts";
+import { tryParseJid } from "../../core/jid.ts";
+import { defineModule, type ModuleContext } from "../../core/module.ts";
+import { NS_DELAY, NS_SM } from "../../core/ns.ts";
+import { MESSAGE, type Stanza } from "../../core/stanza.ts";
+import { viewElement } from "../../core/xml/framer.ts";
+import { xml } from "../../core/xml/markup.ts";
+import { recover } from "./recover.ts";
+import { HeldStore } from "./store.ts";
 
 const config = z.strictObject({
   backend: enumOf("mnesia", "cets").default("mnesia").describe("Where resumable streams are known: on their node"),
@@ -31,7 +33,7 @@ const config = z.strictObject({
     .describe("Counters of streams that cannot be resumed any more"),
 });
 type Config = z.output<typeof config>;
-type Ctx = ModuleContext<Config, undefined>;
+type Ctx = ModuleContext<Config, HeldStore>;
 
 /** `h` of ended streams by their id, for <failed h='...'/>; one map per running module. */
 class StaleCounters {
@@ -112,17 +114,30 @@ function resume(s: Stanza, session: C2S, ctx: Ctx): MaybePromise<void> {
     session.writeElement(failed("item-not-found", stale.get(ctx)?.get(id)));
     return;
   }
-  const { sent } = old.sm;
-  if (!old.resumeOn(session, h)) session.fail(tooHigh(h, sent));
+  if (!old.sm.ack(h)) {
+    session.fail(tooHigh(h, old.sm.sent));
+    return;
+  }
+  old.giveUpConnection();
+  const { working } = old;
+  // A stanza that is being worked on has to be counted before h is told, or it would come twice.
+  if (working !== undefined) return working.then(() => (session.closed ? undefined : resume(s, session, ctx)));
+  old.resumeOn(session);
 }
 
 /** What the client did not acknowledge goes where it would have gone without this session. */
-async function reroute(session: C2S, { now, config, log }: Ctx, counters: StaleCounters | undefined): Promise<void> {
+async function reroute(
+  session: C2S,
+  { now, config, log, store }: Ctx,
+  counters: StaleCounters | undefined,
+): Promise<void> {
   const { sm } = session;
   if (sm === undefined) return;
   if (sm.id !== "") counters?.remember(sm.id, sm.handled, now() + config.stale_h.geriatric * 1000);
   const unacked = sm.unacked();
   sm.clear();
+  // All at once: they keep their order and are one commit, before the user is back to see only some of them.
+  const rerouted: MaybePromise<void>[] = [];
   for (const { bytes, at, copy } of unacked) {
     const s = viewElement(Buffer.from(bytes, "latin1"));
     const from = tryParseJid(s.fromText ?? session.domain);
@@ -136,15 +151,28 @@ async function reroute(session: C2S, { now, config, log }: Ctx, counters: StaleC
     if (s.kind === MESSAGE && !s.has("delay", NS_DELAY)) {
       s.append(xml`<delay xmlns='${NS_DELAY}' from='${session.domain}' stamp='${new Date(at).toISOString()}'/>`);
     }
-    await session.host.hooks.notify("unacknowledged_message", { session, stanza: s });
-    await session.engine.reroute(s);
+    const told = session.host.hooks.notify("unacknowledged_message", { session, stanza: s });
+    if (told !== undefined) await told;
+    rerouted.push(session.engine.reroute(s));
   }
+  await Promise.all(rerouted);
+  if (session.wasDetached) await store.release(sm.id);
 }
 
-export default defineModule<Config, undefined>({
+/** Keeps what a broken stream has not acknowledged: its senders have been told that it is handled. */
+function detached(session: C2S, { store }: Ctx): Promise<void> | undefined {
+  const { sm } = session;
+  const messages = sm?.unacked().filter(({ bytes, copy }) => !copy && bytes.startsWith("<message")) ?? [];
+  if (sm === undefined || messages.length === 0) return undefined;
+  const texts = messages.map(({ bytes, at }) => ({ text: Buffer.from(bytes, "latin1").toString(), at }));
+  return store.hold(session.jid.bare, sm.id, texts);
+}
+
+export default defineModule<Config, HeldStore>({
   name: "mod_stream_management",
   xeps: [{ n: 198, version: "1.6" }],
   config,
+  store: (db) => new HeldStore(db),
   hooks: {
     c2s_stream_features: (features) => [...features, xml`<sm xmlns='${NS_SM}'/>`],
     user_send_xmlel: (s, session, ctx): Verdict => {
@@ -171,11 +199,19 @@ export default defineModule<Config, undefined>({
           return undefined;
       }
     },
+    session_detached: ({ session }, ctx) => (session instanceof C2S ? detached(session, ctx) : undefined),
+    message_held: ({ session, text, at }, { store }) => {
+      const id = session instanceof C2S ? session.sm?.id : undefined;
+      return id === undefined ? undefined : store.hold(session.jid.bare, id, [{ text, at }]);
+    },
+    session_resumed: ({ session }, { store }) =>
+      session instanceof C2S && session.sm !== undefined ? store.release(session.sm.id) : undefined,
     reroute_unacked_messages: ({ session }, ctx) => {
       if (session instanceof C2S && session.sm !== undefined) return reroute(session, ctx, stale.get(ctx));
     },
   },
-  start(ctx) {
+  async start(ctx) {
+    await recover(ctx);
     if (!ctx.config.stale_h.enabled) return;
     const counters = new StaleCounters();
     stale.set(ctx, counters);

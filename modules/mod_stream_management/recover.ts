@@ -1,0 +1,62 @@
+// After a process that ended without warning: the messages it held for broken streams go their way.
+
+import { BareJid, tryParseJid } from "../../core/jid.ts";
+import type { ModuleContext } from "../../core/module.ts";
+import { NS_DELAY } from "../../core/ns.ts";
+import { viewText } from "../../core/xml/framer.ts";
+import { xml } from "../../core/xml/markup.ts";
+import type { Held, HeldStore } from "./store.ts";
+
+type Ctx = ModuleContext<unknown, HeldStore>;
+
+/** Milliseconds until a domain that is not served yet is looked for again, and how often that is done. */
+const AGAIN_MS = 5000;
+const TIMES = 24;
+
+/** Finds what is left and has it sent as soon as the domains are served; what comes later is not touched. */
+export async function recover(ctx: Ctx): Promise<void> {
+  const newest = await ctx.store.newest();
+  if (newest > 0) later(ctx, newest, 0);
+}
+
+function later(ctx: Ctx, newest: number, times: number): void {
+  ctx.server.after(times === 0 ? 0 : AGAIN_MS, () => {
+    send(ctx, newest)
+      .then((waiting) => {
+        if (waiting && times < TIMES) later(ctx, newest, times + 1);
+      })
+      .catch((error: unknown) => ctx.log.error("held_messages_not_sent", { error }));
+  });
+}
+
+/** Sends the messages of this host type; true when some are for domains that nobody serves (yet). */
+async function send(ctx: Ctx, newest: number): Promise<boolean> {
+  let waiting = false;
+  let after = 0;
+  for (;;) {
+    const rows = await ctx.store.between(after, newest);
+    if (rows.length === 0) return waiting;
+    for (const row of rows) {
+      after = Number(row.id);
+      const host = ctx.server.hostTypeOf(row.server);
+      if (host === undefined) waiting = true;
+      else if (host === ctx.host) await sendOne(ctx, row);
+    }
+  }
+}
+
+async function sendOne(ctx: Ctx, row: Held): Promise<void> {
+  const s = viewText(row.stanza);
+  const from = tryParseJid(s.fromText ?? row.server);
+  if (from === undefined) ctx.log.error("held_message_without_sender", { from: s.fromText });
+  else {
+    s.from = from;
+    s.to = new BareJid(row.username, row.server);
+    if (!s.has("delay", NS_DELAY)) {
+      const stamp = new Date(Number(row.held_at)).toISOString();
+      s.append(xml`<delay xmlns='${NS_DELAY}' from='${row.server}' stamp='${stamp}'/>`);
+    }
+    await ctx.server.route(s);
+  }
+  await ctx.store.remove(Number(row.id));
+}

@@ -1,0 +1,70 @@
+// Messages held for broken streams: table `mongooseim_held_stanzas`. A row lives from the commit that its sender's
+// acknowledgement waits for until the stream is resumed or the message has gone another way.
+
+import type { PersonalData } from "../../core/hooks.ts";
+import type { BareJid } from "../../core/jid.ts";
+import type { PersonalStore } from "../../core/module.ts";
+import type { Db, SqlValue } from "../../core/storage/db.ts";
+
+export interface Held {
+  id: number;
+  server: string;
+  username: string;
+  /** The stanza as it was written for the client. */
+  stanza: string;
+  /** Milliseconds since 1970. */
+  held_at: number;
+}
+
+const TABLE = "mongooseim_held_stanzas";
+const COLUMNS = ["server", "username", "stream_id", "stanza", "held_at"];
+
+export class HeldStore implements PersonalStore {
+  constructor(private readonly db: Db) {}
+
+  /** Keeps stanzas of one stream, in order; resolves when they are committed. */
+  hold(jid: BareJid, streamId: string, stanzas: readonly { text: string; at: number }[]): Promise<void> {
+    const rows = stanzas.map(({ text, at }): SqlValue[] => [jid.domain, jid.local, streamId, text, at]);
+    return this.db.insertMany(TABLE, COLUMNS, rows);
+  }
+
+  /** Forgets what was held for a stream. */
+  async release(streamId: string): Promise<void> {
+    await this.db.execute("DELETE FROM mongooseim_held_stanzas WHERE stream_id = ?", [streamId]);
+  }
+
+  async remove(id: number): Promise<void> {
+    await this.db.execute("DELETE FROM mongooseim_held_stanzas WHERE id = ?", [id]);
+  }
+
+  /** The id of the newest row, 0 without any. */
+  async newest(): Promise<number> {
+    const [row] = await this.db.query<{ id: number | null }>("SELECT MAX(id) AS id FROM mongooseim_held_stanzas");
+    return Number(row?.id ?? 0);
+  }
+
+  /** Rows after `after` up to `upTo`, oldest first, a few hundred at once. */
+  between(after: number, upTo: number): Promise<Held[]> {
+    return this.db.query<Held>(
+      "SELECT id, server, username, stanza, held_at FROM mongooseim_held_stanzas WHERE id > ? AND id <= ? ORDER BY id LIMIT 500",
+      [after, upTo],
+    );
+  }
+
+  async removeUser({ local, domain }: BareJid): Promise<void> {
+    await this.db.execute("DELETE FROM mongooseim_held_stanzas WHERE server = ? AND username = ?", [domain, local]);
+  }
+
+  async removeDomain(domain: string): Promise<void> {
+    await this.db.execute("DELETE FROM mongooseim_held_stanzas WHERE server = ?", [domain]);
+  }
+
+  async personalData({ local, domain }: BareJid): Promise<PersonalData[]> {
+    const rows = await this.db.query<{ stanza: string; held_at: number }>(
+      "SELECT stanza, held_at FROM mongooseim_held_stanzas WHERE server = ? AND username = ? ORDER BY id",
+      [domain, local],
+    );
+    const table = rows.map(({ stanza, held_at }) => [new Date(Number(held_at)).toISOString(), stanza]);
+    return [{ name: "held_stanzas", columns: ["held_at", "stanza"], rows: table }];
+  }
+}
