@@ -120,6 +120,15 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
 
   feed(bytes: Buffer): void {
     if (this.state === CLOSED) return;
+    // Whatever goes wrong is this stream's end, not that of the process.
+    try {
+      this.take(bytes);
+    } catch (error) {
+      this.broke(error);
+    }
+  }
+
+  private take(bytes: Buffer): void {
     this.traffic.in += bytes.length;
     if (this.shaper !== undefined) {
       const wait = this.shaper.take(bytes.length, this.engine.now());
@@ -187,12 +196,8 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
 
   header(header: Stanza): boolean {
     if (this.state === CLOSED) return false;
-    try {
-      if (this.state !== NEGOTIATING) this.fail(new StreamError("bad-format", "the stream is open already"));
-      else openStream(this, header);
-    } catch (error) {
-      this.broke(error);
-    }
+    if (this.state !== NEGOTIATING) this.fail(new StreamError("bad-format", "the stream is open already"));
+    else openStream(this, header);
     return this.state !== CLOSED && this.work === undefined;
   }
 
@@ -220,14 +225,21 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
       .then(() => {
         if (this.work !== mine) return;
         this.work = undefined;
-        if (this.state === CLOSED) return;
-        this.unpause();
-        if (this.framer !== undefined) this.framer.resume();
-        else this.catchUp();
-        // What had come before the connection broke is worked on first.
-        if (this.conn === undefined && this.work === undefined && this.state === ACTIVE) this.lost();
+        if (this.state !== CLOSED) this.goOn();
       });
     this.work = mine;
+  }
+
+  private goOn(): void {
+    try {
+      this.unpause();
+      if (this.framer !== undefined) this.framer.resume();
+      else this.catchUp();
+    } catch (error) {
+      this.broke(error);
+    }
+    // What had come before the connection broke was worked on first.
+    if (this.conn === undefined && this.work === undefined && this.state === ACTIVE) this.lost();
   }
 
   private catchUp(): void {

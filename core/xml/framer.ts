@@ -366,10 +366,8 @@ function scopeOf(scan: Scan, b: Buffer): Scope {
 function viewOf(buffer: Buffer, end: number, scan: Scan, scope: Scope, limits: Limits): Stanza {
   if (!scan.odd) return Stanza.of(buffer, end, scan, scope);
   const bytes = Buffer.from(canonicalText(buffer.utf8Slice(scan.start, end), scope, limits.size));
-  const again = new Scan();
-  again.reset(0);
-  const e = again.run(bytes, 0, bytes.length, NO_SCOPE, TRUSTED);
-  return Stanza.of(bytes, e, again, NO_SCOPE);
+  scan.reset(0);
+  return Stanza.of(bytes, scan.run(bytes, 0, bytes.length, NO_SCOPE, TRUSTED), scan, NO_SCOPE);
 }
 
 const TRUSTED: Limits = { size: 1 << 30, tag: 1 << 30, depth: 512, attributes: 256, elements: 1 << 20 };

@@ -15,9 +15,9 @@ describe("a client that keeps its side of the connection open", () => {
       const listener = (server as unknown as { running: { listeners: { tcp: { connections: number }[] } } }).running
         .listeners.tcp[0];
       const before = listener.connections;
-      romeo.wire.pause();
       romeo.sendsRaw("</stream:stream>");
       await new Promise((resolve) => setTimeout(resolve, 7_000));
+      await romeo.losesConnection();
       expect(listener.connections).toBe(before - 1);
     },
     { door: "tcp" },

@@ -2,7 +2,7 @@
 import { Database } from "bun:sqlite";
 import { type Db, type DbStats, type SqlValue, type Statement, StorageError } from "../../core/storage/db.ts";
 import { DIALECTS, Statements } from "../../core/storage/dialect.ts";
-import { mongooseimTables } from "../../core/storage/migrations/0001_mongooseim.ts";
+import { MIGRATIONS } from "../../core/storage/migrations/index.ts";
 import { classify } from "../../core/storage/sqlite/engine.ts";
 
 export class MemoryDb implements Db {
@@ -14,10 +14,10 @@ export class MemoryDb implements Db {
   readonly #db = new Database(":memory:", { safeIntegers: true });
   readonly #statements = new Statements(DIALECTS.sqlite);
 
-  /** With MongooseIM's tables. */
+  /** With all tables. */
   constructor() {
     const empty = { dialect: this.dialect, tables: new Map(), types: new Set<string>() };
-    for (const { sql } of mongooseimTables.statements(empty)) this.#db.run(sql);
+    for (const migration of MIGRATIONS) for (const { sql } of migration.statements(empty)) this.#db.run(sql);
   }
 
   async query<R extends object>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {

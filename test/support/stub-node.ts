@@ -14,6 +14,8 @@ export interface StubNodeOptions {
   modules?: readonly AnyModule[];
   /** Milliseconds since 1970. */
   now?: () => number;
+  /** A database that another node has used before; a new one when not given. */
+  db?: MemoryDb;
   /** Accounts of localhost; their password is "secret". */
   users?: readonly string[];
 }
@@ -41,7 +43,7 @@ ${modules.map(({ name }) => (more.includes(`[modules.${name}]`) ? "" : `[modules
   const schemas = Object.fromEntries(modules.map((module) => [module.name, module.config]));
   const { config, problems } = parseConfig(text, { file: "stub.toml", modules: schemas });
   if (!config) throw new Error(problems.map(formatProblem).join("\n"));
-  const db = new MemoryDb();
+  const db = options.db ?? new MemoryDb();
   const log = new MemorySink();
   const node = new Node({
     config,

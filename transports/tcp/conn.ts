@@ -7,6 +7,10 @@ import type { ClientCertificate } from "../../core/tls/index.ts";
 import type { TlsInfo } from "./tls.ts";
 
 const SMALL = 4 * 1024;
+/** How long a peer that takes nothing of its output is waited for, in ms (MongooseIM's send_timeout). */
+const STALLED = 15_000;
+/** How long a peer has to take the rest and to close, once the connection is to end, in ms. */
+const LINGER = 5_000;
 /** Buffers of these sizes are kept for the next connection that writes. */
 const KEPT = [SMALL, 16 * 1024, 64 * 1024];
 
@@ -61,7 +65,14 @@ export class Flusher {
   private flushDirty(): void {
     const { dirty } = this;
     this.dirty = [];
-    for (const conn of dirty) conn.flush();
+    for (const conn of dirty) {
+      try {
+        conn.flush();
+      } catch (error) {
+        // One connection's trouble must not keep the others' output back.
+        conn.broke(error);
+      }
+    }
   }
 }
 
@@ -70,6 +81,10 @@ export interface ConnDoor {
   readonly flusher: Flusher;
   /** Begins TLS on a connection whose output has gone out. Returns the socket to use from now on. */
   startTls(conn: TcpConn, domain: string): Socket<TcpConn> | undefined;
+  /** Runs `run` after `ms`; the result cancels it. */
+  after(ms: number, run: () => void): () => void;
+  /** Something that should not fail has failed; the connection is being closed. */
+  broke(conn: TcpConn, error: unknown): void;
   /** The connection will not be used any more. */
   gone(conn: TcpConn): void;
 }
@@ -94,6 +109,8 @@ export class TcpConn implements Conn {
   private ending = false;
   private closed = false;
   private tlsDomain: string | undefined = undefined;
+  /** Takes back the end that waits for a peer who does not do its part. */
+  private patience: (() => void) | undefined = undefined;
 
   constructor(
     private socket: Socket<TcpConn>,
@@ -179,6 +196,7 @@ export class TcpConn implements Conn {
       if (taken < 0) return; // closed: the close handler follows
       if (taken > 0) this.out.copyWithin(0, taken, this.n);
       this.n -= taken;
+      if (taken > 0 || this.patience === undefined) this.waitFor(STALLED);
       if (!this.held) {
         this.held = true;
         if (this.senders !== undefined) for (const sender of this.senders) sender.hold();
@@ -187,11 +205,25 @@ export class TcpConn implements Conn {
       return;
     }
     this.blocked = false;
+    if (this.patience !== undefined) this.taken();
     if (this.senders !== undefined) this.handedOver();
     this.n = 0;
     this.door.flusher.give(this.out);
     this.out = undefined;
     this.finish();
+  }
+
+  /** From now on the peer has `ms` to go on. */
+  private waitFor(ms: number): void {
+    if (this.ending) return;
+    this.patience?.();
+    this.patience = this.door.after(ms, () => this.destroy());
+  }
+
+  private taken(): void {
+    if (this.ending) return;
+    this.patience?.();
+    this.patience = undefined;
   }
 
   drained(): void {
@@ -231,9 +263,15 @@ export class TcpConn implements Conn {
 
   end(): void {
     if (this.ending || this.closed) return;
+    this.waitFor(LINGER);
     this.ending = true;
     if (this.out === undefined) this.socket.end();
     else if (!this.dirty && !this.blocked) this.flush();
+  }
+
+  broke(error: unknown): void {
+    this.door.broke(this, error);
+    this.destroy();
   }
 
   /** Closes without waiting for the peer. */
@@ -254,6 +292,8 @@ export class TcpConn implements Conn {
   onClose(): void {
     if (this.closed) return;
     this.closed = true;
+    this.patience?.();
+    this.patience = undefined;
     if (this.out !== undefined) this.door.flusher.give(this.out);
     this.out = undefined;
     this.tls = undefined;

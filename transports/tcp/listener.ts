@@ -47,6 +47,7 @@ export class TcpListener implements ConnDoor {
         failed: (conn, reason) => {
           engine.log.limited("tls_failed", 10)?.info("tls_handshake_failed", { reason, address: conn.address });
         },
+        broke: (conn, error) => conn.broke(error),
         closed: (conn) => conn.onClose(),
       },
       "xmpp-client",
@@ -73,14 +74,14 @@ export class TcpListener implements ConnDoor {
           else self.early(conn, bytes);
         },
         drain(socket) {
-          if (!socket.data.tapped) socket.data.drained();
+          if (socket.data?.tapped === false) socket.data.drained();
         },
         close(socket) {
           // After TLS has begun its own handlers tell of the end; but not of one during the handshake.
           socket.data?.onClose();
         },
-        error(socket) {
-          socket.data?.onClose();
+        error(socket, error) {
+          socket.data?.broke(error);
         },
       },
     });
@@ -173,6 +174,14 @@ export class TcpListener implements ConnDoor {
   startTls(conn: TcpConn, domain: string): Socket<TcpConn> | undefined {
     const context = this.options.tls?.find(domain);
     return context && this.door.startTls(conn.native, conn, context);
+  }
+
+  after(ms: number, run: () => void): () => void {
+    return this.engine.wheel.after(ms, run);
+  }
+
+  broke(conn: TcpConn, error: unknown): void {
+    this.engine.log.limited("connection", 10)?.error("connection_failed", { error, address: conn.address });
   }
 
   gone(conn: TcpConn): void {

@@ -41,6 +41,8 @@ export interface TlsHandlers<T> {
   /** The handshake failed, or the client's certificate was not accepted; the connection is being closed. */
   failed(conn: T, reason: string): void;
   closed(conn: T): void;
+  /** One of these has thrown: the connection cannot go on. */
+  broke?(conn: T, error: Error): void;
 }
 
 /** The application protocols of XMPP in ALPN (XEP-0368 §2). */
@@ -153,7 +155,9 @@ function nativeHandlers<T>(handlers: TlsHandlers<T>): SocketHandler<SocketData<T
       socket.data = undefined;
       if (data !== undefined) handlers.closed(data instanceof Handshake ? data.conn : data);
     },
-    error() {},
+    error({ data }, error) {
+      if (data !== undefined) handlers.broke?.(data instanceof Handshake ? data.conn : data, error);
+    },
   };
 }
 
