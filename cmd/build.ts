@@ -4,9 +4,9 @@
 //
 // The commit is baked in: MONGOOSEIM_COMMIT when it is set (a packager without git), else what git says.
 
-import { rmSync, statSync, writeFileSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { moduleIndex } from "./gen/modules.ts";
+import { generateAll } from "./gen/all.ts";
 
 const root = join(import.meta.dir, "..");
 
@@ -22,7 +22,7 @@ function commit(): string {
 
 /** Builds the executable; throws with the messages of the compiler. */
 export async function build(outfile: string): Promise<void> {
-  writeFileSync(join(root, "modules/index.ts"), moduleIndex(join(root, "modules")));
+  await generateAll(root);
   const { outputs } = await Bun.build({
     entrypoints: ENTRIES.map((entry) => join(root, entry)),
     // The workers' paths inside the executable are relative to this.

@@ -1,7 +1,5 @@
 // From the `listen` section to doors that are open.
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { C2sOptions } from "../core/c2s/conn.ts";
 import type { Config } from "../core/config/index.ts";
 import type { Log } from "../core/log/index.ts";
@@ -28,7 +26,6 @@ export interface ListenerParts {
   node: Node;
   config: Config;
   certificates: CertificateStore;
-  stateDir: string;
   log: Log;
   /** Applications of the handlers other than WebSocket. */
   handlers(section: HttpSection): HttpHandler[];
@@ -90,8 +87,7 @@ export class Listeners {
 
   private addHttp(section: HttpSection, index: number): void {
     const { node, config, certificates, log } = this.parts;
-    // The settings are read for their problems; Bun.serve takes the PEM texts themselves.
-    if (section.tls !== undefined) certificates.open(section.tls, `listen.http[${index}].tls`);
+    const tls = section.tls && certificates.open(section.tls, `listen.http[${index}].tls`);
     const handlers = this.parts.handlers(section);
     let maxMessage = 1024 * 1024;
     let idle = 0;
@@ -127,7 +123,7 @@ export class Listeners {
         {
           ip: section.ip_address,
           port: section.port,
-          tls: section.tls && (() => this.pems(section.tls!)),
+          tls: tls && (() => tls.pems()),
           maxMessage,
           idleSeconds: idle,
           serverName: config.general.http_server_name,
@@ -135,15 +131,6 @@ export class Listeners {
         log,
       ),
     );
-  }
-
-  /** Certificates as Bun.serve wants them: the section's own, or those of the state directory. */
-  private pems(tls: NonNullable<HttpSection["tls"]>): { cert: string; key: string; passphrase?: string }[] {
-    const folder = join(this.parts.stateDir, "tls");
-    const certfile = tls.certfile ?? join(folder, "self-signed.crt");
-    const keyfile = tls.keyfile ?? join(folder, "self-signed.key");
-    const passphrase = tls.password === undefined ? {} : { passphrase: tls.password };
-    return [{ cert: readFileSync(certfile, "utf8"), key: readFileSync(keyfile, "utf8"), ...passphrase }];
   }
 
   /** Opens every door; throws one line when a port cannot be had. */

@@ -52,6 +52,7 @@ export async function runServer(options: ServerOptions): Promise<number> {
     return 1;
   }
   onSignals(server);
+  onStrayErrors(log);
   if (options.configFile === undefined) {
     const ctl = ctlCommand(process.argv0, options.stateDir, { env: process.env, uid: process.getuid?.() ?? 1 });
     process.stderr.write(greeting(config, options.stateDir, ctl));
@@ -179,7 +180,7 @@ async function assemble(
     }
     return found;
   };
-  const listeners = new Listeners({ node, config, certificates, stateDir, log, handlers });
+  const listeners = new Listeners({ node, config, certificates, log, handlers });
   await node.start();
   wireMetrics(node);
   let state: "starting" | "started" | "stopping" = "starting";
@@ -265,6 +266,12 @@ async function restart(options: ServerOptions): Promise<number> {
   const child = Bun.spawn(words, { stdio: ["inherit", "inherit", "inherit"] });
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
   return child.exited;
+}
+
+/** What nobody caught is told, and survived: a server does not end for one of its connections. */
+function onStrayErrors(log: Log): void {
+  process.on("uncaughtException", (error) => log.error("uncaught_exception", { error }));
+  process.on("unhandledRejection", (error) => log.error("unhandled_rejection", { error }));
 }
 
 /** Wires the process's signals to a running server: TERM and INT stop it, HUP reads certificates again. */

@@ -13,6 +13,8 @@ export interface SharedPairs {
   lookup(domain: string): Pair | undefined;
   /** The pair for those whose domain no certificate names. */
   readonly fallback: Pair | undefined;
+  /** All pairs that name domains. */
+  readonly all: Iterable<Pair>;
   /** Whether the server made it: any other comes before it. */
   isSelfMade(pair: Pair): boolean;
 }
@@ -94,6 +96,21 @@ export class TlsProfile {
     return pair === undefined ? undefined : this.prepare(pair);
   }
 
+  /**
+   * Certificates as PEM texts, for a server that chooses by name itself (Bun.serve): the default first, then one for
+   * each domain that has its own.
+   */
+  pems(): PemPair[] {
+    const first = this.#own ?? this.#store.fallback;
+    if (first === undefined) return [];
+    const found = [pemOf(first)];
+    for (const pair of this.#store.all) {
+      if (pair === first || (this.#own !== undefined && this.#store.isSelfMade(pair))) continue;
+      for (const domain of pair.domains) found.push({ serverName: domain, ...pemOf(pair) });
+    }
+    return found;
+  }
+
   /** The context of a pair under the settings of this listener. */
   prepare(pair: Pair): TlsContext {
     let context = this.#contexts.get(pair);
@@ -153,6 +170,18 @@ export class TlsProfile {
     }
     return { certfile, keyfile, key: this.key, ...(password === undefined ? {} : { password }) };
   }
+}
+
+/** A certificate chain and its key; `serverName` is the domain it is for, absent for the default. */
+export interface PemPair {
+  readonly serverName?: string;
+  readonly cert: string;
+  readonly key: string;
+  readonly passphrase?: string;
+}
+
+function pemOf({ chainPem, keyPem, source }: Pair): PemPair {
+  return { cert: chainPem, key: keyPem, ...(source.password === undefined ? {} : { passphrase: source.password }) };
 }
 
 function covers(pair: Pair, domain: string): boolean {

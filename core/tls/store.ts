@@ -143,6 +143,10 @@ export class CertificateStore implements SharedPairs {
     return this.#byDomain.get(ascii) ?? this.#byDomain.get(wildcardOf(ascii));
   }
 
+  get all(): Iterable<Pair> {
+    return this.#pairs.values();
+  }
+
   /** The pair for those whose domain no certificate names. */
   get fallback(): Pair | undefined {
     return this.#selfSigned ?? this.#pairs.values().next().value;

@@ -4,13 +4,14 @@
 import type { Server } from "bun";
 import type { Hono } from "hono";
 import type { Log } from "../../core/log/index.ts";
+import type { PemPair } from "../../core/tls/index.ts";
 import { type WebSocketConn, websocketEvents } from "./websocket.ts";
 
 export interface HttpOptions {
   ip: string;
   port: number;
   /** PEM texts by domain; the first is the default. */
-  tls?: () => { serverName?: string; cert: string; key: string; passphrase?: string }[];
+  tls?: () => PemPair[];
   /** Bytes of one WebSocket message. */
   maxMessage: number;
   /** Seconds of silence after which a WebSocket ends, 0 for never. */
