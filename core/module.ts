@@ -137,6 +137,8 @@ export interface Session {
 
   /** Delivers a stanza to the client; `to` replaces its to attribute. Runs the user_receive and presend hooks. */
   receive(stanza: Stanza, to?: Jid): MaybePromise<void>;
+  /** As `receive`, for what was stored for this client: it is waited for when it is slow. Absent: `receive`. */
+  replay?(stanza: Stanza): MaybePromise<void>;
   /** Writes a stanza that has passed the user_receive and presend hooks; routes it again when the stream has ended. */
   put(stanza: Stanza, to?: Jid): MaybePromise<void>;
   /** Writes what the server itself says to this client (a push, a reply): no user_receive hooks. */
@@ -206,6 +208,6 @@ export interface Server {
   hostTypeOf(domain: string): HostType | undefined;
   /** Runs `run` after about `ms` (the wheel turns four times a second); returns what cancels it. */
   after(ms: number, run: () => void): () => void;
-  /** Removes an account and everything features keep about it. */
-  removeUser(jid: BareJid): Promise<boolean>;
+  /** Removes an account and everything features keep about it; `removed` is called before its sessions end. */
+  removeUser(jid: BareJid, removed?: () => void): Promise<boolean>;
 }

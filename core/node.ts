@@ -330,10 +330,11 @@ export class Node implements StreamEngine, Server {
     });
   }
 
-  async removeUser(jid: BareJid): Promise<boolean> {
+  async removeUser(jid: BareJid, removed?: () => void): Promise<boolean> {
     const host = this.hostOf(jid.domain);
     if (!host || (await host.auth.remove(jid.local, jid.domain)) !== "ok") return false;
     this.known.delete(jid.text);
+    removed?.();
     for (const session of [...this.sessionsOf(jid)]) {
       session.close(new StreamError("conflict", "The account was removed"), "kicked");
     }

@@ -18,6 +18,7 @@ export const PRESENCE: Kind = 2;
 export const IQ: Kind = 3;
 
 const KIND_NAMES = ["", "message", "presence", "iq"];
+const MESSAGE_TYPES: ReadonlySet<string> = new Set(["", "normal", "chat", "groupchat", "headline", "error"]);
 const ATTRIBUTE = /([^ \t\r\n=/>]+)[ \t\r\n]*=[ \t\r\n]*(?:"([^"]*)"|'([^']*)')/g;
 const NO_KIDS = new Int32Array(0);
 
@@ -155,10 +156,11 @@ export class Stanza {
     return this.nsS >= 0 ? equals(this.raw, this.nsS, this.nsE, ns) : this.ns === ns;
   }
 
-  /** The type attribute, "" when absent. */
+  /** The type attribute, "" when absent; an unknown one of a message is "normal" (RFC 6121 §5.2.2). */
   get type(): string {
     if (this.typeText === undefined) {
-      this.typeText = this.typeS < 0 ? "" : unescapeXml(textOf(this.raw, this.typeS, this.typeE));
+      const text = this.typeS < 0 ? "" : unescapeXml(textOf(this.raw, this.typeS, this.typeE));
+      this.typeText = this.kind === MESSAGE && !MESSAGE_TYPES.has(text) ? "normal" : text;
     }
     return this.typeText;
   }

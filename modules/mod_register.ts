@@ -3,10 +3,11 @@
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { accessRule, enumOf, ipMask, iqdisc, jidText, nonNegative } from "../core/config/types.ts";
-import { StanzaError, StreamError } from "../core/errors.ts";
+import { StanzaError } from "../core/errors.ts";
 import { STOP } from "../core/hooks.ts";
 import { type BareJid, JidError, makeBare, parseJid } from "../core/jid.ts";
 import { defineModule, type Iq, type ModuleContext, type Session } from "../core/module.ts";
+import { iqResult } from "../core/router/iq.ts";
 import { type Element, IQ, type Stanza } from "../core/stanza.ts";
 import { attr, Markup, xml } from "../core/xml/markup.ts";
 
@@ -113,13 +114,8 @@ async function remove(iq: Iq, { config, host, server }: Context): Promise<void> 
   const { bare } = iq.from;
   if (bare.domain !== iq.to.domain) throw new StanzaError("not-allowed");
   if (host.access.match(config.access, bare, bare.domain) !== "allow") throw new StanzaError("not-allowed");
-  if (!(await server.removeUser(bare))) throw new StanzaError("not-allowed");
-  const end = (session: Session): void => session.close(new StreamError("conflict", "User removed"), "kicked");
-  for (const session of [...server.sessionsOf(bare)]) {
-    if (session !== iq.session) end(session);
-  }
-  const { session } = iq;
-  if (session) server.after(0, () => end(session));
+  const answered = (): void => iq.session?.write(iqResult(iq.stanza, ""));
+  if (!(await server.removeUser(bare, answered))) throw new StanzaError("not-allowed");
 }
 
 // --- making an account ---

@@ -1,6 +1,7 @@
 // XEP-0359 Unique and Stable Stanza IDs: every message that reaches an account of ours gets the server's id for it,
 // and ids that others have put there in our name are taken out.
 import { z } from "zod";
+import { tryParseJid } from "../core/jid.ts";
 import { defineModule } from "../core/module.ts";
 import { NS_SID } from "../core/ns.ts";
 import { MESSAGE, type Stanza } from "../core/stanza.ts";
@@ -17,14 +18,15 @@ export default defineModule({
   accountFeatures: [NS_SID],
   hooks: {
     // 50: before the archive (60), which stores the message under this id. Groupchat has its room's id; errors and
-    // headlines are not kept anywhere, so that nobody asks for them by id.
+    // headlines are not kept anywhere, so that nobody asks for them by id. None of them may bring one in our name.
     filter_local_packet: {
       at: 50,
-      type: ["chat", "", "normal"],
       run: (stanza, { server }) => {
         if (stanza.kind !== MESSAGE || stanza.to.bare.isDomain) return;
         const by = stanza.to.bare.text;
         if (stanza.has("stanza-id", NS_SID)) strip(stanza, by, stanza.to.domain);
+        const { type } = stanza;
+        if (type !== "chat" && type !== "" && type !== "normal") return;
         const id = externalId(server.messageId());
         stanza.appended += `<stanza-id by='${escapeXml(by)}' id='${id}' xmlns='${NS_SID}'/>`;
       },
@@ -36,7 +38,8 @@ export default defineModule({
 function strip(stanza: Stanza, account: string, domain: string): void {
   stanza.children.forEach((child, k) => {
     if (child.name !== "stanza-id" || child.ns !== NS_SID) return;
-    const by = stanza.kid(k).attrs["by"];
+    // However it is written: clients compare prepared JIDs.
+    const by = tryParseJid(stanza.kid(k).attrs["by"] ?? "")?.text;
     if (by === account || by === domain) stanza.removeChild(k);
   });
 }

@@ -18,8 +18,13 @@ import { IQ, OTHER, type Stanza } from "../stanza.ts";
 import { escapeXml, type Markup } from "../xml/markup.ts";
 import type { C2S } from "./stream.ts";
 
-/** Failed log-ins on one stream before it ends. */
-const MAX_ATTEMPTS = 5;
+/** Wrong passwords on one stream before it ends. */
+const MAX_GUESSES = 5;
+/** Failures of any kind: a client may try mechanism after mechanism before it finds one that both sides can do. */
+const MAX_FAILURES = 20;
+
+/** Sessions of an account where `max_user_sessions` does not say. */
+const MAX_SESSIONS = 100;
 
 /** State that a stream needs only until it has a session. */
 export class Negotiation {
@@ -29,7 +34,9 @@ export class Negotiation {
   /** A header has come on the current stream. */
   open = false;
   lang = "";
-  attempts = 0;
+  failures = 0;
+  /** Failures after a user was named: somebody may be guessing passwords. */
+  guesses = 0;
   /** Prepared localpart, once authenticated. */
   local: string | undefined = undefined;
   offered: readonly string[] = [];
@@ -221,13 +228,15 @@ function startTls(c2s: C2S, s: Stanza): void {
   conn.startTls(c2s.domain);
 }
 
-function failure(c2s: C2S, condition: string, text?: string): void {
+function failure(c2s: C2S, condition: string, text?: string, claimed?: string): void {
   const nego = c2s.nego!;
   nego.exchange = undefined;
   const more = text === undefined ? "" : `<text xml:lang='en'>${escapeXml(text)}</text>`;
   c2s.writeElement(`<failure xmlns='${NS_SASL}'><${condition}/>${more}</failure>`);
   c2s.host.counters.authFailures++;
-  if (++nego.attempts >= MAX_ATTEMPTS) c2s.fail(new StreamError("policy-violation", "too many failed log-ins"));
+  if (claimed !== undefined) nego.guesses++;
+  if (++nego.failures >= MAX_FAILURES || nego.guesses >= MAX_GUESSES)
+    c2s.fail(new StreamError("policy-violation", "too many failed log-ins"));
 }
 
 function authenticate(c2s: C2S, s: Stanza): MaybePromise<void> {
@@ -280,7 +289,7 @@ function took(c2s: C2S, step: SaslStep): MaybePromise<void> {
     return;
   }
   if (step.kind === "failure") {
-    failure(c2s, step.condition, step.text);
+    failure(c2s, step.condition, step.text, step.local);
     if (step.local !== undefined)
       return c2s.host.hooks.notify("auth_failed", { domain: c2s.domain, local: step.local });
     return;
@@ -360,9 +369,26 @@ function registered(c2s: C2S, s: Stanza, jid: FullJid): MaybePromise<void> {
     if (c2s.engine.sessions.get(jid) !== undefined) return bound(c2s, s, jid);
     c2s.begin(jid);
     c2s.write(answer);
+    makeRoom(c2s);
     return host.hooks.notify("sm_register_connection", { session: c2s });
   };
   return opened === undefined ? go() : opened.then(go);
+}
+
+/** An account has as many sessions as `max_user_sessions` says: the oldest gives way to one more, as in MongooseIM. */
+function makeRoom({ jid, domain, host, engine }: C2S): void {
+  const sessions = engine.sessions.of(jid.bare.text);
+  if (sessions.length === 1) return;
+  const rule = host.access.match("max_user_sessions", jid.bare, domain);
+  const most = typeof rule === "number" ? rule : MAX_SESSIONS;
+  let oldest: C2S | undefined;
+  let alive = 0;
+  for (const s of sessions) {
+    if (s.closed) continue;
+    alive++;
+    if (oldest === undefined || s.sid < oldest.sid) oldest = s;
+  }
+  if (alive > most) oldest?.close(new StreamError("conflict", "Replaced by new connection"), "replaced");
 }
 
 /** The session request of RFC 3921 §3: nothing is left to do. */

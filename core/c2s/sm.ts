@@ -27,6 +27,8 @@ export class StreamManagement {
   held = 0;
   /** The client asked while something was held: it is answered again when nothing is. */
   asked = false;
+  /** Stanzas that may wait beyond `max`: stored ones that were sent all at once. */
+  private allowed = 0;
   private reported = 0;
   private queue: Unacked[] = [];
   private head = 0;
@@ -58,6 +60,7 @@ export class StreamManagement {
   /** The `h` for <resumed/>: what is beyond it comes again, and is counted again. */
   startOver(): number {
     this.handled = this.report();
+    this.asked = false;
     return this.handled;
   }
 
@@ -66,7 +69,12 @@ export class StreamManagement {
     this.sent = (this.sent + 1) % WRAP;
     if (this.max === 0) return true;
     this.queue.push({ bytes, at, copy });
-    return this.waiting <= this.max;
+    return this.waiting <= this.max + this.allowed;
+  }
+
+  /** One more may wait beyond the bound, until it is acknowledged. */
+  allow(): void {
+    this.allowed++;
   }
 
   /** Takes the client's `h`; false when it acknowledges more than was sent. */
@@ -77,6 +85,7 @@ export class StreamManagement {
     this.acked = h;
     if (this.max === 0) return true;
     this.head += newly;
+    if (this.allowed > this.waiting) this.allowed = this.waiting;
     if (this.head === this.queue.length) {
       this.queue = [];
       this.head = 0;

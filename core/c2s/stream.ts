@@ -10,7 +10,7 @@ import type { Shaper } from "../shaper.ts";
 import { IQ, type Kind, MESSAGE, OTHER, PRESENCE, type Stanza } from "../stanza.ts";
 import { Framer, type FrameSink, viewElement } from "../xml/framer.ts";
 import { escapeXml, type Markup } from "../xml/markup.ts";
-import { FrameError } from "../xml/scan.ts";
+import { FrameError, NO_SCOPE } from "../xml/scan.ts";
 import { encode } from "../xml/writer.ts";
 import type { AckHolder, C2sOptions, Conn, ConnOwner } from "./conn.ts";
 import type { StreamCounters, StreamEngine, StreamHost, Traffic } from "./engine.ts";
@@ -20,8 +20,12 @@ import type { StreamManagement } from "./sm.ts";
 /** Bytes of input that may wait while a handler works, before the connection is paused. */
 const WAITING_INPUT = 64 * 1024;
 const MAX_WAITING_INPUT = 1024 * 1024;
+/** What a message that waits costs beside its bytes. */
+const WAITING_MESSAGE = 128;
 /** Bytes a client may leave unread, before its stream ends. */
 const MAX_BACKLOG = 8 * 1024 * 1024;
+/** Bytes a client may leave unread before it gets more of what was stored for it. */
+const MAX_REPLAY = 256 * 1024;
 
 export const NEGOTIATING = 0;
 export const ACTIVE = 1;
@@ -142,7 +146,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     if (this.work !== undefined) {
       this.whole ??= [];
       this.whole.push(bytes);
-      this.wholeBytes += bytes.length;
+      this.wholeBytes += bytes.length + WAITING_MESSAGE;
       // A WebSocket cannot be paused: what waits is bounded here.
       if (this.wholeBytes > MAX_WAITING_INPUT) this.fail(new StreamError("policy-violation", "too much at once"));
       return;
@@ -154,7 +158,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   private message(bytes: Buffer): void {
     let s: Stanza;
     try {
-      s = viewElement(bytes, undefined, this.options.limits);
+      s = viewElement(bytes, NO_SCOPE, this.options.limits);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.malformed(error.condition, error.message);
@@ -245,7 +249,7 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   private catchUp(): void {
     while (this.work === undefined && this.state !== CLOSED && this.whole !== undefined) {
       const next = this.whole.shift()!;
-      this.wholeBytes -= next.length;
+      this.wholeBytes -= next.length + WAITING_MESSAGE;
       if (this.whole.length === 0) this.whole = undefined;
       this.message(next);
     }
@@ -398,6 +402,20 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     const done = this.deliver(s, to);
     if (done !== undefined) this.queueing(done);
     return done;
+  }
+
+  /**
+   * As `receive`, for what was stored for this client and comes all at once: one that is slow to read or to acknowledge
+   * is waited for. A bound that ended the stream would store it all again, and again.
+   */
+  replay(s: Stanza): MaybePromise<void> {
+    if (this.conn !== undefined && this.conn.backlog > MAX_REPLAY) {
+      return new Promise<void>((resolve) => {
+        this.engine.wheel.after(0, resolve);
+      }).then(() => this.replay(s));
+    }
+    this.sm?.allow();
+    return this.receive(s);
   }
 
   /** Something is being delivered that waits: what comes after waits behind it. */

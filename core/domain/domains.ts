@@ -81,21 +81,41 @@ export class Domains<H extends { readonly name: string }> {
     if (!store) return;
     this.newest = await store.lastEvent();
     this.settled = Math.max(0, this.newest - UNCOMMITTED);
+    await this.readAll(store);
+    await this.resumeRemovals();
+  }
+
+  /** Takes every dynamic domain as the store has it. Returns their names. */
+  private async readAll(store: DomainStore): Promise<Set<string>> {
+    const found = new Set<string>();
     await store.all((rows) => {
-      for (const row of rows) {
-        const host = this.hosts.get(row.host_type);
+      for (const { domain, host_type, status } of rows) {
+        const host = this.hosts.get(host_type);
         if (!host) continue; // a host type that was taken out of the configuration: MongooseIM ignores its domains too
-        if (row.status === ENABLED) this.enable(row.domain, host);
-        else if (row.status === DELETING) this.removals.set(row.domain, { host, done: undefined });
+        if (status === ENABLED) {
+          found.add(domain);
+          this.enable(domain, host);
+        } else if (status === DELETING && !this.removals.has(domain))
+          this.removals.set(domain, { host, done: undefined });
       }
     });
-    await this.resumeRemovals();
+    return found;
+  }
+
+  /** After events were forgotten that this node has not seen, for want of a database: everything is compared. */
+  private async compareAll(store: DomainStore): Promise<void> {
+    const found = await this.readAll(store);
+    const missing = [...this.enabled.keys()].filter((domain) => !this.statics.has(domain) && !found.has(domain));
+    // Those that were added meanwhile are no more missing than others.
+    const there = new Set((await store.findMany(missing)).filter((r) => r.status === ENABLED).map((r) => r.domain));
+    for (const domain of missing) if (!there.has(domain)) this.disable(domain);
   }
 
   /** Takes over what other nodes have changed in the store since the last call, and resumes removals that failed. */
   async refresh(): Promise<void> {
     const { store } = this;
     if (!store) return;
+    if ((await store.firstEvent()) > this.newest + 1) await this.compareAll(store);
     // Numbers are given before the commit: an event may appear after one with a higher number. What was read the last
     // time is read again, and by then the transactions of that time are over.
     const { last, domains } = await store.changedSince(this.settled);
@@ -107,7 +127,7 @@ export class Domains<H extends { readonly name: string }> {
       else this.disable(domain);
     }
     this.settled = this.newest;
-    this.newest = last;
+    this.newest = Math.max(this.newest, last);
     await this.resumeRemovals();
   }
 

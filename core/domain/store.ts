@@ -110,6 +110,12 @@ export class DomainStore {
     return rows[0]?.id ?? 0;
   }
 
+  /** The oldest event that is still there, 0 when there is none. */
+  async firstEvent(): Promise<number> {
+    const rows = await this.db.query<{ id: number | null }>("SELECT MIN(id) AS id FROM domain_events");
+    return rows[0]?.id ?? 0;
+  }
+
   /** Domains that changed after an event, each once, with the newest event's id. */
   async changedSince(id: number): Promise<{ last: number; domains: string[] }> {
     const domains = new Set<string>();

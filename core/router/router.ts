@@ -131,10 +131,18 @@ export class Router {
 
   private iq(host: RoutedHost, s: Stanza): MaybePromise<void> {
     const { to } = s;
-    if (!isFull(to)) return this.serverIq(host, s, "account");
+    if (!isFull(to)) return this.accountIq(host, s);
     const session = this.parts.sessions.get(to);
     if (session !== undefined) return session.receive(s);
     return this.bounce(s, new StanzaError("service-unavailable"));
+  }
+
+  /** For an account, which the server answers for; nobody answers for one that does not exist (RFC 6121 §8.5.1). */
+  private accountIq(host: RoutedHost, s: Stanza): MaybePromise<void> {
+    const exists = this.parts.accountExists(host, s.to.bare);
+    const give = (there: boolean): MaybePromise<void> =>
+      there ? this.serverIq(host, s, "account") : this.bounce(s, new StanzaError("service-unavailable"));
+    return exists instanceof Promise ? exists.then(give) : give(exists);
   }
 
   // --- presence -------------------------------------------------------------------------------------------------------

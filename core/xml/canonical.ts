@@ -82,6 +82,9 @@ const local = (name: string): string => name.slice(name.indexOf(":") + 1);
 /** An element's name as it is written: `xml` is the one prefix that cannot be said otherwise. */
 const written = (name: string): string => (name.startsWith("xml:") ? name : local(name));
 
+/** A value's markup; white space that a reader would take for a blank (XML 1.0 §3.3.3) stays a reference. */
+const quotable = (value: string): string => escapeXml(value).replace(/[\t\r\n]/g, (c) => `&#${c.charCodeAt(0)};`);
+
 /** A start tag without its end; what it declares is in force afterwards. */
 function startTag(name: string, attributes: string, { given, told, depth }: Context): string {
   const before = told.mark;
@@ -89,7 +92,7 @@ function startTag(name: string, attributes: string, { given, told, depth }: Cont
   const declare = (prefix: string, uri: string): void => {
     if (prefix === "xml") return;
     told.set(prefix, uri);
-    declarations += ` xmlns${prefix === "" ? "" : `:${prefix}`}='${escapeXml(uri)}'`;
+    declarations += ` xmlns${prefix === "" ? "" : `:${prefix}`}='${quotable(uri)}'`;
   };
   const used: string[] = [];
   let rest = "";
@@ -101,7 +104,7 @@ function startTag(name: string, attributes: string, { given, told, depth }: Cont
       continue;
     }
     const bound = key === "xmlns" ? "" : local(key);
-    const uri = unescapeXml(quoted.slice(1, -1));
+    const uri = unescapeXml(quoted.slice(1, -1).replace(/\r\n|[\t\r\n]/g, " "));
     given.set(bound, uri);
     if (bound !== "") declare(bound, uri);
   }

@@ -21,6 +21,8 @@ import { OfflineStore, type Waiting } from "./store.ts";
 const FEATURE = "msgoffline";
 /** Messages that are read, delivered and deleted at a time. */
 const PAGE = 200;
+/** Characters that are sent in one turn of the event loop. */
+const TURN = 128 * 1024;
 
 const config = z.strictObject({
   backend: enumOf("mnesia", "rdbms").default("mnesia").describe("Where messages are kept"),
@@ -100,6 +102,7 @@ async function deliver(session: Session, ctx: Context): Promise<void> {
 
 async function pages(session: Session, { store, server, now, log }: Context): Promise<void> {
   const account = session.jid.bare;
+  let unread = 0;
   for (let after: number | bigint = 0; ; ) {
     const messages = await store.popMessages(account, after, PAGE);
     const gone: (number | bigint)[] = [];
@@ -108,8 +111,15 @@ async function pages(session: Session, { store, server, now, log }: Context): Pr
       after = message.id;
       const expired = message.expire !== undefined && message.expire <= now() * 1000;
       const stanza = expired ? undefined : revive(message, account);
-      if (stanza) await session.receive(stanza);
-      else if (!expired) {
+      if (stanza) {
+        await (session.replay ? session.replay(stanza) : session.receive(stanza));
+        // What is sent in one turn of the event loop waits in memory: the client gets its chance to read.
+        unread += message.packet.length;
+        if (unread > TURN) {
+          unread = 0;
+          await new Promise<void>((resolve) => setImmediate(resolve));
+        }
+      } else if (!expired) {
         log.warning("offline_message_unreadable", { user: account.text, id: String(message.id) });
         continue;
       }

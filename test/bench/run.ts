@@ -4,11 +4,12 @@
 //
 // Steps: micro cold idle idle-tls idle-websocket login login-storm chat chat-half chat-19k domains (all by default).
 // --quick takes small numbers, to see that everything works. --out is where the JSON lines are appended
-// (bench.jsonl). Peers come from Debian: `$BENCH_DIR/peers/run-peers.sh install ejabberd` as root. The machine needs
+// (mongooseim-bench.jsonl in the temporary directory). Peers come from Debian: `$BENCH_DIR/peers/run-peers.sh install ejabberd` as root. The machine needs
 // two cores and nothing else to do.
 
 import { appendFileSync, existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { LoadClient } from "../fault/client.ts";
@@ -22,7 +23,7 @@ const { values } = parseArgs({
     reps: { type: "string" },
     seconds: { type: "string" },
     quick: { type: "boolean", default: false },
-    out: { type: "string", default: "bench.jsonl" },
+    out: { type: "string", default: join(tmpdir(), "mongooseim-bench.jsonl") },
   },
 });
 const { quick } = values;
@@ -257,5 +258,5 @@ if (wanted.some((step) => step !== "micro")) {
       await target.remove();
     }
   }
-  console.log(tables(rows));
+  console.log(`${tables(rows)}\nEach run is a line of ${values.out}`);
 }

@@ -13,7 +13,7 @@
 
 import { parseArgs } from "node:util";
 import { NS_XML } from "../../core/ns.ts";
-import type { Stanza } from "../../core/stanza.ts";
+import { MESSAGE, type Stanza } from "../../core/stanza.ts";
 import { Framer, type FrameSink, ScanPool } from "../../core/xml/framer.ts";
 import { KID, type Limits } from "../../core/xml/scan.ts";
 import { mutate, stream } from "./grammar.ts";
@@ -186,13 +186,15 @@ function compareElement(s: Stanza, tree: Tree, given: string, deep: (n: number) 
   if (qualified(s.ns, s.name) !== tree.name) return `the name is {${s.ns}}${s.name}`;
   if (!s.is(local(tree), s.ns) || s.is(local(tree), `${s.ns}x`)) return "is()";
   const attr = (name: string): string => flat(tree.attrs.get(name) ?? "");
-  if (flat(s.type) !== attr("{}type")) return "type";
+  const type = attr("{}type");
+  const known = s.kind !== MESSAGE || ["", "normal", "chat", "groupchat", "headline", "error"].includes(type);
+  if (flat(s.type) !== (known ? type : "normal")) return "type";
   if (flat(s.id ?? "") !== attr("{}id")) return "id";
   if (flat(s.toText ?? "") !== attr("{}to")) return "to";
   if (flat(s.fromText ?? "") !== attr("{}from")) return "from";
   if (flat(s.lang ?? "") !== attr("{http://www.w3.org/XML/1998/namespace}lang")) return "xml:lang";
   for (const [name, value] of tree.attrs) {
-    if (name.startsWith("{}") && flat(s.attr(name.slice(2)) ?? "?") !== flat(value)) return `attr(${name})`;
+    if (name.lastIndexOf("}") === 1 && flat(s.attr(name.slice(2)) ?? "?") !== flat(value)) return `attr(${name})`;
   }
   const kids = tree.children.filter((c): c is Tree => typeof c !== "string");
   if (s.childCount !== kids.length) return `${s.childCount} children`;
@@ -278,7 +280,7 @@ export function one(seed: number, report: Report): string | undefined {
   }
   for (const s of whole.elements) {
     if (s.raw !== tailed) report.rewritten++;
-    if (!r.once(4)) continue;
+    if (!r.once(4) || oracleTrims(s.text)) continue;
     report.written++;
     const wrong = writeAndCompare(r, s);
     if (wrong) return `written: ${wrong}`;

@@ -68,6 +68,7 @@ export function oracle(text: string): Verdict {
   const verdict: Verdict = { header: undefined, elements: [], outcome: "", errors: [] };
   const open: Tree[] = [];
   let start = 0;
+  let tagEnd = 0;
   const stop = (why: string): void => {
     if (verdict.outcome === "") verdict.outcome = why;
     if (verdict.outcome !== "end") verdict.errors.push(why);
@@ -84,6 +85,7 @@ export function oracle(text: string): Verdict {
     if (open.length === 1) start = text.lastIndexOf("<", parser.position - 1);
   });
   parser.on("opentag", (tag) => {
+    tagEnd = parser.position;
     if (done()) return;
     if (!namesAreRight(tag)) {
       stop("not an NCName");
@@ -95,6 +97,7 @@ export function oracle(text: string): Verdict {
     open.push(tree);
   });
   parser.on("closetag", (tag) => {
+    tagEnd = parser.position;
     if (done()) return;
     // saxes tells the end of an element before it finds that the end tag is of another one.
     if (!tag.isSelfClosing) {
@@ -111,7 +114,7 @@ export function oracle(text: string): Verdict {
   const chars = (data: string): void => {
     if (done()) return;
     if (open.length > 1) open.at(-1)!.children.push(data);
-    else if (open.length === 1 && /[^ \t\r\n]/.test(data)) stop("stray");
+    else if (open.length === 1 && /[^ \t\r\n]/.test(text.slice(tagEnd, parser.position - 1))) stop("stray");
   };
   parser.on("text", chars);
   parser.on("cdata", (data) => {

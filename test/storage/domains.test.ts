@@ -298,6 +298,31 @@ onEachDatabase("domains", (database: TestDatabase) => {
       expect(started.served("start.example")).toBe("type a");
     });
 
+    test("a node that was away until events were forgotten compares everything", async () => {
+      await there.domains.add("stays.example", "type a");
+      await there.domains.add("goes.example", "type a");
+      await here.domains.refresh();
+      await there.domains.setEnabled("goes.example", false);
+      await there.domains.add("comes.example", "type b");
+      await store.forgetEvents(await store.lastEvent());
+      await there.domains.add("last.example", "type b");
+      await here.domains.refresh();
+      expect(here.domains.ofHostType("type a")).toEqual(["stays.example"]);
+      expect(here.domains.ofHostType("type b")).toEqual(["comes.example", "last.example"]);
+      expect(here.closed).toEqual(["goes.example"]);
+    });
+
+    test("nothing changes when all events are forgotten", async () => {
+      await there.domains.add("quiet.example", "type a");
+      await here.domains.refresh();
+      await store.forgetEvents(await store.lastEvent());
+      for (let round = 0; round < 3; round++) await here.domains.refresh();
+      expect(here.served("quiet.example")).toBe("type a");
+      await there.domains.setEnabled("quiet.example", false);
+      await here.domains.refresh();
+      expect(here.served("quiet.example")).toBeUndefined();
+    });
+
     test("more changes than one page of them arrive in one round", async () => {
       const rows = Array.from({ length: 12_000 }, (_, i) => [`bulk${i}.example`]);
       await db.insertMany(

@@ -4,6 +4,7 @@ import { UserStore } from "../../core/auth/store.ts";
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import type { Db } from "../../core/storage/db.ts";
+import { inspect } from "../../core/storage/inspect.ts";
 import { MONGOOSEIM_TABLES } from "../../core/storage/migrations/0001_mongooseim.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { MODULES } from "../../modules/index.ts";
@@ -11,6 +12,7 @@ import type { LastStore } from "../../modules/mod_last/store.ts";
 import type { OfflineStore } from "../../modules/mod_offline/store.ts";
 import { newItem } from "../../modules/mod_roster/item.ts";
 import { RosterStore } from "../../modules/mod_roster/store.ts";
+import type { HeldStore } from "../../modules/mod_stream_management/store.ts";
 import type { VcardStore } from "../../modules/mod_vcard/store.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
@@ -33,6 +35,7 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
     }),
   mod_last: (store, user) => (store as LastStore).setLastInfo(user, { seconds: 1, status: "" }),
   mod_private: (store, user) => (store as PrivateStore).multiSetData(user, [{ namespace: "urn:x", data: "<x/>" }]),
+  mod_stream_management: (store, user) => (store as HeldStore).hold(user, "stream", [{ text: "<message/>", at: 1 }]),
   mod_vcard: (store, user) =>
     (store as VcardStore).setVcard(user, viewText("<vCard xmlns='vcard-temp'><FN>x</FN></vCard>").element),
 };
@@ -43,6 +46,8 @@ onEachDatabase("removal", (database: TestDatabase) => {
   let db: Db;
   let stores: Map<string, PersonalStore>;
   let accounts: UserStore;
+  /** All tables with data, those that are referred to last. */
+  let tables: string[];
   const USER = makeBare("thirteenletters", "one.example");
   const SAME_NAME = makeBare("thirteenletters", "two.example");
   const SAME_DOMAIN = makeBare("someoneelse", "one.example");
@@ -52,9 +57,14 @@ onEachDatabase("removal", (database: TestDatabase) => {
 
   beforeAll(async () => {
     db = await database.open();
+    const referring = MONGOOSEIM_TABLES.map(({ name }) => name).toReversed();
+    const others = [...(await inspect(db)).tables.keys()].filter(
+      (name) => !referring.includes(name) && !/^sqlite_|migrations$/.test(name),
+    );
+    tables = [...others, ...referring];
   });
   beforeEach(async () => {
-    await db.transaction(MONGOOSEIM_TABLES.toReversed().map(({ name }) => ({ sql: `DELETE FROM ${name}` })));
+    await db.transaction(tables.map((name) => ({ sql: `DELETE FROM ${name}` })));
     stores = new Map(keeping.map((module) => [module.name, module.store?.(db) as PersonalStore]));
     accounts = new UserStore(db);
     for (const user of ALL) {
@@ -67,7 +77,7 @@ onEachDatabase("removal", (database: TestDatabase) => {
   /** Tables with a row that `test` finds something in. */
   async function tablesWith(test: (values: unknown[]) => boolean): Promise<string[]> {
     const found: string[] = [];
-    for (const { name } of MONGOOSEIM_TABLES) {
+    for (const name of tables) {
       const rows = await db.query(`SELECT * FROM ${name}`);
       if (rows.some((row) => test(Object.values(row)))) found.push(name);
     }

@@ -96,6 +96,21 @@ onEachDatabase("rosters", (database: TestDatabase) => {
     expect(await store.version(user)).toBe("v3");
   });
 
+  test("a contact whose address is too long for an index is refused whole, or kept whole", async () => {
+    const user = newUser();
+    const random = Array.from(
+      { length: 1000 },
+      (_, i) => ((i * 7919 + 13) % 36).toString(36) + ((i * i) % 31).toString(36),
+    );
+    const long = item(`${random.join("")}@${"d".repeat(200)}/${random.toReversed().join("")}`, { groups: ["g"] });
+    const done = await write(user, long).then(
+      () => "kept",
+      (error: { code: string }) => error.code,
+    );
+    expect(["kept", "constraint"]).toContain(done);
+    expect(await store.roster(user)).toEqual(done === "kept" ? [long] : []);
+  });
+
   test("many who write at the same time lose nothing", async () => {
     const user = newUser();
     const jids = Array.from({ length: 40 }, (_, i) => `c${i % 20}@x`);

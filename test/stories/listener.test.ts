@@ -121,13 +121,18 @@ describe("state_timeout", () => {
       await late.authenticates();
       for (const c of [silent, hesitant, late]) await c.receivesStreamError("connection-timeout");
     },
-    { covers: ["connect_SUITE:disconnect_inactive_tcp_connection_after_timeout"] },
+    { slow: true, covers: ["connect_SUITE:disconnect_inactive_tcp_connection_after_timeout"] },
   );
 
-  story("a session is not bound by it", { romeo: 1 }, async ({ romeo }) => {
-    await new Promise((resolve) => setTimeout(resolve, 1400));
-    await romeo.receivesNothing();
-  });
+  story(
+    "a session is not bound by it",
+    { romeo: 1 },
+    async ({ romeo }) => {
+      await new Promise((resolve) => setTimeout(resolve, 1400));
+      await romeo.receivesNothing();
+    },
+    { slow: true },
+  );
 });
 
 describe("max_connections", () => {

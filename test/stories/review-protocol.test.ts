@@ -26,11 +26,15 @@ describe("what nobody may forge", () => {
     );
   }
 
-  story("RFC 6120 §8.1.2.1: a from that is somebody else's ends the stream", { romeo: 1, juliet: 1 }, async ({ romeo, juliet }) => {
-    romeo.says(`<message from="${juliet.full}" to="${juliet.bare}"><body>x</body></message>`);
-    await romeo.receivesStreamError("invalid-from");
-    await juliet.receivesNothing();
-  });
+  story(
+    "RFC 6120 §8.1.2.1: a from that is somebody else's ends the stream",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet }) => {
+      romeo.says(`<message from="${juliet.full}" to="${juliet.bare}"><body>x</body></message>`);
+      await romeo.receivesStreamError("invalid-from");
+      await juliet.receivesNothing();
+    },
+  );
 
   story(
     "XEP-0280 §11: a made-up carbon keeps its sender's full address and is not copied on",

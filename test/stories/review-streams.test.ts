@@ -210,3 +210,170 @@ describe("a session that is ending", () => {
   );
   void STOP;
 });
+
+describe("how many sessions an account has", () => {
+  const { story } = stage({ access: { max_user_sessions: [{ acl: "all", value: 2 }] } });
+
+  story(
+    "max_user_sessions: the oldest gives way to one more",
+    { romeo: 2 },
+    async ({ romeo: [oldest, second], another, server, door }) => {
+      const third = await another(oldest).logsIn(server.target(door));
+      await oldest.skipsTo((e) => e.name === "error");
+      await oldest.receivesEnd();
+      await second.receives`<presence type="unavailable" from="${oldest.full}"><status>Replaced by new connection</status></presence>`;
+      await third.receivesNothing();
+      expect(server.node.sessions.of(third.bare).length).toBe(2);
+    },
+  );
+});
+
+describe("a stream that breaks twice", () => {
+  const { story } = stage({ modules: { mod_stream_management: { resume_timeout: 2 } } });
+
+  story(
+    "XEP-0198 §5: has its whole time to be resumed each time",
+    { romeo: 1 },
+    async ({ romeo, another, server, door }) => {
+      await romeo.managesStream();
+      const resumes = async () => {
+        const back = await another(romeo).connects(server.target(door));
+        await back.opens();
+        await back.authenticates();
+        back.sendsRaw(`<resume xmlns='${NS_SM}' h='0' previd='${romeo.resumeId}'/>`);
+        await back.receives`<resumed xmlns="urn:xmpp:sm:3" h="0" previd="${romeo.resumeId}"/>`;
+        return back;
+      };
+      await romeo.breaks();
+      await new Promise((resolve) => setTimeout(resolve, 1_200));
+      const back = await resumes();
+      await back.breaks();
+      await new Promise((resolve) => setTimeout(resolve, 1_400));
+      await resumes();
+    },
+  );
+});
+
+describe("a client held to a rate", () => {
+  const { story } = stage({
+    shaper: { slow: { max_rate: 600 } },
+    listen: { c2s: [{ port: 0, ip_address: "127.0.0.1", shaper: "slow" }] },
+  });
+
+  story(
+    "goes on after a resumption whose connection was being held back",
+    { romeo: 1 },
+    async ({ romeo, another, server }) => {
+      await romeo.managesStream();
+      await romeo.breaks();
+      const back = await another(romeo).connects(server.target("tcp"));
+      await back.opens();
+      await back.authenticates();
+      // Longer than what is left of the second's 600 bytes: reading stops.
+      back.sendsRaw(`<resume xmlns='${NS_SM}'${" ".repeat(500)} h='0' previd='${romeo.resumeId}'/>`);
+      await back.receives`<resumed xmlns="urn:xmpp:sm:3" h="0" previd="${romeo.resumeId}"/>`;
+      back.says(`<iq type="get" id="p" to="localhost"><ping xmlns="urn:xmpp:ping"/></iq>`);
+      await back.receives`<iq type="result" id="p"/>`;
+    },
+    { door: "tcp" },
+  );
+});
+
+describe("exceptions", () => {
+  const place = stage();
+  const { story } = place;
+
+  story(
+    "what a feature throws costs nobody but the one it was thrown for",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet, server }) => {
+      const { hooks } = server.node.hostOf("localhost")!;
+      const broken = (): never => {
+        throw new RangeError("broken");
+      };
+      hooks.add("broken", { user_send_packet: broken, user_receive_packet: broken, xmpp_presend_element: broken }, {});
+      try {
+        romeo.says(`<message to="${juliet.full}" id="1"/>`);
+        await juliet.receives`<message id="1"/>`;
+      } finally {
+        hooks.remove("broken");
+      }
+    },
+    { logs: ["hook_failed"] },
+  );
+
+  story(
+    "bytes that are no XML, no UTF-8 or no JIDs end one stream at most",
+    { juliet: 1 },
+    async ({ juliet, actor, server, door }) => {
+      const attacks: (string | Uint8Array)[] = [
+        Buffer.from([0x3c, 0xff, 0xfe, 0x3e]),
+        "<message to='\ud800'/>",
+        "<message to='&#x0;'/>",
+        "<message to='&#xD800;'><body/></message>",
+        `<message to='${"a".repeat(9000)}@localhost'/>`,
+        `<message ${"x".repeat(15_000)}='1' to='juliet@localhost'/>`,
+        "<iq/>",
+        "<iq type='get' id=''/>",
+        "<iq type='set' id='&lt;' to='&lt;@localhost'><x xmlns=''/></iq>",
+        "<presence type='subscribe' to='localhost/x'/>",
+        "<presence to='@'/>",
+        "<presence><priority>999999999999999999999</priority></presence>",
+        "<x:message xmlns:x='jabber:client' to='localhost'/>",
+        "<message xmlns='jabber:client' xmlns:xml='http://www.w3.org/XML/1998/namespace'/>",
+        "</message>",
+        "<!DOCTYPE x>",
+        "<stream:stream>",
+        "<stream:error/>",
+        "\u0000",
+        "<a xmlns='urn:xmpp:sm:3' h='99999999999'/>",
+        "<r xmlns='urn:xmpp:sm:3'/>",
+        "<enable xmlns='urn:xmpp:sm:3' resume='maybe'/>",
+        "<resume xmlns='urn:xmpp:sm:3'/>",
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>=</auth>",
+        "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+        "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>",
+      ];
+      for (const attack of attacks) {
+        const c = await (await actor("romeo")).logsIn(server.target(door));
+        c.element = () => {};
+        c.sendsRaw(attack);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        c.wire.cut();
+      }
+      await juliet.receivesNothing();
+    },
+  );
+});
+
+describe("input that comes faster than it is worked on", () => {
+  const place = stage();
+  const { story } = place;
+
+  for (const [which, kind] of [
+    [0, "TCP"],
+    [2, "TLS"],
+  ] as const) {
+    story(
+      `waits with its sender (${kind}), and all of it arrives`,
+      { juliet: 1 },
+      async ({ juliet, actor, server }) => {
+        let go: () => void = () => {};
+        const gate = new Promise<void>((resolve) => (go = resolve));
+        const romeo = await (await actor("romeo")).logsIn(server.target("tcp", which));
+        const { hooks } = server.node.hostOf("localhost")!;
+        hooks.add("slow", { user_send_message: { at: 1, run: () => gate } }, {});
+        const body = "x".repeat(30_000);
+        for (let i = 0; i < 400; i++) romeo.says(`<message to="${juliet.full}" id="m${i}"><body>${body}</body></message>`);
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        const session = server.node.sessions.of(romeo.bare)[0] as unknown as { framer: { buffered: number } };
+        expect(session.framer.buffered).toBeLessThan(2 * 1024 * 1024);
+        hooks.remove("slow");
+        go();
+        for (let i = 0; i < 400; i++) await juliet.skipsTo((e) => e.attrs["id"] === `m${i}`);
+        juliet.tally.assertions++;
+      },
+      { door: "tcp" },
+    );
+  }
+});

@@ -279,13 +279,6 @@ export class Client implements WireEvents {
     }
   }
 
-  /** Takes one's own presence out of what has come, when it is there. */
-  async skipsOwnPresence(): Promise<void> {
-    await this.settled();
-    const at = this.queue.findIndex((e) => e.name === "presence" && e.attrs["from"] === this.full);
-    if (at >= 0) this.queue.splice(at, 1);
-  }
-
   /** Nothing has come, and nothing comes from what anybody in the story has sent so far. */
   async receivesNothing(): Promise<void> {
     this.tally.assertions++;

@@ -47,6 +47,8 @@ export interface StoryOptions {
   door?: Door;
   /** The clients have a session but have not sent presence. */
   silent?: boolean;
+  /** The story waits for the server's clock: such stories of a file run side by side. */
+  slow?: boolean;
   /** Errors that the server logs in this story by intent (`what`). */
   logs?: readonly string[];
 }
@@ -87,11 +89,10 @@ export interface Stage {
   readonly server: StoryServer;
 }
 
-let accounts = 0;
-
 /** A server for the stories of a file (or of a `describe`), with changes to the usual configuration. */
 export function stage(changes: Changes = {}): Stage {
   let server: StoryServer;
+  let accounts = 0;
   beforeAll(async () => {
     server = await StoryServer.start(changes);
   });
@@ -172,16 +173,14 @@ export function stage(changes: Changes = {}): Stage {
       return server;
     },
     story(title, cast, run, options = {}) {
-      describe.each(options.door === undefined ? DOORS : DOORS.filter((door) => door === options.door))(
-        "%s",
-        (door) => {
-          test(title, async ({ task }) => {
-            const assertions = await perform(door, cast, run, options);
-            // Read by test/cases.ts.
-            Object.assign(task.meta, { story: { covers: options.covers ?? [], assertions } });
-          });
-        },
-      );
+      const doors = options.door === undefined ? DOORS : DOORS.filter((door) => door === options.door);
+      (options.slow ? describe.concurrent : describe).each(doors)("%s", (door) => {
+        test(title, async ({ task }) => {
+          const assertions = await perform(door, cast, run, options);
+          // Read by test/cases.ts.
+          Object.assign(task.meta, { story: { covers: options.covers ?? [], assertions } });
+        });
+      });
     },
   };
 }

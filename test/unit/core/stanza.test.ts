@@ -51,6 +51,16 @@ describe("the stanza's own attributes", () => {
     ]);
   });
 
+  test.each([
+    ["<message type='chat'/>", "chat"],
+    ["<message type='&#99;hat'/>", "chat"],
+    ["<message type=''/>", ""],
+    ["<message type='shouted'/>", "normal"],
+    ["<iq type='shouted'/>", "shouted"],
+  ])("RFC 6121 §5.2.2: the type of %s is %j, an unknown one of a message is normal", (text, type) => {
+    expect(first(text).type).toBe(type);
+  });
+
   test("by any name are read by attr", () => {
     expect(["id", "xml:lang", "lang", "n", "i", "d", "o"].map((n) => s.attr(n))).toEqual([
       "a&b",
@@ -250,6 +260,14 @@ describe("prefixes", () => {
   test("xml: stay", () => {
     const s = first("<message><xml:x/></message>");
     expect([s.text, s.kidNs(0)]).toEqual(["<message><xml:x/></message>", "http://www.w3.org/XML/1998/namespace"]);
+  });
+
+  test("white space in a namespace is what it was for a reader before and after", () => {
+    const s = first("<message><p:x xmlns:p='a&#10;b\nc\r\nd'/><q xmlns='&#117;'/></message>");
+    expect([s.kidNs(0), show(parseTree(s.text))]).toEqual([
+      "a\nb c d",
+      show(parseTree("<message xmlns='jabber:client'><p:x xmlns:p='a&#10;b\nc\r\nd'/><q xmlns='u'/></message>")),
+    ]);
   });
 
   test("references in a namespace are resolved, those that must stay do", () => {
