@@ -9,6 +9,11 @@ import { VERSION } from "./cmd/version.ts";
 const words = process.argv.slice(2);
 const isServer = basename(process.argv0) === "mongooseim" && (words.length === 0 || words[0].startsWith("-"));
 
+if (isServer || words[0] === "foreground") {
+  const { tune } = await import("./cmd/tune.ts");
+  tune(words);
+}
+
 const io = processIo({
   async foreground(options) {
     const { runServer } = await import("./cmd/server.ts");

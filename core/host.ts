@@ -57,6 +57,7 @@ export class HostRuntime implements StreamHost {
   readonly counters = newCounters();
   readonly language: string;
   readonly registrationTimeout: number;
+  readonly offers = new Map<string, { readonly offered: readonly string[]; readonly xml: string }>();
   private readonly running = new Map<string, RunningModule>();
 
   constructor(private readonly parts: HostParts) {

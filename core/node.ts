@@ -74,6 +74,8 @@ export class Node implements StreamEngine, Server {
   readonly domainStore: DomainStore | undefined;
   readonly hasher: PasswordHasher;
   readonly language: string;
+  readonly defaultDomain: string;
+  readonly hidden: boolean;
   readonly replacedWait: number;
   readonly startedAt: number;
   draining = false;
@@ -92,6 +94,8 @@ export class Node implements StreamEngine, Server {
     this.clock = options.now ?? Date.now;
     this.startedAt = this.clock();
     this.language = config.general.language;
+    this.defaultDomain = config.general.default_server_domain;
+    this.hidden = config.general.hide_service_name;
     this.replacedWait = config.general.replaced_wait_timeout;
     this.wheel = new Wheel(this.clock, (error) => log.error("timer_failed", { error }));
     this.hasher = new PasswordHasher({ concurrency: 2 });

@@ -195,11 +195,20 @@ export class Stanza {
 
   /** Any attribute of the element's own tag, by its name as written. Reads just the tag, makes no tree. */
   attr(name: string): string | undefined {
-    const tag = this.raw.utf8Slice(this.nameE, this.tagE);
-    for (const [, key, double, single] of tag.matchAll(ATTRIBUTE)) {
-      if (key === name) return unescapeXml(double ?? single);
+    return attributeIn(this.raw.utf8Slice(this.nameE, this.tagE), name);
+  }
+
+  /** An attribute of a child's own tag, by its name as written. Makes no tree. */
+  kidAttr(index: number, name: string): string | undefined {
+    const { raw, kids } = this;
+    let quote = 0;
+    let e = kids[index * KID + 3];
+    for (; quote !== 0 || raw[e] !== 0x3e; e++) {
+      const c = raw[e];
+      if (quote !== 0) quote = c === quote ? 0 : quote;
+      else if (c === 0x22 || c === 0x27) quote = c;
     }
-    return undefined;
+    return attributeIn(raw.utf8Slice(kids[index * KID + 3], e), name);
   }
 
   /** The character data of an element without children, as SASL and the like have it. */
@@ -323,6 +332,15 @@ export class Stanza {
     if (this.removed) copy.removed = [...this.removed];
     return copy;
   }
+}
+
+/** The value of an attribute in the text of a tag that the scanner has passed. */
+function attributeIn(tag: string, name: string): string | undefined {
+  if (!tag.includes(name)) return undefined;
+  for (const [, key, double, single] of tag.matchAll(ATTRIBUTE)) {
+    if (key === name) return unescapeXml(double ?? single);
+  }
+  return undefined;
 }
 
 function kindOf(s: Stanza): Kind {

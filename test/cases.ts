@@ -35,10 +35,14 @@ function report(): Report {
   const folder = mkdtempSync(join(tmpdir(), "cases-"));
   const file = join(folder, "stories.json");
   const bun = join(ROOT, "node_modules/.bin/bun");
-  spawnSync(bun, ["--bun", "vitest", "run", "test/stories", "--reporter=json", `--outputFile=${file}`], {
-    cwd: ROOT,
-    stdio: ["ignore", "ignore", "inherit"],
-  });
+  spawnSync(
+    bun,
+    ["--bun", "vitest", "run", "test/stories", "--maxWorkers=4", "--reporter=json", `--outputFile=${file}`],
+    {
+      cwd: ROOT,
+      stdio: ["ignore", "ignore", "inherit"],
+    },
+  );
   const text = readFileSync(file, "utf8");
   rmSync(folder, { recursive: true });
   return JSON.parse(text) as Report;

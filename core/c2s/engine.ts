@@ -15,6 +15,8 @@ import type { C2S } from "./stream.ts";
 /** A host type as the stream machine sees it. */
 export interface StreamHost extends HostType {
   readonly auth: HostAuth;
+  /** Mechanisms to offer, and their stream feature, by the kind of channel. */
+  readonly offers: Map<string, { readonly offered: readonly string[]; readonly xml: string }>;
   readonly counters: StreamCounters;
 }
 
@@ -72,6 +74,10 @@ export interface StreamEngine {
   readonly counters: StreamCounters;
   readonly traffic: { readonly tcp: Traffic; readonly tls: Traffic; readonly websocket: Traffic };
   readonly language: string;
+  /** The domain that speaks for the server where a stream has named none. */
+  readonly defaultDomain: string;
+  /** general.hide_service_name: who does not open a stream properly is told nothing. */
+  readonly hidden: boolean;
   /** How long a bind waits for a replaced session to end, in ms. */
   readonly replacedWait: number;
   readonly draining: boolean;

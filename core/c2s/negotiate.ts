@@ -43,6 +43,8 @@ export class Negotiation {
   exchange: SaslExchange | undefined = undefined;
   sasl: SaslContext | undefined = undefined;
   tlsStarted = false;
+  /** Bare JID that the client says it is, in its header; undefined when it did not. */
+  claimed: string | undefined = undefined;
 
   constructor(now: number) {
     this.since = now;
@@ -65,9 +67,9 @@ function sendHeader(c2s: C2S, domain: string): void {
   const nego = c2s.nego!;
   if (nego.headerSent) return;
   nego.headerSent = true;
-  const from = domain === "" ? "" : ` from='${escapeXml(domain)}'`;
-  const to = nego.local === undefined ? "" : ` to='${escapeXml(`${nego.local}@${domain}`)}'`;
-  const rest = `${from} id='${engine.token(8)}'${to} version='1.0' xml:lang='${escapeXml(engine.language)}'`;
+  const peer = nego.local === undefined ? nego.claimed : `${nego.local}@${domain}`;
+  const to = peer === undefined ? "" : ` to='${escapeXml(peer)}'`;
+  const rest = ` from='${escapeXml(domain === "" ? engine.defaultDomain : domain)}' id='${engine.token(8)}'${to} version='1.0' xml:lang='${escapeXml(engine.language)}'`;
   c2s.say(
     conn?.framing === "whole"
       ? `<open xmlns='${NS_FRAMING}'${rest}/>`
@@ -86,7 +88,7 @@ export function openStream(c2s: C2S, header: Stanza): boolean {
   nego.since = c2s.engine.now();
   const to = header.toText;
   const fail = (error: StreamError): false => {
-    sendHeader(c2s, c2s.domain);
+    if (!c2s.engine.hidden) sendHeader(c2s, c2s.domain);
     c2s.fail(error);
     return false;
   };
@@ -108,12 +110,19 @@ export function openStream(c2s: C2S, header: Stanza): boolean {
   if (nego.local !== undefined && domain.domain !== c2s.domain) return fail(new StreamError("host-unknown"));
   c2s.domain = domain.domain;
   c2s.host = host;
+  // §4.7.1: who the client says it is is answered in 'to', and must be who it proves to be.
+  if (header.fromText !== undefined) nego.claimed = c2s.engine.jids.parse(header.fromText)?.bare.text;
+  if (nego.local !== undefined && !isClaimed(c2s, nego.local)) return fail(new StreamError("invalid-from"));
   const lang = header.lang;
   nego.lang = lang !== undefined && lang !== c2s.engine.language && lang.length <= 35 ? lang : "";
   if (c2s.engine.draining) return fail(new StreamError("system-shutdown"));
   sendHeader(c2s, c2s.domain);
   sendFeatures(c2s, nego);
   return c2s.state === 0;
+}
+
+function isClaimed({ nego, domain, anonymous }: C2S, local: string): boolean {
+  return nego!.claimed === undefined || anonymous || nego!.claimed === `${local}@${domain}`;
 }
 
 function sendFeatures(c2s: C2S, nego: Negotiation): void {
@@ -160,15 +169,28 @@ function mechanisms(c2s: C2S, nego: Negotiation): string {
     allowedMethods: options.allowedMethods as SaslContext["allowedMethods"],
     onError: (error) => engine.log.limited("auth", 5)?.error("authentication_backend_failed", { error }),
   };
-  nego.offered = offeredMechanisms(sasl);
-  nego.sasl = { ...sasl, offered: nego.offered };
-  if (nego.offered.length === 0) return "";
-  const types = nego.offered.some((m) => m.endsWith("-PLUS")) ? channelBindingTypes(sasl) : [];
+  // What is offered depends on the host type and the channel alone: it is worked out once for each kind.
+  const kind = `${sasl.tls} ${exporter !== undefined} ${endpoint !== undefined} ${sasl.certificate?.authorized} ${options.allowedMethods}`;
+  let offer = host.offers.get(kind);
+  if (offer === undefined) {
+    const offered = offeredMechanisms(sasl);
+    offer = { offered, xml: offerXml(offered, sasl) };
+    host.offers.set(kind, offer);
+  }
+  nego.offered = offer.offered;
+  sasl.offered = offer.offered;
+  nego.sasl = sasl;
+  return offer.xml;
+}
+
+function offerXml(offered: readonly string[], sasl: SaslContext): string {
+  if (offered.length === 0) return "";
+  const types = offered.some((m) => m.endsWith("-PLUS")) ? channelBindingTypes(sasl) : [];
   const bindings =
     types.length === 0
       ? ""
       : `<sasl-channel-binding xmlns='${NS_SASL_CB}'>${types.map((t) => `<channel-binding type='${t}'/>`).join("")}</sasl-channel-binding>`;
-  return `${bindings}<mechanisms xmlns='${NS_SASL}'>${nego.offered.map((m) => `<mechanism>${m}</mechanism>`).join("")}</mechanisms>`;
+  return `${bindings}<mechanisms xmlns='${NS_SASL}'>${offered.map((m) => `<mechanism>${m}</mechanism>`).join("")}</mechanisms>`;
 }
 
 /** An element on a stream without a session. */
@@ -295,8 +317,12 @@ function took(c2s: C2S, step: SaslStep): MaybePromise<void> {
     return;
   }
   nego.exchange = undefined;
-  nego.local = step.local;
   c2s.anonymous = step.anonymous === true;
+  if (!isClaimed(c2s, step.local)) {
+    c2s.fail(new StreamError("invalid-from"));
+    return;
+  }
+  nego.local = step.local;
   c2s.writeElement(
     step.data === undefined || step.data.length === 0
       ? `<success xmlns='${NS_SASL}'/>`
@@ -307,7 +333,7 @@ function took(c2s: C2S, step: SaslStep): MaybePromise<void> {
 
 /** Resource binding (RFC 6120 §7). A session with the same full JID is replaced (§7.7.2.2). */
 function bind(c2s: C2S, s: Stanza): MaybePromise<void> {
-  const wanted = s.child("bind", NS_BIND)?.getChildText("resource", NS_BIND);
+  const wanted = resourceWanted(s);
   let jid: FullJid;
   try {
     jid = withResource(makeBare(c2s.nego!.local!, c2s.domain), wanted ? wanted : c2s.engine.token(8));
@@ -321,6 +347,12 @@ function bind(c2s: C2S, s: Stanza): MaybePromise<void> {
   const allowed = c2s.host.hooks.fold("session_opening_allowed_for_user", true, { jid });
   if (allowed instanceof Promise) return allowed.then((ok) => (ok ? bound(c2s, s, jid) : forbidden(c2s, s, jid)));
   return allowed ? bound(c2s, s, jid) : forbidden(c2s, s, jid);
+}
+
+/** The resource that a client asks for; the way in which clients write it needs no tree. */
+function resourceWanted(s: Stanza): string | null | undefined {
+  const usual = /^<bind\s[^<>]*><resource>([^<&]*)<\/resource><\/bind>$/.exec(s.innerXml);
+  return usual ? usual[1] : s.child("bind", NS_BIND)?.getChildText("resource", NS_BIND);
 }
 
 function forbidden(c2s: C2S, s: Stanza, jid: FullJid): MaybePromise<void> {

@@ -674,8 +674,9 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   close(error: StreamError | undefined, reason: SessionEnd): void {
     if (this.state === CLOSED) return;
     const { conn } = this;
-    if (conn !== undefined) {
-      if (this.nego !== undefined && !this.nego.headerSent) this.nego.answerHeader(this);
+    const unopened = this.nego !== undefined && !this.nego.headerSent;
+    if (conn !== undefined && !(unopened && this.engine.hidden)) {
+      if (unopened) this.nego!.answerHeader(this);
       if (error !== undefined) this.sayError(error, conn);
       this.say(closing(conn));
     }

@@ -139,7 +139,7 @@ export class Router {
 
   /** For an account, which the server answers for; nobody answers for one that does not exist (RFC 6121 §8.5.1). */
   private accountIq(host: RoutedHost, s: Stanza): MaybePromise<void> {
-    const exists = this.parts.accountExists(host, s.to.bare);
+    const exists = s.type === "result" || s.type === "error" || this.parts.accountExists(host, s.to.bare);
     const give = (there: boolean): MaybePromise<void> =>
       there ? this.serverIq(host, s, "account") : this.bounce(s, new StanzaError("service-unavailable"));
     return exists instanceof Promise ? exists.then(give) : give(exists);

@@ -25,7 +25,7 @@ function get(iq: Iq, ctx: RosterContext): MaybePromise<Markup | undefined> {
   ctx.metrics.mod_roster_get_count.add();
   const user = iq.to.bare;
   if (ctx.config.versioning) {
-    const known = iq.payload.attrs["ver"];
+    const known = iq.stanza.kidAttr(0, "ver");
     if (known !== undefined) return versioned(ctx, user, known);
   }
   const items = ctx.store.items(ctx.server, user);

@@ -138,22 +138,28 @@ async function reroute(
   sm.clear();
   // All at once: they keep their order and are one commit, before the user is back to see only some of them.
   const rerouted: MaybePromise<void>[] = [];
+  // What goes wrong with one must not take the others with it.
+  const failed = (error: unknown): void => log.error("unacked_stanza_not_rerouted", { error, jid: session.jid.text });
   for (const { bytes, at, copy } of unacked) {
-    const s = viewElement(Buffer.from(bytes, "latin1"));
-    const from = tryParseJid(s.fromText ?? session.domain);
-    if (from === undefined) {
-      log.error("unacked_stanza_without_sender", { from: s.fromText });
-      continue;
+    try {
+      const s = viewElement(Buffer.from(bytes, "latin1"));
+      const from = tryParseJid(s.fromText ?? session.domain);
+      if (from === undefined) {
+        log.error("unacked_stanza_without_sender", { from: s.fromText });
+        continue;
+      }
+      s.from = from;
+      s.to = session.jid;
+      s.copy = copy;
+      if (s.kind === MESSAGE && !s.has("delay", NS_DELAY)) {
+        s.append(xml`<delay xmlns='${NS_DELAY}' from='${session.domain}' stamp='${new Date(at).toISOString()}'/>`);
+      }
+      const told = session.host.hooks.notify("unacknowledged_message", { session, stanza: s });
+      if (told !== undefined) await told;
+      rerouted.push(session.engine.reroute(s)?.catch(failed));
+    } catch (error) {
+      failed(error);
     }
-    s.from = from;
-    s.to = session.jid;
-    s.copy = copy;
-    if (s.kind === MESSAGE && !s.has("delay", NS_DELAY)) {
-      s.append(xml`<delay xmlns='${NS_DELAY}' from='${session.domain}' stamp='${new Date(at).toISOString()}'/>`);
-    }
-    const told = session.host.hooks.notify("unacknowledged_message", { session, stanza: s });
-    if (told !== undefined) await told;
-    rerouted.push(session.engine.reroute(s));
   }
   await Promise.all(rerouted);
   if (session.wasDetached) await store.release(sm.id);

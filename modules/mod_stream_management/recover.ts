@@ -40,7 +40,10 @@ async function send(ctx: Ctx, newest: number): Promise<boolean> {
       after = Number(row.id);
       const host = ctx.server.hostTypeOf(row.server);
       if (host === undefined) waiting = true;
-      else if (host === ctx.host) await sendOne(ctx, row);
+      else if (host === ctx.host) {
+        // One that fails stays for the next start; the others go their way.
+        await sendOne(ctx, row).catch((error: unknown) => ctx.log.error("held_message_not_sent", { error }));
+      }
     }
   }
 }

@@ -212,6 +212,23 @@ describe("registration_timeout", () => {
   );
 });
 
+describe("registration_timeout, after a failure", () => {
+  const { story } = stage({ general: { registration_timeout: 600 } });
+  story(
+    "a registration that failed uses the time up too",
+    {},
+    async ({ stranger, server, door }) => {
+      const c = await stranger().connects(server.target(door));
+      await c.opens();
+      c.says(form(`<username>${c.local}</username><password/>`));
+      await c.hears(`<iq type="error" id="r"/>`);
+      c.says(form(account(c), "again"));
+      await c.hears(`<iq type="error" id="again">${error("resource-constraint")}</iq>`);
+    },
+    { covers: ["accounts_SUITE:registration_failure_timeout"] },
+  );
+});
+
 describe("access that denies", () => {
   const { story } = stage({
     general: { registration_timeout: "infinity" },

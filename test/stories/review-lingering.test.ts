@@ -46,3 +46,89 @@ describe("a client that stops in the middle of STARTTLS", () => {
     { door: "tcp" },
   );
 });
+
+/** A WebSocket client that does as little as can be: its socket can be left unread. */
+async function rawWebSocket(port: number) {
+  let received = "";
+  let closed = false;
+  const socket = await Bun.connect({
+    hostname: "127.0.0.1",
+    port,
+    socket: {
+      data(_, bytes) {
+        received += bytes.latin1Slice();
+      },
+      close() {
+        closed = true;
+      },
+      error() {},
+    },
+  });
+  socket.write(
+    "GET /ws-xmpp HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n",
+  );
+  const frame = (text: string): void => {
+    const bytes = Buffer.from(text);
+    const head = bytes.length < 126 ? [0x81, 0x80 | bytes.length] : [0x81, 0xfe, bytes.length >> 8, bytes.length & 255];
+    socket.write(Buffer.concat([Buffer.from(head), Buffer.alloc(4), bytes]));
+  };
+  return { socket, frame, text: () => received, isClosed: () => closed };
+}
+
+describe("WebSocket", () => {
+  const { story } = stage();
+  const until = async (ready: () => boolean, ms: number) => {
+    for (const end = Date.now() + ms; !ready() && Date.now() < end; ) await new Promise((r) => setTimeout(r, 20));
+    return ready();
+  };
+  const OPEN = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>";
+
+  story(
+    "a client that answers no closing frame is let go",
+    { romeo: 1 },
+    async ({ romeo, server }) => {
+      const raw = await rawWebSocket(server.target("websocket").port);
+      expect(await until(() => raw.text().includes("101"), 1000)).toBe(true);
+      raw.frame(OPEN);
+      expect(await until(() => raw.text().includes("features"), 1000)).toBe(true);
+      raw.frame("<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>");
+      expect(await until(raw.isClosed, 8_000)).toBe(true);
+      await romeo.settled();
+      romeo.tally.assertions++;
+    },
+    { door: "websocket" },
+  );
+
+  story(
+    "a recipient that does not read holds its sender's acknowledgement back, but not for ever",
+    { romeo: 1, juliet: 0 },
+    async ({ romeo, juliet, server }) => {
+      const raw = await rawWebSocket(server.target("websocket").port);
+      expect(await until(() => raw.text().includes("101"), 1000)).toBe(true);
+      raw.frame(OPEN);
+      expect(await until(() => raw.text().includes("features"), 1000)).toBe(true);
+      const auth = Buffer.from(`\0${juliet.local}\0juliet's secret`).toString("base64");
+      raw.frame(`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>${auth}</auth>`);
+      expect(await until(() => raw.text().includes("<success"), 1000)).toBe(true);
+      raw.frame(OPEN);
+      raw.frame(
+        "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>x</resource></bind></iq>",
+      );
+      expect(await until(() => raw.text().includes("<jid>"), 1000)).toBe(true);
+      raw.socket.pause();
+      await romeo.managesStream();
+      const body = "x".repeat(60_000);
+      for (let i = 0; i < 120; i++) romeo.says(`<message to="${juliet.bare}/x"><body>${body}</body></message>`);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      romeo.sendsRaw("<r xmlns='urn:xmpp:sm:3'/>");
+      const early = await romeo.skipsTo((e) => e.name === "a");
+      expect(Number(early.attrs["h"])).toBeLessThan(120);
+      await new Promise((resolve) => setTimeout(resolve, 16_000));
+      romeo.sendsRaw("<r xmlns='urn:xmpp:sm:3'/>");
+      await romeo.skipsTo((e) => e.name === "a" && e.attrs["h"] === "120");
+      romeo.tally.assertions++;
+      raw.socket.terminate();
+    },
+    { door: "tcp" },
+  );
+});

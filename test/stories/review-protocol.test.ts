@@ -250,3 +250,43 @@ describe("XEP-0077", () => {
     },
   );
 });
+
+describe("what a stranger may not learn", () => {
+  const { story } = stage();
+
+  story(
+    "RFC 6121 §4.3.2: whether an account is online, offline or does not exist looks the same to a stranger's probe",
+    { romeo: 1, juliet: 1, nurse: 0 },
+    async ({ romeo, juliet, nurse }) => {
+      const answers: string[] = [];
+      for (const jid of [juliet.bare, nurse.bare, "nobody-at-all@localhost"]) {
+        romeo.says(`<presence to="${jid}" type="probe"/>`);
+        const came = await romeo.settles();
+        answers.push(came.map((e) => `${e.name} ${e.attrs["type"]}`).join());
+      }
+      expect(answers).toEqual([answers[0], answers[0], answers[0]]);
+      romeo.tally.assertions++;
+    },
+  );
+
+  story(
+    "XEP-0012 §4, XEP-0030 §8: nor by its last activity or its resources",
+    { romeo: 1, juliet: 1, nurse: 0 },
+    async ({ romeo, juliet, nurse }) => {
+      for (const payload of [
+        "<query xmlns='jabber:iq:last'/>",
+        "<query xmlns='http://jabber.org/protocol/disco#items'/>",
+        "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+      ]) {
+        const answers: string[] = [];
+        for (const jid of [juliet.bare, nurse.bare, "nobody-at-all@localhost"]) {
+          romeo.says(`<iq to="${jid}" type="get" id="1">${payload}</iq>`);
+          const e = await romeo.next();
+          answers.push(`${e.attrs["type"]} ${JSON.stringify(e.children)}`);
+        }
+        expect([payload, answers[1]]).toEqual([payload, answers[0]]);
+      }
+      romeo.tally.assertions++;
+    },
+  );
+});

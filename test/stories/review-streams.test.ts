@@ -364,7 +364,8 @@ describe("input that comes faster than it is worked on", () => {
         const { hooks } = server.node.hostOf("localhost")!;
         hooks.add("slow", { user_send_message: { at: 1, run: () => gate } }, {});
         const body = "x".repeat(30_000);
-        for (let i = 0; i < 400; i++) romeo.says(`<message to="${juliet.full}" id="m${i}"><body>${body}</body></message>`);
+        for (let i = 0; i < 400; i++)
+          romeo.says(`<message to="${juliet.full}" id="m${i}"><body>${body}</body></message>`);
         await new Promise((resolve) => setTimeout(resolve, 500));
         const session = server.node.sessions.of(romeo.bare)[0] as unknown as { framer: { buffered: number } };
         expect(session.framer.buffered).toBeLessThan(2 * 1024 * 1024);
@@ -376,4 +377,39 @@ describe("input that comes faster than it is worked on", () => {
       { door: "tcp" },
     );
   }
+});
+
+describe("what was not acknowledged", () => {
+  const place = stage({ modules: { mod_stream_management: { resume_timeout: 1 } } });
+  const { story } = place;
+
+  story(
+    "is stored, all but what a feature refuses",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet, another, server, door }) => {
+      const { hooks } = server.node.hostOf("localhost")!;
+      const { StanzaError } = await import("../../core/errors.ts");
+      await juliet.managesStream();
+      await juliet.breaks();
+      for (const id of ["m1", "m2", "m3"])
+        romeo.says(`<message to="${juliet.full}" type="chat" id="${id}"><body>x</body></message>`);
+      await romeo.settled();
+      hooks.add(
+        "picky",
+        {
+          unacknowledged_message: ({ stanza }) => {
+            if (stanza.id === "m2") throw new StanzaError("not-acceptable");
+          },
+        },
+        {},
+      );
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      hooks.remove("picky");
+      const back = await another(juliet).logsIn(server.target(door));
+      back.says("<presence/>");
+      await back.skipsTo((e) => e.attrs["id"] === "m1");
+      await back.hears(`<message id="m3" type="chat" from="${romeo.full}"><body>x</body></message>`);
+    },
+    { logs: ["unacked_stanza_not_rerouted"] },
+  );
 });

@@ -237,6 +237,22 @@ describe("passwords stored as they are", () => {
     },
     { door: "tcp" },
   );
+
+  story(
+    "RFC 6120 §6.4: when what was sent at once fails to authenticate, nothing behind it is taken",
+    { juliet: 1 },
+    async ({ juliet, actor, server, door }) => {
+      const c = await (await actor("romeo")).connects(server.target(door));
+      const header =
+        "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'>";
+      c.sendsRaw(`${header}${plain(c.local, "wrong")}<message to='${juliet.full}'><body>In?</body></message>`);
+      await c.hears("<stream:features/>");
+      await c.hears(failure("not-authorized"));
+      await c.receivesStreamError("not-authorized");
+      await juliet.receivesNothing();
+    },
+    { door: "tcp", covers: ["connect_SUITE:auth_bind_pipelined_auth_failure"] },
+  );
 });
 
 describe("passwords stored for SCRAM-SHA-256", () => {

@@ -1,5 +1,6 @@
 // RFC 6120 §4.9: what ends a stream, and what is said then.
 import { describe, expect } from "vitest";
+import { plain } from "../support/client.ts";
 import { stage } from "../support/story.ts";
 
 const { story } = stage({ modules: { mod_stream_management: null } });
@@ -63,14 +64,19 @@ describe("the header", () => {
     { covers: ["websockets_SUITE:invalid_xmpp_version_is_rejected", "connect_SUITE:deny_pre_xmpp_1_0_stream"] },
   );
 
-  story("RFC 6120 §4.9.3.25: version 0.9 is unsupported-version", {}, async ({ stranger, server, door }) => {
-    const c = await stranger().connects(server.target(door));
-    c.sendsHeader("localhost", "version='0.9'");
-    await c.receivesStreamError("unsupported-version");
-  });
+  story(
+    "RFC 6120 §4.9.3.25: version 0.9 is unsupported-version",
+    {},
+    async ({ stranger, server, door }) => {
+      const c = await stranger().connects(server.target(door));
+      c.sendsHeader("localhost", "version='0.9'");
+      await c.receivesStreamError("unsupported-version");
+    },
+    { covers: ["connect_SUITE:invalid_stream_version"] },
+  );
 
   story(
-    "RFC 6120 §4.9.3.1: a second header on an open stream is bad-format",
+    "RFC 6120 §4.9.3.1: a second header on an open stream ends it",
     {},
     async ({ stranger, server, door }) => {
       const c = await stranger().connects(server.target(door));
@@ -80,10 +86,10 @@ describe("the header", () => {
           ? "<stream:stream to='localhost' version='1.0'><a/></stream:stream>"
           : "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>",
       );
-      const error = await c.next();
-      expect(error.name).toBe("error");
-      await c.receivesEnd();
+      // Over TCP it is an element of the open stream, which nobody may send before authentication.
+      await c.receivesStreamError(door === "tcp" ? "not-authorized" : "bad-format");
     },
+    { covers: ["connect_SUITE:close_connection_if_start_stream_duplicated"] },
   );
 
   story(
@@ -96,7 +102,7 @@ describe("the header", () => {
       );
       await c.receivesStreamError("invalid-namespace");
     },
-    { door: "tcp" },
+    { door: "tcp", covers: ["connect_SUITE:invalid_stream_namespace"] },
   );
 
   story(
@@ -136,10 +142,15 @@ describe("the header", () => {
         const c = await stranger().connects(server.target(door));
         c.sendsRaw(bytes);
         const header = await c.receivesHeader();
-        expect(header.attrs["version"]).toBe("1.0");
+        expect(header.attrs).toMatchObject({ version: "1.0", from: "localhost" });
         await c.receivesStreamError("not-well-formed");
       },
-      { door: "tcp", ...(what === "text" && { covers: ["connect_SUITE:bad_xml"] }) },
+      {
+        door: "tcp",
+        ...(what === "text" && {
+          covers: ["connect_SUITE:bad_xml", "connect_SUITE:return_proper_stream_error_if_service_is_not_hidden"],
+        }),
+      },
     );
   }
 });
@@ -247,6 +258,7 @@ describe("stanzas out of place", () => {
       await c.receivesStreamError("not-authorized");
       await juliet.receivesNothing();
     },
+    { covers: ["connect_SUITE:close_connection_if_protocol_violation_after_authentication"] },
   );
 
   for (const [what, from] of [
@@ -278,10 +290,15 @@ describe("stanzas out of place", () => {
   );
 
   for (const markup of ['<foo xmlns="urn:bar"/>', '<message xmlns="urn:other" to="juliet@localhost"/>', "<stanza/>"]) {
-    story(`RFC 6120 §4.9.3.24: ${markup} is unsupported-stanza-type`, { romeo: 1 }, async ({ romeo }) => {
-      romeo.says(markup);
-      await romeo.receivesStreamError("unsupported-stanza-type");
-    });
+    story(
+      `RFC 6120 §4.9.3.24: ${markup} is unsupported-stanza-type`,
+      { romeo: 1 },
+      async ({ romeo }) => {
+        romeo.says(markup);
+        await romeo.receivesStreamError("unsupported-stanza-type");
+      },
+      { covers: ["connect_SUITE:close_connection_if_protocol_violation_after_binding"] },
+    );
   }
 });
 
@@ -306,5 +323,86 @@ describe("the end", () => {
     await c.opens("localhost");
     await c.leaves();
     await c.receivesEnd();
+  });
+});
+
+describe("who the client says it is", () => {
+  story(
+    "RFC 6120 §4.7.2: a 'from' in the header is answered in 'to'",
+    {},
+    async ({ actor, server, door }) => {
+      const c = await (await actor("romeo")).connects(server.target(door));
+      c.sendsHeader("localhost", `from='${c.bare}' version='1.0'`);
+      const header = await c.receivesHeader();
+      expect(header.attrs["to"]).toBe(c.bare);
+      await c.receives`<stream:features/>`;
+      await c.authenticates();
+      await c.binds();
+    },
+    { covers: ["mim_c2s_SUITE:client_sets_stream_from_server_answers_with_to"] },
+  );
+
+  story(
+    "RFC 6120 §4.9.3.9: who proves to be another than he said gets invalid-from",
+    { juliet: 1 },
+    async ({ juliet, actor, server, door }) => {
+      const c = await (await actor("romeo")).connects(server.target(door));
+      c.sendsHeader("localhost", `from='${juliet.bare}' version='1.0'`);
+      await c.receives`<stream:features/>`;
+      c.sendsRaw(plain(c.local, c.account.password));
+      await c.receivesStreamError("invalid-from");
+    },
+    { covers: ["mim_c2s_SUITE:stream_from_does_not_match_sasl_jid_results_in_stream_error"] },
+  );
+
+  story(
+    "RFC 6120 §4.9.3.9: the same in the header after authentication",
+    { juliet: 1 },
+    async ({ juliet, actor, server, door }) => {
+      const c = await (await actor("romeo")).connects(server.target(door));
+      await c.opens();
+      c.sendsRaw(plain(c.local, c.account.password));
+      await c.receives`<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl"/>`;
+      c.sendsHeader("localhost", `from='${juliet.bare}' version='1.0'`);
+      await c.receivesStreamError("invalid-from");
+    },
+  );
+
+  story(
+    "RFC 6120 §4.9.3.14: a header that is too long is a policy-violation",
+    {},
+    async ({ stranger, server, door }) => {
+      const c = await stranger().connects(server.target(door));
+      c.sendsHeader("localhost", `version='1.0' x='${"y".repeat(70_000)}'`);
+      await c.receivesStreamError("policy-violation");
+    },
+    { covers: ["mim_c2s_SUITE:too_big_opening_tag_is_rejected"] },
+  );
+});
+
+describe("hide_service_name", () => {
+  const { story } = stage({ general: { hide_service_name: true } });
+
+  for (const [what, send] of [
+    ["something else than XMPP", "hello\n"],
+    ["a domain that is not ours", undefined],
+  ] as const) {
+    story(
+      `who sends ${what} is told nothing`,
+      {},
+      async ({ stranger, server, door }) => {
+        const c = await stranger().connects(server.target(door));
+        if (send === undefined) c.sendsHeader("nowhere.example");
+        else c.sendsRaw(send);
+        await c.losesConnection();
+        expect([c.streamHeader, c.streamEnded]).toEqual([undefined, false]);
+      },
+      { covers: ["connect_SUITE:close_connection_if_service_type_is_hidden"] },
+    );
+  }
+
+  story("who speaks XMPP sees no difference", { romeo: 1 }, async ({ romeo }) => {
+    romeo.sends`<nonsense/>`;
+    await romeo.receivesStreamError("unsupported-stanza-type");
   });
 });

@@ -43,6 +43,7 @@ story(
     romeo.sends`<message to="@@@" id="x1"><body>x</body></message>`;
     await romeo.receives`<message type="error" id="x1"><body>x</body><error type="modify"><jid-malformed xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`;
   },
+  { covers: ["mim_c2s_SUITE:message_sent_to_malformed_jid_results_in_error"] },
 );
 
 story(

@@ -1,6 +1,6 @@
 // XEP-0198: acknowledgements, and streams that outlive their connection.
 import { describe, expect } from "vitest";
-import type { Client } from "../support/client.ts";
+import { type Client, plain } from "../support/client.ts";
 import { childOf, find, textOf, type XElement } from "../support/match.ts";
 import { type Scene, stage } from "../support/story.ts";
 
@@ -468,6 +468,99 @@ describe("resuming", () => {
   );
 });
 
+describe("resuming in haste", () => {
+  story(
+    "XEP-0198 §5: header, log-in, header and <resume/> may be sent at once",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet, another, server, door }) => {
+      await juliet.managesStream();
+      await juliet.breaks();
+      romeo.says(chat(juliet.full, 1));
+      await romeo.receivesNothing();
+      const c = await another(juliet).connects(server.target(door));
+      const resume = `<resume xmlns="${NS_SM}" previd="${juliet.resumeId}" h="0"/>`;
+      if (door === "tcp") {
+        const header =
+          "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='localhost' version='1.0'>";
+        c.sendsRaw(`${header}${plain(c.local, c.account.password)}${header}${resume}`);
+      } else {
+        c.sendsHeader();
+        c.sendsRaw(plain(c.local, c.account.password));
+        c.sendsHeader();
+        c.sendsRaw(resume);
+      }
+      await c.hears("<stream:features/>");
+      await c.hears(`<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl"/>`);
+      await c.hears("<stream:features/>");
+      await c.hears(`<resumed xmlns="${NS_SM}" h="0" previd="${juliet.resumeId}"/>`);
+      await c.hears(`<message id="m1" from="${romeo.full}"/>`);
+    },
+    { covers: ["sm_SUITE:aggressively_pipelined_resume", "sm_SUITE:aggressively_pipelined_resume_ws"] },
+  );
+
+  story(
+    "RFC 6120 §8.2.3: an answer to what was asked before the loss reaches the asker",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet, ...scene }) => {
+      await juliet.managesStream();
+      romeo.sends`<iq type="get" id="q" to="${juliet.full}"><query xmlns="urn:own"/></iq>`;
+      await juliet.receives`<iq id="q"/>`;
+      await juliet.breaks();
+      const back = await resumes(juliet, scene, { h: 1 });
+      back.sends`<iq type="result" id="q" to="${romeo.full}"/>`;
+      await romeo.receives`<iq type="result" id="q" from="${juliet.full}"/>`;
+    },
+    { covers: ["sm_SUITE:replies_are_processed_by_resumed_session", "sm_SUITE:wait_for_resumption"] },
+  );
+
+  story(
+    "RFC 6121 §4.5.2: contacts see a managed client go that closes its stream",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet, befriend }) => {
+      await befriend(romeo, juliet);
+      await juliet.managesStream();
+      await juliet.leaves();
+      await romeo.receives`<presence type="unavailable" from="${juliet.full}"/>`;
+      await romeo.receivesNothing();
+    },
+    { covers: ["sm_SUITE:user_with_sm_goes_offline_cleanly_sends_unavailable_presence"] },
+  );
+
+  story(
+    "RFC 6120 §7.7.2.2: when a lost session is replaced, the account's other sessions see it go",
+    { juliet: 2 },
+    async ({ juliet: [laptop, phone], another, server, door }) => {
+      await phone.managesStream();
+      await phone.breaks();
+      await laptop.receivesNothing();
+      const again = await another(phone).logsIn(server.target(door), phone.resource);
+      await laptop.receives`<presence type="unavailable" from="${phone.full}"/>`;
+      again.sends`<presence/>`;
+      await laptop.receives`<presence from="${again.full}" type="{none}"/>`;
+    },
+    { covers: ["sm_SUITE:user_with_sm_multiple_resources_session_replacement_notifies_other_resources"] },
+  );
+
+  story(
+    "XEP-0280: a lost session's carbons wait with the rest",
+    { romeo: 1, juliet: 2 },
+    async ({ romeo, juliet: [laptop, phone], ...scene }) => {
+      for (const c of [laptop, phone]) await c.enables("carbons");
+      await phone.managesStream();
+      laptop.says(chat(romeo.full, 1));
+      await romeo.receives`<message id="m1"/>`;
+      await phone.receives`<message><sent xmlns="urn:xmpp:carbons:2">{any}</sent></message>`;
+      await phone.breaks();
+      romeo.says(chat(laptop.full, 2));
+      await laptop.receives`<message id="m2"/>`;
+      const back = await resumes(phone, scene);
+      await back.receives`<message><received xmlns="urn:xmpp:carbons:2">{any}</received></message>`;
+      await back.receivesNothing();
+    },
+    { covers: ["sm_SUITE:carboncopy_works"] },
+  );
+});
+
 describe("resuming in vain", () => {
   story(
     "XEP-0198 §5: an unknown previd is item-not-found, and a resource can be bound instead",
@@ -595,7 +688,7 @@ describe("unacknowledged", () => {
       await juliet.breaks();
       await findsWaiting(await another(juliet).logsIn(server.target(door)), ["2"]);
     },
-    { covers: ["sm_SUITE:resend_unacked_from_terminated_sessions"] },
+    { covers: ["sm_SUITE:resend_unacked_from_terminated_sessions", "sm_SUITE:relay_unacked_from_terminated_sessions"] },
   );
 
   story(
@@ -608,7 +701,7 @@ describe("unacknowledged", () => {
       await juliet.leaves();
       await findsWaiting(await another(juliet).logsIn(server.target(door)), ["1"]);
     },
-    { covers: ["sm_SUITE:resend_unacked_from_stopped_sessions"] },
+    { covers: ["sm_SUITE:resend_unacked_from_stopped_sessions", "sm_SUITE:relay_unacked_from_stopped_sessions"] },
   );
 
   story(

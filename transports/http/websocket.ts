@@ -2,10 +2,10 @@
 
 import type { ServerWebSocket } from "bun";
 import { Hono } from "hono";
-import type { C2sOptions, Conn, ConnOwner } from "../../core/c2s/conn.ts";
+import type { AckHolder, C2sOptions, Conn, ConnOwner } from "../../core/c2s/conn.ts";
 import type { StreamEngine } from "../../core/c2s/engine.ts";
 import { C2S } from "../../core/c2s/stream.ts";
-import type { Flusher } from "../tcp/conn.ts";
+import { type Flusher, LINGER, STALLED } from "../tcp/conn.ts";
 
 export interface WebSocketOptions extends C2sOptions {
   /** Milliseconds between WebSocket pings, undefined for none. */
@@ -58,6 +58,10 @@ export class WebSocketConn implements Conn {
   owner: ConnOwner | undefined = undefined;
   socket: ServerWebSocket<WebSocketConn> | undefined = undefined;
   private closed = false;
+  /** Senders whose stanzas wait in Bun's buffer, when their acknowledgements depend on it. */
+  private senders: AckHolder[] | undefined = undefined;
+  /** Takes back the end that waits for a peer who does not do its part. */
+  private patience: (() => void) | undefined = undefined;
 
   constructor(
     readonly door: WebSocketDoor,
@@ -75,12 +79,36 @@ export class WebSocketConn implements Conn {
     this.owner = owner;
   }
 
-  write(bytes: Buffer, n: number): void {
+  write(bytes: Buffer, n: number, sender?: AckHolder): void {
     this.writeText(bytes.utf8Slice(0, n));
+    if (sender === undefined || this.backlog === 0) return;
+    sender.hold();
+    this.senders ??= [];
+    this.senders.push(sender);
   }
 
   writeText(text: string): void {
-    if (!this.closed) this.socket?.sendText(text);
+    // -1: the kernel has not taken everything, the rest waits in Bun.
+    if (!this.closed && this.socket?.sendText(text) === -1) this.patience ??= this.waitFor(STALLED);
+  }
+
+  /** The peer has read something. */
+  drained(): void {
+    if (this.closed) return;
+    this.patience?.();
+    this.patience = this.backlog === 0 ? undefined : this.waitFor(STALLED);
+    if (this.backlog === 0) this.handedOver();
+  }
+
+  private waitFor(ms: number): () => void {
+    return this.door.engine.wheel.after(ms, () => this.socket?.terminate());
+  }
+
+  /** The kernel has everything (or nobody ever will): the senders' stanzas count as handled. */
+  private handedOver(): void {
+    const { senders } = this;
+    this.senders = undefined;
+    if (senders !== undefined) for (const sender of senders) sender.release();
   }
 
   askLate(): void {
@@ -95,6 +123,8 @@ export class WebSocketConn implements Conn {
   end(): void {
     if (this.closed) return;
     this.closed = true;
+    this.patience?.();
+    this.patience = this.waitFor(LINGER);
     this.socket?.close(1000);
   }
 
@@ -108,6 +138,9 @@ export class WebSocketConn implements Conn {
 
   onClose(): void {
     this.closed = true;
+    this.patience?.();
+    this.patience = undefined;
+    this.handedOver();
     this.door.closed(this);
     this.socket = undefined;
     const { owner } = this;
@@ -157,6 +190,9 @@ export const websocketEvents = {
     // RFC 7395 §3.1: text frames. Others carry the same UTF-8 or fail in the framer.
     const bytes = typeof message === "string" ? encoder.encode(message) : message;
     ws.data.owner?.feed(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) as Buffer);
+  },
+  drain(ws: ServerWebSocket<WebSocketConn>): void {
+    ws.data.drained();
   },
   close(ws: ServerWebSocket<WebSocketConn>): void {
     ws.data.onClose();

@@ -8,9 +8,9 @@ import type { TlsInfo } from "./tls.ts";
 
 const SMALL = 4 * 1024;
 /** How long a peer that takes nothing of its output is waited for, in ms (MongooseIM's send_timeout). */
-const STALLED = 15_000;
+export const STALLED = 15_000;
 /** How long a peer has to take the rest and to close, once the connection is to end, in ms. */
-const LINGER = 5_000;
+export const LINGER = 5_000;
 /** Buffers of these sizes are kept for the next connection that writes. */
 const KEPT = [SMALL, 16 * 1024, 64 * 1024];
 
