@@ -8,7 +8,7 @@ import { openStorage } from "../core/storage/index.ts";
 import type { PgsqlOptions } from "../core/storage/pgsql.ts";
 import { readContextOptions } from "../core/tls/settings.ts";
 
-const POOL = "outgoing_pools.rdbms.default";
+export const POOL = "outgoing_pools.rdbms.default";
 
 type Connection = NonNullable<Config["outgoing_pools"]["rdbms"]>["default"]["connection"];
 
@@ -45,6 +45,18 @@ export async function openRdbms(config: Config, stateDir: string): Promise<Db | 
         `Cannot use driver "${connection.driver}" of ${POOL}.connection: it is not in this build; use "pgsql", or remove the pool to use the embedded database`,
       );
   }
+}
+
+/** Pools of databases that are configured and that nothing asks: only the global `default` one is used so far. */
+export function unusedPools(config: Config): string[] {
+  const tags = Object.keys(config.outgoing_pools.rdbms ?? {}).filter((tag) => tag !== "default");
+  const found = tags.map((tag) => `outgoing_pools.rdbms.${tag}`);
+  for (const [i, table] of config.host_config.entries()) {
+    for (const tag of Object.keys(table.outgoing_pools?.rdbms ?? {})) {
+      found.push(`host_config[${i}].outgoing_pools.rdbms.${tag}`);
+    }
+  }
+  return found;
 }
 
 /**

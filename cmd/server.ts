@@ -21,7 +21,7 @@ import { type HttpHandler, metricsApp } from "../transports/http/app.ts";
 import { graphqlApp } from "../transports/http/graphql.ts";
 import { ctlCommand, embeddedConfig, greeting } from "./embedded.ts";
 import { Listeners } from "./listeners.ts";
-import { openRdbms } from "./rdbms.ts";
+import { openRdbms, POOL, unusedPools } from "./rdbms.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
 export interface ServerOptions {
@@ -112,6 +112,7 @@ export async function startServer(config: Config, options: ServerOptions, log: L
   const { stateDir } = options;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   for (const name of config.unbuilt) log.warning("feature_not_in_this_build", { section: name });
+  for (const name of unusedPools(config)) log.warning("database_pool_not_used", { section: name, used: POOL });
   const embedded = await openStorage({ stateDir });
   const opened: Db[] = [embedded];
   try {

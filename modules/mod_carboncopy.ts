@@ -105,5 +105,13 @@ function copy(stanza: Stanza, kind: "sent" | "received", account: BareJid, sessi
   envelope.from = account;
   envelope.to = account;
   envelope.copy = true;
-  for (const session of sessions) void session.receive(envelope.clone(), session.jid);
+  for (const session of sessions) {
+    // A session that refuses its copy is no concern of the message or of the other copies.
+    try {
+      const done = session.receive(envelope.clone(), session.jid);
+      done?.catch(() => undefined);
+    } catch (error) {
+      if (!(error instanceof StanzaError)) throw error;
+    }
+  }
 }

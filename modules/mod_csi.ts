@@ -83,6 +83,8 @@ function activate(session: Session): void {
 /** Lets go what waits. A stanza without `to` is for this session, as presence that was broadcast. */
 function flush(session: Session, buffer: Stanza[]): void {
   for (const stanza of buffer.splice(0)) {
-    void session.put!(stanza, stanza.toText === undefined ? session.jid : undefined);
+    const done = session.put(stanza, stanza.toText === undefined ? session.jid : undefined);
+    // Rejected is what went back to routing and found no place: routing has told its sender.
+    done?.catch(() => undefined);
   }
 }

@@ -33,9 +33,18 @@ export const general = () =>
           .default(600)
           .describe("Seconds between two registrations from one IP address"),
         language: nonEmpty().default("en").describe("Language of texts sent to users"),
-        sm_backend: enumOf("mnesia", "cets", "redis").default("mnesia").describe("Where the list of sessions is kept"),
-        component_backend: enumOf("mnesia", "cets").default("mnesia").describe("Where the list of components is kept"),
-        s2s_backend: enumOf("mnesia", "cets").default("mnesia").describe("Where the dialback secrets are kept"),
+        sm_backend: inert(
+          enumOf("mnesia", "cets", "redis"),
+          "one node knows its sessions by itself; clusters come later",
+        )
+          .default("mnesia")
+          .describe("Where the list of sessions is kept"),
+        component_backend: inert(enumOf("mnesia", "cets"), "one node knows its components by itself")
+          .default("mnesia")
+          .describe("Where the list of components is kept"),
+        s2s_backend: inert(enumOf("mnesia", "cets"), "one node knows its dialback secrets by itself")
+          .default("mnesia")
+          .describe("Where the dialback secrets are kept"),
         http_server_name: z.string().optional().describe("Value of the Server header of HTTP answers"),
         route_subdomains: routeSubdomains(),
         routing_modules: inert(z.array(nonEmpty()), "the router is one piece; its order cannot be changed")

@@ -157,8 +157,12 @@ const rdbms = () => {
     database: nonEmpty().optional().describe("Name of the database"),
     username: nonEmpty().optional().describe("User"),
     password: secret(nonEmpty()).optional().describe("Password"),
-    keepalive_interval: positive().optional().describe("Seconds between two questions that keep a connection open"),
-    max_start_interval: positive().default(30).describe("Longest pause between two tries to connect, seconds"),
+    keepalive_interval: inert(positive(), "a connection that broke is noticed and replaced by itself")
+      .optional()
+      .describe("Seconds between two questions that keep a connection open"),
+    max_start_interval: inert(positive(), "a lost database is tried again every second")
+      .default(30)
+      .describe("Longest pause between two tries to connect, seconds"),
     query_timeout: nonNegative().default(5000).describe("Milliseconds a query may take"),
     tls: sqlTls().optional().describe("TLS"),
   });

@@ -163,15 +163,35 @@ export class Router {
   }
 
   private toAvailable(s: Stanza): MaybePromise<void> {
+    return this.each(
+      s,
+      this.parts.sessions.of(s.to.bare.text).filter((session) => session.available),
+    );
+  }
+
+  /** To several sessions: what one of them refuses does not concern the others; when all do, the sender is told. */
+  private each(s: Stanza, sessions: readonly C2S[]): MaybePromise<void> {
     let waiting: Promise<void>[] | undefined;
-    for (const session of this.parts.sessions.of(s.to.bare.text)) {
-      if (!session.available) continue;
-      const done = session.receive(s);
-      if (done === undefined) continue;
-      waiting ??= [];
-      waiting.push(done);
+    let refusal: unknown;
+    let given = sessions.length;
+    const refused = (error: unknown): void => {
+      refusal ??= error;
+      given--;
+    };
+    for (const session of sessions) {
+      try {
+        const done = session.receive(s);
+        if (done === undefined) continue;
+        waiting ??= [];
+        waiting.push(done.catch(refused));
+      } catch (error) {
+        refused(error);
+      }
     }
-    if (waiting) return Promise.all(waiting).then(() => undefined);
+    const end = (): void => {
+      if (given === 0 && refusal !== undefined) throw refusal;
+    };
+    return waiting === undefined ? end() : Promise.all(waiting).then(end);
   }
 
   // --- messages (RFC 6121 §8.5) -----------------------------------------------------------------------------------------
@@ -208,15 +228,9 @@ export class Router {
     let best = -1;
     for (const x of sessions) if (x.available && !x.gone && x.priority > best) best = x.priority;
     if (best < 0) return this.offline(host, s);
-    let waiting: Promise<void>[] | undefined;
-    for (const x of [...sessions]) {
-      if (!x.available || x.gone || x.priority < 0 || (s.type !== "headline" && x.priority < best)) continue;
-      const done = x.receive(s);
-      if (done === undefined) continue;
-      waiting ??= [];
-      waiting.push(done);
-    }
-    if (waiting) return Promise.all(waiting).then(() => undefined);
+    const all = s.type === "headline";
+    const chosen = sessions.filter((x) => x.available && !x.gone && x.priority >= (all ? 0 : best));
+    return this.each(s, chosen);
   }
 
   private unsupportedGroupchat(host: RoutedHost, s: Stanza): MaybePromise<void> {

@@ -133,14 +133,17 @@ async function reroute(
 ): Promise<void> {
   const { sm } = session;
   if (sm === undefined) return;
-  if (sm.id !== "") counters?.remember(sm.id, sm.handled, now() + config.stale_h.geriatric * 1000);
+  if (sm.id !== "") counters?.remember(sm.id, sm.report(), now() + config.stale_h.geriatric * 1000);
   const unacked = sm.unacked();
   sm.clear();
   // All at once: they keep their order and are one commit, before the user is back to see only some of them.
   const rerouted: MaybePromise<void>[] = [];
   // What goes wrong with one must not take the others with it.
   const failed = (error: unknown): void => log.error("unacked_stanza_not_rerouted", { error, jid: session.jid.text });
+  const elsewhere = unacked.length > 0 ? waitingElsewhere(session, store) : undefined;
+  const underway = store.underway(session.jid.bare, unacked);
   for (const { bytes, at, copy } of unacked) {
+    if (elsewhere?.has(bytes)) continue;
     try {
       const s = viewElement(Buffer.from(bytes, "latin1"));
       const from = tryParseJid(s.fromText ?? session.domain);
@@ -162,7 +165,20 @@ async function reroute(
     }
   }
   await Promise.all(rerouted);
+  underway.done();
   if (session.wasDetached) await store.release(sm.id);
+}
+
+/**
+ * What other sessions of the account wait to have acknowledged, or have on its way already: a message for the account
+ * that several were to get is looked after by one of them.
+ */
+function waitingElsewhere(session: C2S, store: HeldStore): ReadonlySet<string> | undefined {
+  const { bare } = session.jid;
+  const others = session.engine.sessions.of(bare.text).filter((s) => s !== session && !s.closed && s.sm);
+  const ended = store.onTheirWay(bare);
+  if (others.length === 0 && ended.length === 0) return undefined;
+  return new Set([...ended, ...others.flatMap((s) => s.sm!.unacked())].map(({ bytes }) => bytes));
 }
 
 /** Keeps what a broken stream has not acknowledged: its senders have been told that it is handled. */

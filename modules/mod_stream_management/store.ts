@@ -19,8 +19,31 @@ export interface Held {
 const TABLE = "mongooseim_held_stanzas";
 const COLUMNS = ["server", "username", "stream_id", "stanza", "held_at"];
 
+/** Stanzas of sessions that have ended, while they are routed again. */
+type OnTheirWay = readonly { readonly bytes: string }[];
+
 export class HeldStore implements PersonalStore {
+  /** By account. */
+  private readonly rerouting = new Map<string, OnTheirWay[]>();
+
   constructor(private readonly db: Db) {}
+
+  onTheirWay(account: BareJid): OnTheirWay {
+    return this.rerouting.get(account.text)?.flat() ?? [];
+  }
+
+  /** Notes what is routed again until `done` is called. */
+  underway(account: BareJid, stanzas: OnTheirWay): { done(): void } {
+    const there = this.rerouting.get(account.text) ?? [];
+    this.rerouting.set(account.text, there);
+    there.push(stanzas);
+    return {
+      done: () => {
+        there.splice(there.indexOf(stanzas), 1);
+        if (there.length === 0) this.rerouting.delete(account.text);
+      },
+    };
+  }
 
   /** Keeps stanzas of one stream, in order; resolves when they are committed. */
   hold(jid: BareJid, streamId: string, stanzas: readonly { text: string; at: number }[]): Promise<void> {

@@ -413,3 +413,51 @@ describe("what was not acknowledged", () => {
     { logs: ["unacked_stanza_not_rerouted"] },
   );
 });
+
+describe("a stream that is resumed at another door", () => {
+  const { story } = stage();
+
+  story(
+    "XEP-0198 §5: gets what waits for it there, and goes on",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet, another, server, door }) => {
+      await juliet.managesStream();
+      await juliet.breaks();
+      romeo.says(`<message to="${juliet.full}" id="m1"><body>&lt;ü</body></message>`);
+      await romeo.settled();
+      const back = await another(juliet).connects(server.target(door === "tcp" ? "websocket" : "tcp"));
+      await back.opens();
+      await back.authenticates();
+      back.sendsRaw(`<resume xmlns='${NS_SM}' h='0' previd='${juliet.resumeId}'/>`);
+      await back.receives`<resumed xmlns="urn:xmpp:sm:3" h="0" previd="${juliet.resumeId}"/>`;
+      await back.receives`<message from="${romeo.full}" to="${juliet.full}" id="m1"><body>&lt;ü</body></message>`;
+      back.says(`<message to="${romeo.full}" id="m2"><body>x</body></message>`);
+      await romeo.receives`<message from="${juliet.full}" id="m2"/>`;
+      back.sendsRaw(`<a xmlns='${NS_SM}' h='1'/>`);
+      romeo.says(`<message to="${juliet.full}" id="m3"/>`);
+      await back.skipsTo((e) => e.attrs["id"] === "m3");
+    },
+  );
+});
+
+describe("two broken streams of one account", () => {
+  const { story } = stage({ modules: { mod_stream_management: { resume_timeout: 1 } } });
+
+  story(
+    "a message for the account that both were to get is stored once",
+    { romeo: 1, juliet: 2 },
+    async ({ romeo, juliet: [laptop, phone], another, server, door }) => {
+      for (const c of [laptop, phone]) await c.managesStream();
+      for (const c of [laptop, phone]) await c.breaks();
+      romeo.says(`<message to="${laptop.bare}" type="chat" id="m1"><body>x</body></message>`);
+      await romeo.settled();
+      await new Promise((resolve) => setTimeout(resolve, 2_500));
+      const back = await another(laptop).logsIn(server.target(door));
+      back.says("<presence/>");
+      await back.skipsTo((e) => e.attrs["id"] === "m1");
+      const more = await back.settles();
+      expect(more.filter((e) => e.name === "message").length).toBe(0);
+      back.tally.assertions++;
+    },
+  );
+});
