@@ -208,6 +208,7 @@ const ourConfig = ({ auth, host }: OurVariant, ports: { plain: number; tls: numb
 [[listen.http]]
   port = ${ports.ws}
   ip_address = "127.0.0.1"
+  transport.max_connections = "infinity"
 
   [[listen.http.handlers.mongoose_websocket_handler]]
     host = "_"

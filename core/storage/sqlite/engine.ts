@@ -5,6 +5,8 @@ import { CHANGES, FAILED, LIST, QUERY, ROWS, RUN, RUN_MANY, type SqliteSettings,
 
 /** Pages in the write-ahead log after which a commit pays for a checkpoint; idle time normally does it before. */
 const CHECKPOINT_PAGES = 4000;
+/** Elements of a batch that has more than one request. */
+const SEVERAL = 12;
 /** Size to which the write-ahead log is cut after a checkpoint. */
 const WAL_LIMIT_BYTES = 64 * 1024 * 1024;
 /** How long a starting server waits for one that is just stopping. */
@@ -21,6 +23,9 @@ export class SqliteEngine {
   readonly #db: Database;
   readonly #lock: Database | undefined;
   readonly #begin: Statement;
+  readonly #beginRead: Statement;
+  /** A transaction is open for reads alone. */
+  #reading = false;
   readonly #commit: Statement;
   readonly #save: Statement;
   readonly #release: Statement;
@@ -60,6 +65,7 @@ export class SqliteEngine {
       // Reads the header, so that a file which is no database fails now and not on the first request.
       this.#db.query("SELECT count(*) FROM sqlite_master").get();
       this.#begin = this.#db.prepare("BEGIN IMMEDIATE");
+      this.#beginRead = this.#db.prepare("BEGIN");
       this.#commit = this.#db.prepare("COMMIT");
       this.#save = this.#db.prepare("SAVEPOINT request");
       this.#release = this.#db.prepare("RELEASE request");
@@ -72,6 +78,14 @@ export class SqliteEngine {
     }
   }
 
+  /** Ends the transaction that reads share. */
+  #endRead(): void {
+    if (!this.#reading) return;
+    this.#reading = false;
+    // An error of the disk ends a transaction by itself.
+    if (this.#db.inTransaction) this.#commit.run();
+  }
+
   /**
    * Runs the requests of a batch in order, all writes in one transaction that is durable when this returns.
    * A request that fails takes nothing with it: SQLite undoes a failing statement by itself, and requests of several
@@ -82,7 +96,13 @@ export class SqliteEngine {
     this.#rows = 0;
     const out: Wire = [0, 0];
     this.#learn(batch);
+    // Reads of one batch share a transaction: outside of one each takes and gives back the file's locks.
+    if ((batch[1] as number) > SEVERAL) {
+      this.#beginRead.run();
+      this.#reading = true;
+    }
     for (let at = 2; at < (batch[1] as number); ) at = this.#request(batch, at, out);
+    this.#endRead();
     if (this.#begunAt >= 0) {
       try {
         this.#commit.run();
@@ -110,7 +130,8 @@ export class SqliteEngine {
 
   close(): void {
     this.#forget();
-    for (const statement of [this.#begin, this.#commit, this.#save, this.#release, this.#undo]) statement.finalize();
+    for (const statement of [this.#begin, this.#beginRead, this.#commit, this.#save, this.#release, this.#undo])
+      statement.finalize();
     this.#db.close();
     this.#lock?.close();
   }
@@ -167,6 +188,7 @@ export class SqliteEngine {
 
   #ensureBegun(out: Wire): void {
     if (this.#begunAt >= 0) return;
+    this.#endRead();
     this.#begin.run();
     this.#begunAt = out.length;
     this.#since = 0;
