@@ -23,7 +23,7 @@ const MAX_WAITING_INPUT = 1024 * 1024;
 /** What a message that waits costs beside its bytes. */
 const WAITING_MESSAGE = 128;
 /** Bytes a client may leave unread, before its stream ends. */
-const MAX_BACKLOG = 2 * 1024 * 1024;
+const MAX_BACKLOG = 8 * 1024 * 1024;
 /** Bytes a client may leave unread before it gets more of what was stored for it. */
 const MAX_REPLAY = 256 * 1024;
 
