@@ -6,36 +6,22 @@ import { type Entry, type SessionEnd, STOP, type Verdict } from "../hooks.ts";
 import type { FullJid, Jid } from "../jid.ts";
 import type { MaybePromise, Session } from "../module.ts";
 import { NS_FRAMING, NS_STREAM } from "../ns.ts";
-import type { Shaper } from "../shaper.ts";
 import { IQ, type Kind, MESSAGE, OTHER, PRESENCE, type Stanza } from "../stanza.ts";
-import { Framer, type FrameSink, viewElement } from "../xml/framer.ts";
 import { escapeXml, type Markup } from "../xml/markup.ts";
-import { FrameError, NO_SCOPE } from "../xml/scan.ts";
+import type { FrameError } from "../xml/scan.ts";
 import { encode } from "../xml/writer.ts";
 import type { AckHolder, C2sOptions, Conn, ConnOwner } from "./conn.ts";
-import type { StreamCounters, StreamEngine, StreamHost, Traffic } from "./engine.ts";
+import type { StreamCounters, StreamEngine, StreamHost } from "./engine.ts";
+import { ACTIVE, CLOSED, DETACHED, NEGOTIATING, StreamInput } from "./input.ts";
 import { Negotiation, negotiate, openStream } from "./negotiate.ts";
 import type { StreamManagement } from "./sm.ts";
 
-/** Bytes of input that may wait while a handler works, before the connection is paused. */
-const WAITING_INPUT = 64 * 1024;
-const MAX_WAITING_INPUT = 1024 * 1024;
-/** What a message that waits costs beside its bytes. */
-const WAITING_MESSAGE = 128;
 /** Bytes a client may leave unread, before its stream ends. */
 const MAX_BACKLOG = 8 * 1024 * 1024;
 /** Bytes a client may leave unread before it gets more of what was stored for it. */
 const MAX_REPLAY = 256 * 1024;
 
-export const NEGOTIATING = 0;
-export const ACTIVE = 1;
-/** The connection is lost, the session waits for its client (XEP-0198). */
-export const DETACHED = 2;
-export const CLOSED = 3;
-
-export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
-  state = NEGOTIATING;
-  conn: Conn | undefined;
+export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
   jid!: FullJid;
   host!: StreamHost;
   domain = "";
@@ -55,16 +41,6 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   ending: Promise<void> | undefined = undefined;
   /** The session has waited for its client at least once. */
   wasDetached = false;
-  private traffic: Traffic;
-  private framer: Framer | undefined;
-  private whole: Buffer[] | undefined = undefined;
-  private wholeBytes = 0;
-  private readonly shaper: Shaper | undefined;
-  /** What a handler of this stream's input still does; nothing is read meanwhile. */
-  private work: Promise<void> | undefined = undefined;
-  private paused = false;
-  /** Milliseconds since 1970 until when the shaper has reading stopped. */
-  private throttled = 0;
   private inbox: Promise<void> | undefined = undefined;
   /** Takes back the end of a session that waits for its client. */
   private stay: (() => void) | undefined = undefined;
@@ -73,19 +49,9 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
   private lastToText = "";
   private lastTo: Jid | undefined = undefined;
 
-  constructor(
-    readonly engine: StreamEngine,
-    conn: Conn,
-    readonly options: C2sOptions,
-  ) {
-    this.conn = conn;
-    this.traffic = trafficOf(engine, conn);
+  constructor(engine: StreamEngine, conn: Conn, options: C2sOptions) {
+    super(engine, conn, options);
     this.nego = new Negotiation(engine.now());
-    this.shaper = engine.shaper(options.shaper);
-    if (conn.framing === "stream") {
-      const size = Math.min(options.limits.size, 65_536);
-      this.framer = new Framer(this, engine.scans, { ...options.limits, size });
-    }
     engine.waiting.add(this);
   }
 
@@ -120,147 +86,28 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
     this.priority = priority;
   }
 
-  // --- Input --------------------------------------------------------------------------------------------------------
+  // --- Input: what StreamInput asks for -----------------------------------------------------------------------------
 
-  feed(bytes: Buffer): void {
-    if (this.state === CLOSED) return;
-    // Whatever goes wrong is this stream's end, not that of the process.
-    try {
-      this.take(bytes);
-    } catch (error) {
-      this.broke(error);
-    }
-  }
-
-  private take(bytes: Buffer): void {
-    this.traffic.in += bytes.length;
-    if (this.shaper !== undefined) {
-      const wait = this.shaper.take(bytes.length, this.engine.now());
-      if (wait > 0) this.throttle(wait);
-    }
-    if (this.framer !== undefined) {
-      this.framer.feed(bytes);
-      if (this.work !== undefined && !this.paused && this.framer.buffered > WAITING_INPUT) this.pause();
-      return;
-    }
-    if (this.work !== undefined) {
-      this.whole ??= [];
-      this.whole.push(bytes);
-      this.wholeBytes += bytes.length + WAITING_MESSAGE;
-      // A WebSocket cannot be paused: what waits is bounded here.
-      if (this.wholeBytes > MAX_WAITING_INPUT) this.fail(new StreamError("policy-violation", "too much at once"));
-      return;
-    }
-    this.message(bytes);
-  }
-
-  /** One message of RFC 7395: <open/>, <close/> or an element of the stream. */
-  private message(bytes: Buffer): void {
-    let s: Stanza;
-    try {
-      s = viewElement(bytes, NO_SCOPE, this.options.limits);
-    } catch (error) {
-      if (!(error instanceof FrameError)) throw error;
-      this.malformed(error.condition, error.message);
-      return;
-    }
-    if (s.inNs(NS_FRAMING)) {
-      const name = s.name;
-      if (name === "open") this.header(s);
-      else if (name === "close") this.end();
-      else this.fail(new StreamError("invalid-xml", "only open and close are known in this namespace"));
-      return;
-    }
-    if (s.nsS < 0) {
-      this.fail(new StreamError("invalid-namespace", "an element must say its namespace"));
-      return;
-    }
-    this.element(s);
-  }
-
-  /** Stops reading for a while: the shaper says so. */
-  private throttle(ms: number): void {
-    this.throttled = this.engine.now() + ms;
-    this.pause();
-    this.engine.wheel.after(ms, () => {
-      if (this.work === undefined) this.unpause();
-    });
-  }
-
-  private pause(): void {
-    this.paused = true;
-    this.conn?.pause();
-  }
-
-  private unpause(): void {
-    if (!this.paused || this.throttled > this.engine.now()) return;
-    this.paused = false;
-    this.conn?.resume();
-  }
-
-  header(header: Stanza): boolean {
-    if (this.state === CLOSED) return false;
+  protected opened(header: Stanza): void {
     if (this.state !== NEGOTIATING) this.fail(new StreamError("bad-format", "the stream is open already"));
     else openStream(this, header);
-    return this.state !== CLOSED && this.work === undefined;
   }
 
-  element(stanza: Stanza): boolean {
-    if (this.state === CLOSED) return false;
-    let done: MaybePromise<void>;
-    try {
-      done = this.state === ACTIVE ? this.handle(stanza) : negotiate(this, stanza);
-    } catch (error) {
-      this.broke(error);
-      return false;
-    }
-    if (done !== undefined) {
-      this.wait(done);
-      return false;
-    }
-    return this.state !== CLOSED;
+  protected took(stanza: Stanza): MaybePromise<void> {
+    return this.state === ACTIVE ? this.handle(stanza) : negotiate(this, stanza);
   }
 
-  /** Reads on when `work` is done: a session's stanzas keep their order whatever awaits. */
-  wait(work: Promise<void>): void {
-    const before = this.work;
-    const mine = (before === undefined ? work : Promise.all([before, work]).then(() => undefined))
-      .catch((error: unknown) => this.broke(error))
-      .then(() => {
-        if (this.work !== mine) return;
-        this.work = undefined;
-        if (this.state !== CLOSED) this.goOn();
-      });
-    this.work = mine;
-  }
-
-  private goOn(): void {
-    try {
-      this.unpause();
-      if (this.framer !== undefined) this.framer.resume();
-      else this.catchUp();
-    } catch (error) {
-      this.broke(error);
-    }
-    // What had come before the connection broke was worked on first.
-    if (this.conn === undefined && this.work === undefined && this.state === ACTIVE) this.lost();
-  }
-
-  private catchUp(): void {
-    while (this.work === undefined && this.state !== CLOSED && this.whole !== undefined) {
-      const next = this.whole.shift()!;
-      this.wholeBytes -= next.length + WAITING_MESSAGE;
-      if (this.whole.length === 0) this.whole = undefined;
-      this.message(next);
-    }
-  }
-
-  private broke(error: unknown): void {
+  protected broke(error: unknown): void {
     if (error instanceof StreamError) this.fail(error);
     else {
       this.engine.log.error("stream_handler_failed", { error, jid: this.jid?.text ?? "", domain: this.domain });
       this.fail(new StreamError("internal-server-error"));
     }
+  }
+
+  /** What had come before the connection broke was worked on first. */
+  protected workedOff(): void {
+    if (this.conn === undefined && this.state === ACTIVE) this.lost();
   }
 
   end(): void {
@@ -771,11 +618,6 @@ export class C2S implements Session, ConnOwner, FrameSink, AckHolder {
 }
 
 const NOBODY: ConnOwner = { feed() {}, secured() {}, late() {}, closedConn() {} };
-
-function trafficOf({ traffic }: StreamEngine, conn: Conn): Traffic {
-  if (conn.framing === "whole") return traffic.websocket;
-  return conn.secure ? traffic.tls : traffic.tcp;
-}
 
 function countErrorReceived(counters: StreamCounters, kind: Kind): void {
   if (kind === MESSAGE) counters.messageErrorsReceived++;
