@@ -7,6 +7,8 @@
 # PostgreSQL listens on 127.0.0.1:54329 with its data in a temporary directory, beside any other PostgreSQL.
 # Where it cannot be had, its tests are skipped; with CI=true that is an error.
 set -eu
+# runuser is there, which not every PATH has.
+PATH="$PATH:/usr/sbin:/sbin"
 
 port=54329
 user=mongooseim
