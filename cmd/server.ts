@@ -200,7 +200,10 @@ async function assemble(
       uptime: Math.floor((node.now() - node.startedAt) / 1000),
       logs: ["stdout"],
     }),
-    stop: () => tell("stop"),
+    stop: (otherHost) => {
+      node.refuge = otherHost;
+      tell("stop");
+    },
     restart: () => tell("restart"),
     onError,
   });

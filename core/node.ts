@@ -79,6 +79,8 @@ export class Node implements StreamEngine, Server {
   readonly replacedWait: number;
   readonly startedAt: number;
   draining = false;
+  /** Host (and port) that clients are sent to when this server stops; undefined for none. */
+  refuge: string | undefined = undefined;
   private sid = 0;
   private lastId = 0n;
   private readonly expected = new Map<string, (answer: Stanza | undefined) => void>();
@@ -183,7 +185,7 @@ export class Node implements StreamEngine, Server {
     const working: (Promise<void> | undefined)[] = [];
     for (const c2s of [...this.sessions, ...this.waiting]) {
       working.push(c2s.working);
-      c2s.close(new StreamError("system-shutdown"), "shutdown");
+      c2s.close(this.farewell(), "shutdown");
     }
     // What was being worked on, and what was not delivered, is in the database before that is closed.
     let patience: ReturnType<typeof setTimeout> | undefined;
@@ -194,6 +196,12 @@ export class Node implements StreamEngine, Server {
     clearTimeout(patience);
     for (const host of this.hosts.values()) await host.stop();
     this.wheel.stop();
+  }
+
+  farewell(): StreamError {
+    return this.refuge === undefined
+      ? new StreamError("system-shutdown")
+      : new StreamError("see-other-host", undefined, this.refuge);
   }
 
   /** Ends streams that are too slow to get a session (`state_timeout`). One look a second for all of them. */

@@ -44,8 +44,8 @@ export class ControlClient {
     this.ask<GraphqlBody>("POST", "/graphql", { query, variables });
 
   /** Begins a stop or a restart; gives the server's process id. */
-  lifecycle = (command: "stop" | "restart"): Promise<{ readonly pid: number }> =>
-    this.ask<{ pid: number }>("POST", "/ctl", { command });
+  lifecycle = (command: "stop" | "restart", otherHost?: string): Promise<{ readonly pid: number }> =>
+    this.ask<{ pid: number }>("POST", "/ctl", { command, otherHost });
 
   // The other end is the same program: what it answers is taken to be of the type that was asked for.
   private async ask<T>(method: "GET" | "POST", path: string, body?: unknown): Promise<T> {
@@ -62,7 +62,10 @@ export class ControlClient {
       throw this.explain(error);
     }
     if (response.status >= 500) throw new CtlError(`The server failed to answer ${path}: its log says why`);
-    return (await response.json()) as T;
+    const answer = (await response.json()) as T & { readonly error?: string };
+    // GraphQL's refusals are answers; those of the control commands are not.
+    if (response.status >= 400 && answer.error !== undefined) throw new CtlError(`The server ${answer.error}`);
+    return answer;
   }
 
   private explain(error: unknown): Error {

@@ -114,7 +114,11 @@ async function runBasic(
     .action(async ({ config }: { config?: string }) => {
       code = await io.foreground({ configFile: configFile(config), stateDir });
     });
-  command("stop").action(run(() => stop(client, io)));
+  command("stop")
+    .addOption(new Option("--other-host <host[:port]>", "send the clients there (see-other-host)"))
+    .action(async ({ otherHost }: { otherHost?: string }) => {
+      code = await stop(client, io, otherHost);
+    });
   command("force_stop").action(run(() => forceStop(client, io)));
   command("restart").action(run(() => restart(client)));
   command("status").action(run(() => status(client, io)));

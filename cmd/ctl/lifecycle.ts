@@ -68,9 +68,9 @@ async function gone(pid: number, io: CtlIo, ms = Number.POSITIVE_INFINITY): Prom
   return !io.isAlive(pid);
 }
 
-/** Asks the server to stop and waits until its process has ended. */
-export async function stop(client: ControlClient, io: CtlIo): Promise<number> {
-  const { pid } = await client.lifecycle("stop");
+/** Asks the server to stop, and to send its clients to `otherHost` when given; waits until its process has ended. */
+export async function stop(client: ControlClient, io: CtlIo, otherHost?: string): Promise<number> {
+  const { pid } = await client.lifecycle("stop", otherHost);
   await gone(pid, io);
   return OK;
 }

@@ -11,7 +11,10 @@ export interface Entry {
 export const BASIC_COMMANDS: readonly Entry[] = [
   { name: "start", description: "Start the server in the background" },
   { name: "foreground", description: "Run the server in the foreground, for supervisors and containers" },
-  { name: "stop", description: "Stop the server and wait for its process to end" },
+  {
+    name: "stop",
+    description: "Stop the server and wait for its process to end; --other-host HOST sends its clients there",
+  },
   { name: "force_stop", description: "As stop; TERM after 30 s, KILL after 60 s" },
   { name: "restart", description: "Restart the server with the configuration as it is now" },
   { name: "status", description: "Show the state of the server" },

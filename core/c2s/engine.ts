@@ -1,6 +1,7 @@
 // What the stream machine needs of the server that it runs in.
 
 import type { HostAuth } from "../auth/host.ts";
+import type { StreamError } from "../errors.ts";
 import type { JidCache } from "../jid.ts";
 import type { Log } from "../log/index.ts";
 import type { HostType, MaybePromise } from "../module.ts";
@@ -81,6 +82,8 @@ export interface StreamEngine {
   /** How long a bind waits for a replaced session to end, in ms. */
   readonly replacedWait: number;
   readonly draining: boolean;
+  /** What streams are told when the server goes: system-shutdown, or where else to connect (RFC 6120 §4.9.3.19). */
+  farewell(): StreamError;
   now(): number;
   random(bytes: number): Uint8Array;
   token(bytes: number): string;

@@ -115,7 +115,7 @@ export function openStream(c2s: C2S, header: Stanza): boolean {
   if (nego.local !== undefined && !isClaimed(c2s, nego.local)) return fail(new StreamError("invalid-from"));
   const lang = header.lang;
   nego.lang = lang !== undefined && lang !== c2s.engine.language && lang.length <= 35 ? lang : "";
-  if (c2s.engine.draining) return fail(new StreamError("system-shutdown"));
+  if (c2s.engine.draining) return fail(c2s.engine.farewell());
   sendHeader(c2s, c2s.domain);
   sendFeatures(c2s, nego);
   return c2s.state === 0;

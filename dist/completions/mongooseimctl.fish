@@ -17,7 +17,7 @@ complete -c mongooseimctl -l state-dir -x -a '(__fish_complete_directories)'
 complete -c mongooseimctl -l config -r -F
 complete -c mongooseimctl -n '__mongooseimctl_at ' -a start -d 'Start the server in the background'
 complete -c mongooseimctl -n '__mongooseimctl_at ' -a foreground -d 'Run the server in the foreground, for supervisors and containers'
-complete -c mongooseimctl -n '__mongooseimctl_at ' -a stop -d 'Stop the server and wait for its process to end'
+complete -c mongooseimctl -n '__mongooseimctl_at ' -a stop -d 'Stop the server and wait for its process to end; --other-host HOST sends its clients there'
 complete -c mongooseimctl -n '__mongooseimctl_at ' -a force_stop -d 'As stop; TERM after 30 s, KILL after 60 s'
 complete -c mongooseimctl -n '__mongooseimctl_at ' -a restart -d 'Restart the server with the configuration as it is now'
 complete -c mongooseimctl -n '__mongooseimctl_at ' -a status -d 'Show the state of the server'

@@ -3,6 +3,23 @@ import { describe, expect } from "vitest";
 import { stage } from "../support/story.ts";
 
 for (const door of ["tcp", "websocket"] as const) {
+  describe(`moving away, ${door}`, () => {
+    const { story } = stage();
+
+    story(
+      "RFC 6120 §4.9.3.19: a server that stops can send its clients to another host",
+      { romeo: 1 },
+      async ({ romeo, server }) => {
+        server.node.refuge = "other.example:5222";
+        await server.close();
+        const place = `<see-other-host xmlns="urn:ietf:params:xml:ns:xmpp-streams">other.example:5222</see-other-host>`;
+        await romeo.hears(`<stream:error>${place}</stream:error>`);
+        await romeo.receivesEnd();
+      },
+      { door },
+    );
+  });
+
   describe(`stopping, ${door}`, () => {
     const { story } = stage();
 

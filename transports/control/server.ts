@@ -23,7 +23,7 @@ export interface ControlOptions {
   readonly node: OperationNode;
   status(): ServerStatus;
   /** Begin an orderly stop or restart and return at once. */
-  stop(): void;
+  stop(otherHost?: string): void;
   restart(): void;
   /** Told of errors that a client only learns as status 500. */
   onError(error: unknown): void;
@@ -79,6 +79,11 @@ export async function openControlSocket(options: ControlOptions): Promise<Contro
   };
 }
 
+/** A domain name or address, with a port or without, as see-other-host has it (RFC 6120 §4.9.3.19). */
+function isHost(value: unknown): value is string {
+  return typeof value === "string" && /^(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:\d{1,5})?$/.test(value);
+}
+
 async function clearStale(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found) return;
@@ -124,13 +129,18 @@ export function controlApp(options: ControlOptions): Hono {
   });
 
   app.post("/ctl", async (c) => {
-    const { command, level } = await objectOf(c);
+    const { command, level, otherHost } = await objectOf(c);
     switch (command) {
       case "status":
         return c.json(options.status());
       case "stop":
+        if (otherHost !== undefined && !isHost(otherHost)) {
+          return c.json({ error: `cannot send clients to ${JSON.stringify(otherHost)}: use HOST or HOST:PORT` }, 400);
+        }
+        options.stop(otherHost);
+        return c.json({ pid: options.status().pid });
       case "restart":
-        options[command]();
+        options.restart();
         return c.json({ pid: options.status().pid });
       case "loglevel": {
         if (level === undefined) return c.json({ level: node.server.logLevel() });
