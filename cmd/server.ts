@@ -22,6 +22,7 @@ import { graphqlApp } from "../transports/http/graphql.ts";
 import { ctlCommand, embeddedConfig, greeting } from "./embedded.ts";
 import { Listeners } from "./listeners.ts";
 import { openRdbms, POOL, unusedPools } from "./rdbms.ts";
+import { executeAgain } from "./tune.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
 export interface ServerOptions {
@@ -260,10 +261,11 @@ function secret(stateDir: string): Uint8Array {
   return bytes;
 }
 
-/** Starts over in a new process with the same arguments; this one waits and passes on its end. */
+/** Starts over: in this process where that is possible, else in one that this one waits for. */
 async function restart(options: ServerOptions): Promise<number> {
   const again = ["foreground", "--state-dir", options.stateDir];
   if (options.configFile !== undefined) again.push("--config", options.configFile);
+  executeAgain(again);
   const words = process.argv[1]?.endsWith(".ts")
     ? [process.execPath, process.argv[1], ...again]
     : [process.execPath, ...again];

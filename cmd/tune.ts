@@ -12,13 +12,18 @@ const OPTIONS: Readonly<Record<string, string>> = {
 /** Set in the process that was executed again. */
 const DONE = "MONGOOSEIM_TUNED";
 
-/**
- * Executes this program again with the runtime's options set. Returns when that is done already, not possible (another
- * libc, a runtime that is not compiled in), or not wanted (MONGOOSEIM_TUNED is set).
- */
+/** Executes this program again with the runtime's options set, when that is not done already or not wanted. */
 export function tune(words: readonly string[]): void {
+  if (process.env[DONE] === undefined) executeAgain(words);
+}
+
+/**
+ * Puts this program, with these arguments and the runtime's options, in the place of this process: the process id stays.
+ * Returns only when that is not possible: another libc, or a program that is not compiled.
+ */
+export function executeAgain(words: readonly string[]): void {
   const compiled = import.meta.url.includes("/$bunfs/");
-  if (!compiled || process.platform !== "linux" || process.env[DONE] !== undefined) return;
+  if (!compiled || process.platform !== "linux") return;
   const env = { ...OPTIONS, ...process.env, [DONE]: "1" };
   const keep: Buffer[] = [];
   const list = (texts: readonly string[]): BigUint64Array => {
