@@ -2,11 +2,11 @@
 // the next one. A collection stops the event loop for some 35 ns an object, so it is done in silence only.
 
 /** Bytes of input between two looks under which the server counts as quiet. */
-const SILENCE = 2048;
+const SILENCE = 1024;
 /** Input since the last collection that makes one worth while. */
 const WORTH = 4 * 1024 * 1024;
 /** Milliseconds between two looks; silence has to last for two of them. */
-export const LOOK_MS = 500;
+export const LOOK_MS = 250;
 
 /** Decides when to collect, from how much input there has been in all. */
 export class QuietCollector {
