@@ -1,7 +1,6 @@
 // XML namespaces, by the name of what they mark. One constant a namespace; features keep their own in their files.
 
 export const NS_CLIENT = "jabber:client";
-export const NS_SERVER = "jabber:server";
 export const NS_STREAM = "http://etherx.jabber.org/streams";
 export const NS_STREAMS = "urn:ietf:params:xml:ns:xmpp-streams";
 export const NS_STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas";

@@ -7,7 +7,7 @@ import { StanzaError } from "../core/errors.ts";
 import { STOP } from "../core/hooks.ts";
 import { type BareJid, JidError, makeBare, parseJid } from "../core/jid.ts";
 import { defineModule, type Iq, type ModuleContext, type Session } from "../core/module.ts";
-import { iqResult } from "../core/router/iq.ts";
+import { iqResult } from "../core/replies.ts";
 import { type Element, IQ, type Stanza } from "../core/stanza.ts";
 import { attr, Markup, xml } from "../core/xml/markup.ts";
 
@@ -223,7 +223,7 @@ const turns = new WeakMap<object, Map<string, number>>();
 
 /** One try for an address in general.registration_timeout seconds, whether it succeeds or not. */
 function takeTurn(address: string, ctx: Context): void {
-  const wait = (ctx.host.registrationTimeout ?? Number.POSITIVE_INFINITY) * 1000;
+  const wait = ctx.host.registrationTimeout * 1000;
   if (wait === Number.POSITIVE_INFINITY) return;
   const byAddress = turns.get(ctx) ?? new Map<string, number>();
   turns.set(ctx, byAddress);

@@ -6,6 +6,7 @@ import { type Entry, type SessionEnd, STOP, type Verdict } from "../hooks.ts";
 import type { FullJid, Jid } from "../jid.ts";
 import type { MaybePromise, Session } from "../module.ts";
 import { NS_FRAMING, NS_STREAM } from "../ns.ts";
+import { errorReply } from "../replies.ts";
 import { IQ, type Kind, MESSAGE, OTHER, PRESENCE, type Stanza } from "../stanza.ts";
 import { escapeXml, type Markup } from "../xml/markup.ts";
 import type { FrameError } from "../xml/scan.ts";
@@ -235,11 +236,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
       error = new StanzaError("internal-server-error");
     }
     if (s.type === "error" || (s.kind === IQ && s.type === "result")) return;
-    const id = s.id === undefined ? "" : ` id='${escapeXml(s.id)}'`;
-    const sender = escapeXml(from ?? s.to.text);
-    this.write(
-      `<${s.name} from='${sender}'${id} to='${escapeXml(this.jid.text)}' type='error'>${s.innerXml}${(error as StanzaError).toXml()}</${s.name}>`,
-    );
+    this.write(errorReply(s, error as StanzaError, from));
   }
 
   // --- Output -------------------------------------------------------------------------------------------------------

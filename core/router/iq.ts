@@ -2,10 +2,10 @@
 
 import type { C2S } from "../c2s/stream.ts";
 import { StanzaError } from "../errors.ts";
-import type { HostType, Iq, IqReply, MaybePromise, ModuleContext, Session } from "../module.ts";
+import type { Iq, IqReply, MaybePromise, ModuleContext, Session } from "../module.ts";
 import { NS_SESSION } from "../ns.ts";
 import type { Element, Stanza } from "../stanza.ts";
-import { escapeXml, Markup } from "../xml/markup.ts";
+import { Markup } from "../xml/markup.ts";
 
 type Handler = (iq: Iq, ctx: ModuleContext) => MaybePromise<IqReply>;
 interface Registered {
@@ -80,17 +80,3 @@ export class IqTable {
 
 const textOf = (reply: IqReply): string =>
   reply === undefined ? "" : reply instanceof Markup ? reply.text : String(reply);
-
-/** The reply to a request: ` from` the addressee, to the sender, with its id. */
-export function iqResult(stanza: Stanza, payload: string): string {
-  return `<iq from='${escapeXml(stanza.to.text)}' id='${escapeXml(stanza.id ?? "")}' to='${escapeXml(stanza.from.text)}' type='result'${payload === "" ? "/>" : `>${payload}</iq>`}`;
-}
-
-/** The error reply to a stanza, with its payload (RFC 6120 §8.3.1). */
-export function errorReply(stanza: Stanza, error: StanzaError): string {
-  const id = stanza.id === undefined ? "" : ` id='${escapeXml(stanza.id)}'`;
-  return `<${stanza.name} from='${escapeXml(stanza.to.text)}'${id} to='${escapeXml(stanza.from.text)}' type='error'>${stanza.innerXml}${error.toXml()}</${stanza.name}>`;
-}
-
-/** The addressee's host type, for those who only have the iq. */
-export type HostOf = (domain: string) => HostType | undefined;

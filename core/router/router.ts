@@ -7,10 +7,11 @@ import { type HookTable, STOP } from "../hooks.ts";
 import { type BareJid, isFull } from "../jid.ts";
 import type { Log } from "../log/index.ts";
 import type { HostType, MaybePromise, Session } from "../module.ts";
+import { errorReply, iqResult } from "../replies.ts";
 import type { SessionDirectory } from "../session/directory.ts";
 import { IQ, MESSAGE, PRESENCE, type Stanza } from "../stanza.ts";
 import { viewText } from "../xml/framer.ts";
-import { errorReply, type IqTable, iqResult } from "./iq.ts";
+import type { IqTable } from "./iq.ts";
 
 /** A host type as the router sees it. */
 export interface RoutedHost extends HostType {

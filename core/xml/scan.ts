@@ -2,6 +2,7 @@
 // and the restrictions of RFC 6120 §11). It builds no tree; it leaves offsets. A scan can stop at any byte and go on
 // when more arrive: the state between tokens lives here, an unfinished tag is read again from its start.
 
+import { NS_XML, NS_XMLNS } from "../ns.ts";
 import {
   codePointAt,
   continuesName,
@@ -519,9 +520,9 @@ export class Scan {
       if (length > 0 && us === ue) malformed("a prefix is bound to nothing");
       if (referring || ue - us === 36 || ue - us === 29) {
         const uri = unescapeXml(utf8.decode(b.subarray(us, ue)));
-        if (uri === "http://www.w3.org/2000/xmlns/") malformed("the xmlns namespace cannot be declared");
+        if (uri === NS_XMLNS) malformed("the xmlns namespace cannot be declared");
         const isXml = length === 3 && b[ps] === 0x78 && b[ps + 1] === 0x6d && b[ps + 2] === 0x6c;
-        if (uri === "http://www.w3.org/XML/1998/namespace") {
+        if (uri === NS_XML) {
           if (!isXml) malformed("only 'xml' may be bound to the XML namespace");
           continue;
         }
@@ -577,7 +578,7 @@ export class Scan {
           ? unescapeXml(utf8.decode(b.subarray(this.bind[4 * binding + 2], this.bind[4 * binding + 3])))
           : binding === -2
             ? scope.prefixes.find(([p]) => p === prefix)![1]
-            : "http://www.w3.org/XML/1998/namespace";
+            : NS_XML;
       const name = `${uri} ${utf8.decode(b.subarray(colon + 1, attrs[o + 3]))}`;
       seen ??= new Set();
       if (seen.has(name)) malformed("an attribute is there twice");

@@ -22,8 +22,6 @@ export const SUBSCRIPTION_TYPES: readonly SubscriptionType[] = [
   "unsubscribe",
   "unsubscribed",
 ];
-export const isSubscriptionType = (type: string): type is SubscriptionType =>
-  (SUBSCRIPTION_TYPES as readonly string[]).includes(type);
 
 export interface Transition {
   readonly next: State;

@@ -7,13 +7,13 @@ import { C2S } from "../../core/c2s/stream.ts";
 import { enumOf, positive, positiveOrInfinity } from "../../core/config/types.ts";
 import { StreamError } from "../../core/errors.ts";
 import { type MaybePromise, STOP, type Verdict } from "../../core/hooks.ts";
-import { tryParseJid } from "../../core/jid.ts";
 import { defineModule, type ModuleContext } from "../../core/module.ts";
-import { NS_DELAY, NS_SM } from "../../core/ns.ts";
-import { MESSAGE, type Stanza } from "../../core/stanza.ts";
+import { NS_SM } from "../../core/ns.ts";
+import type { Stanza } from "../../core/stanza.ts";
 import { viewElement } from "../../core/xml/framer.ts";
 import { xml } from "../../core/xml/markup.ts";
 import { recover } from "./recover.ts";
+import { revive } from "./revive.ts";
 import { HeldStore } from "./store.ts";
 
 const config = z.strictObject({
@@ -146,17 +146,11 @@ async function reroute(
     if (elsewhere?.has(bytes)) continue;
     try {
       const s = viewElement(Buffer.from(bytes, "latin1"));
-      const from = tryParseJid(s.fromText ?? session.domain);
-      if (from === undefined) {
+      if (!revive(s, session.jid, session.domain, at)) {
         log.error("unacked_stanza_without_sender", { from: s.fromText });
         continue;
       }
-      s.from = from;
-      s.to = session.jid;
       s.copy = copy;
-      if (s.kind === MESSAGE && !s.has("delay", NS_DELAY)) {
-        s.append(xml`<delay xmlns='${NS_DELAY}' from='${session.domain}' stamp='${new Date(at).toISOString()}'/>`);
-      }
       const told = session.host.hooks.notify("unacknowledged_message", { session, stanza: s });
       if (told !== undefined) await told;
       rerouted.push(session.engine.reroute(s)?.catch(failed));

@@ -1,10 +1,9 @@
 // After a process that ended without warning: the messages it held for broken streams go their way.
 
-import { BareJid, tryParseJid } from "../../core/jid.ts";
+import { BareJid } from "../../core/jid.ts";
 import type { ModuleContext } from "../../core/module.ts";
-import { NS_DELAY } from "../../core/ns.ts";
 import { viewText } from "../../core/xml/framer.ts";
-import { xml } from "../../core/xml/markup.ts";
+import { revive } from "./revive.ts";
 import type { Held, HeldStore } from "./store.ts";
 
 type Ctx = ModuleContext<unknown, HeldStore>;
@@ -50,16 +49,8 @@ async function send(ctx: Ctx, newest: number): Promise<boolean> {
 
 async function sendOne(ctx: Ctx, row: Held): Promise<void> {
   const s = viewText(row.stanza);
-  const from = tryParseJid(s.fromText ?? row.server);
-  if (from === undefined) ctx.log.error("held_message_without_sender", { from: s.fromText });
-  else {
-    s.from = from;
-    s.to = new BareJid(row.username, row.server);
-    if (!s.has("delay", NS_DELAY)) {
-      const stamp = new Date(Number(row.held_at)).toISOString();
-      s.append(xml`<delay xmlns='${NS_DELAY}' from='${row.server}' stamp='${stamp}'/>`);
-    }
-    await ctx.server.route(s);
-  }
+  const account = new BareJid(row.username, row.server);
+  if (revive(s, account, row.server, Number(row.held_at))) await ctx.server.route(s);
+  else ctx.log.error("held_message_without_sender", { from: s.fromText });
   await ctx.store.remove(Number(row.id));
 }
