@@ -22,7 +22,7 @@ export function createOperationNode(node: Node, parts: OperationParts): Operatio
     nodes: () => [node.name],
     accounts: accountOps(node),
     sessions: sessionOps(node),
-    domains: domainOps(node, parts.parentOf),
+    domains: domainOps(node),
     server: serverOps(node, parts),
     stanzas: stanzaOps(node),
     metrics: metricOps(node),
