@@ -4,7 +4,8 @@ import type { Access } from "./access/access.ts";
 import type { HostAuth } from "./auth/host.ts";
 import type { StreamCounters, StreamHost } from "./c2s/engine.ts";
 import type { HostConfig } from "./config/index.ts";
-import { type HookObserver, HookTable } from "./hooks.ts";
+import { type Services, serviceAddress } from "./domain/services.ts";
+import { type HookHandlers, type HookObserver, HookTable } from "./hooks.ts";
 import type { Log } from "./log/index.ts";
 import type { Registry } from "./metrics/registry.ts";
 import type { AnyModule, Counter, ModuleContext, PersonalStore, RunningModule, Server } from "./module.ts";
@@ -41,6 +42,7 @@ export interface HostParts {
   access: Access;
   auth: HostAuth;
   server: Server;
+  services: Services<HostRuntime>;
   registry: Registry;
   log: Log;
   observer: HookObserver;
@@ -113,6 +115,7 @@ export class HostRuntime implements StreamHost {
     this.running.set(def.name, { def, ctx });
     for (const [key, handler] of Object.entries(def.iq ?? {})) this.iqs.add(def.name, key, handler, ctx);
     if (def.hooks) this.hooks.add(def.name, def.hooks, ctx);
+    this.addServices(def, ctx);
     const store = ctx.store as PersonalStore | undefined;
     if (store !== undefined) {
       // Removal and export are the same for every store, so no feature can forget to register them.
@@ -129,6 +132,22 @@ export class HostRuntime implements StreamHost {
     await def.start?.(ctx);
   }
 
+  /** The feature's own domains: found by routing, and named among the items of the domains above them. */
+  private addServices(def: AnyModule, ctx: ModuleContext): void {
+    for (const service of def.services ?? []) {
+      const address = service.address(ctx.config);
+      if (address === undefined) continue;
+      this.parts.services.add(address, { module: def.name, host: this, def: service, ctx });
+      if (service.listed === false) continue;
+      const list: HookHandlers<ModuleContext> = {
+        disco_local_items: (items, { to, node }) => {
+          if (node === "") items.push({ jid: serviceAddress(address, to.domain) });
+        },
+      };
+      this.hooks.add(def.name, list, ctx);
+    }
+  }
+
   /** Stops one feature: nothing of it is called any more. */
   async stopModule(name: string): Promise<void> {
     const module = this.running.get(name);
@@ -136,6 +155,7 @@ export class HostRuntime implements StreamHost {
     this.running.delete(name);
     this.hooks.remove(name);
     this.iqs.remove(name);
+    this.parts.services.remove(name, this);
     await module.def.stop?.(module.ctx);
   }
 

@@ -41,6 +41,28 @@ export interface PersonalStore {
   personalData(jid: BareJid): Promise<PersonalData[]>;
 }
 
+/** Where a service was reached. */
+export interface ServiceAt {
+  /** The service's own domain. */
+  readonly domain: string;
+  /** The domain that it is under; undefined where the address is configured as a whole domain. */
+  readonly parent: string | undefined;
+}
+
+/** A domain that a feature answers for beside the domains it serves, such as vjud.@HOST@. */
+export interface ServiceDef<C = unknown, S = unknown, M extends string = string> {
+  /** The address: a template with @HOST@ for the domain, or a whole domain. Undefined: off with this configuration. */
+  address(config: C): string | undefined;
+  /** Whether the domains above name it among their items (disco#items); yes when left out. */
+  listed?: boolean;
+  /** Answers a get or set for the service's domain or a JID under it; throws StanzaError. */
+  iq(iq: Iq, ctx: ModuleContext<C, S, M>, at: ServiceAt): MaybePromise<IqReply>;
+  /** Takes messages, presence and answers to requests. Without it messages come back and the rest is dropped. */
+  stanza?(stanza: Stanza, ctx: ModuleContext<C, S, M>, at: ServiceAt): MaybePromise<void>;
+}
+/** A service whose types are known only to its feature, as the registry keeps it. */
+export type AnyService = ServiceDef<unknown, unknown, string>;
+
 /** A kind of counter a feature has, by its metric name. */
 export interface MetricDef {
   kind: "counter" | "gauge" | "histogram";
@@ -79,6 +101,8 @@ export interface ModuleDef<C = unknown, S = undefined, M extends string = string
   accountFeatures?: readonly string[];
   iq?: { [key: IqKey]: (iq: Iq, ctx: ModuleContext<C, S, M>) => MaybePromise<IqReply> };
   hooks?: HookHandlers<ModuleContext<C, S, M>>;
+  /** Domains of its own that the feature answers for. */
+  services?: readonly ServiceDef<C, S, M>[];
   /** Opens the feature's store on the database its `backend` option names. */
   store?: (db: Db) => S & PersonalStore;
   metrics?: Readonly<Record<M, MetricDef>>;
@@ -206,6 +230,8 @@ export interface Server {
   session(jid: FullJid): Session | undefined;
   /** The host type that serves a domain, undefined when the domain is not ours (or disabled). */
   hostTypeOf(domain: string): HostType | undefined;
+  /** The feature that answers at a domain of its own, and the domain it is under; undefined when none does. */
+  serviceOf(domain: string): { readonly module: string; readonly host: HostType; readonly at: ServiceAt } | undefined;
   /** Runs `run` after about `ms` (the wheel turns four times a second); returns what cancels it. */
   after(ms: number, run: () => void): () => void;
   /** Removes an account and everything features keep about it; `removed` is called before its sessions end. */

@@ -7,6 +7,7 @@ import type { StreamCounters, StreamEngine } from "./c2s/engine.ts";
 import type { C2S } from "./c2s/stream.ts";
 import type { Config } from "./config/index.ts";
 import { Domains } from "./domain/domains.ts";
+import { Services } from "./domain/services.ts";
 import { DomainStore } from "./domain/store.ts";
 import { type StanzaError, StreamError } from "./errors.ts";
 import type { HookObserver, MaybePromise } from "./hooks.ts";
@@ -70,6 +71,8 @@ export class Node implements StreamEngine, Server {
   readonly wheel: Wheel;
   readonly router: Router;
   readonly domains: Domains<HostRuntime>;
+  /** Features' own domains. */
+  readonly services: Services<HostRuntime>;
   /** Where dynamic domains and their administrators are kept. */
   readonly domainStore: DomainStore | undefined;
   readonly hasher: PasswordHasher;
@@ -101,6 +104,7 @@ export class Node implements StreamEngine, Server {
     this.replacedWait = config.general.replaced_wait_timeout;
     this.wheel = new Wheel(this.clock, (error) => log.error("timer_failed", { error }));
     this.hasher = new PasswordHasher({ concurrency: 2 });
+    this.services = new Services((domain) => this.domains.lookup(domain));
     const hosted = (domain: string): boolean => this.domains.lookup(domain) !== undefined;
     for (const hostType of config.hostTypes) this.hosts.set(hostType, this.makeHost(hostType, hosted));
     this.domainStore = config.services.service_domain_db === undefined ? undefined : new DomainStore(this.db("rdbms"));
@@ -118,6 +122,7 @@ export class Node implements StreamEngine, Server {
       sessions: this.sessions,
       log,
       hostOf: (domain) => this.domains.lookup(domain),
+      serviceOf: (domain) => this.services.find(domain),
       accountExists: (host, jid) => this.accountExists(host as HostRuntime, jid),
       answered: (session, stanza) => this.answered(session as C2S, stanza),
       foreign: () => false,
@@ -148,6 +153,7 @@ export class Node implements StreamEngine, Server {
       access: new Access(config.acl, config.access, hosted),
       auth,
       server: this,
+      services: this.services,
       registry: this.registry,
       log,
       observer,
@@ -272,6 +278,11 @@ export class Node implements StreamEngine, Server {
 
   hostTypeOf(domain: string): HostRuntime | undefined {
     return this.domains.lookup(domain);
+  }
+
+  serviceOf(domain: string): ReturnType<Server["serviceOf"]> {
+    const found = this.services.find(domain);
+    return found && { module: found.entry.module, host: found.entry.host, at: found.at };
   }
 
   /** A bucket of the shaper `name`, an entry of the `shaper` section. */

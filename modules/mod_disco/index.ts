@@ -116,11 +116,13 @@ function serverInfoForm(entries: Context["config"]["server_info"], module: strin
   return [xml`<x type='result' xmlns='${NS_DATA}'>${type}${fields}</x>`];
 }
 
-async function serverItems(iq: Iq, { host, config }: Context): Promise<Markup> {
+async function serverItems(iq: Iq, ctx: Context): Promise<Markup> {
+  const { host, config } = ctx;
   const params = paramsOf(iq, iq.payload.attrs["node"] ?? "");
   const extra = params.node === "" ? config.extra_domains.map((jid) => ({ jid })) : [];
   const items = await host.hooks.fold("disco_local_items", extra, params);
-  if (params.node !== "" && items.length === 0) throw new StanzaError("item-not-found");
+  // A node without items exists when there is something to say about it.
+  if (params.node !== "" && items.length === 0) await infoOfServer(params, ctx);
   // Other servers and components always see everything.
   const all = config.users_can_see_hidden_services || iq.from.local === "";
   return itemsMarkup(all ? items : items.filter((item) => !item.hidden), params.node);
@@ -129,15 +131,19 @@ async function serverItems(iq: Iq, { host, config }: Context): Promise<Markup> {
 // --- accounts ---
 
 async function accountInfo(iq: Iq, ctx: Context): Promise<Markup> {
-  const { host, server } = ctx;
   const params = await accountParams(iq, ctx);
+  return infoMarkup(await infoOfAccount(params, ctx), params.node);
+}
+
+/** What an account is. Throws item-not-found for a node that nobody knows. */
+async function infoOfAccount(params: DiscoParams, { host, server }: Context): Promise<Info> {
   const root = params.node === "";
-  const type = server.sessionsOf(iq.to.bare)[0]?.anonymous ? "anonymous" : "registered";
+  const type = server.sessionsOf(params.to.bare)[0]?.anonymous ? "anonymous" : "registered";
   const own: Identity[] = root ? [{ category: "account", type }] : [];
   const declared = root ? [...host.modules.values()].flatMap((m) => m.def.accountFeatures ?? []) : [];
   const identities = await host.hooks.fold("disco_sm_identity", own, params);
   const features = await host.hooks.fold("disco_sm_features", new Set(declared), params);
-  return infoMarkup(found({ identities, features: [...features].sort(), forms: [] }), params.node);
+  return found({ identities, features: [...features].sort(), forms: [] });
 }
 
 async function accountItems(iq: Iq, ctx: Context): Promise<Markup> {
@@ -147,7 +153,7 @@ async function accountItems(iq: Iq, ctx: Context): Promise<Markup> {
       ? ctx.server.sessionsOf(iq.to.bare).flatMap((s) => (s.available ? [{ jid: s.jid.text, name: iq.to.local }] : []))
       : [];
   const items = await ctx.host.hooks.fold("disco_sm_items", own, params);
-  if (params.node !== "" && items.length === 0) throw new StanzaError("item-not-found");
+  if (params.node !== "" && items.length === 0) await infoOfAccount(params, ctx);
   return itemsMarkup(items, params.node);
 }
 
