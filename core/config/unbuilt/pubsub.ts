@@ -1,4 +1,4 @@
-// Publish and subscribe: mod_pubsub and mod_pubsub_old.
+// Publish and subscribe: mod_pubsub, mod_pubsub_old, and the entity capabilities they use.
 import { z } from "zod";
 import {
   accessRule,
@@ -11,7 +11,17 @@ import {
   nonNegativeOrInfinity,
   positive,
   subdomainTemplate,
+  uniqueNonEmptyList,
 } from "../types.ts";
+
+export const mod_caps = () =>
+  z.strictObject({
+    backend: enumOf("cets").default("cets").describe("Where capabilities are kept"),
+    iq_response_timeout: positive().default(5000).describe("Milliseconds a client has for its answer"),
+    versions: uniqueNonEmptyList(enumOf("v1", "v2"))
+      .default(["v1", "v2"])
+      .describe("Protocols in use: v1 is XEP-0115, v2 is XEP-0390"),
+  });
 
 export const mod_pubsub = () =>
   z.strictObject({
