@@ -4,10 +4,20 @@ import type { Access } from "./access/access.ts";
 import type { HostAuth } from "./auth/host.ts";
 import type { StreamCounters, StreamHost } from "./c2s/engine.ts";
 import type { HostConfig } from "./config/index.ts";
-import { type HookObserver, HookTable } from "./hooks.ts";
+import { type Services, serviceAddress } from "./domain/services.ts";
+import { type HookHandlers, type HookObserver, HookTable } from "./hooks.ts";
 import type { Log } from "./log/index.ts";
 import type { Registry } from "./metrics/registry.ts";
-import type { AnyModule, Counter, ModuleContext, PersonalStore, RunningModule, Server } from "./module.ts";
+import type {
+  AccountCache,
+  AnyModule,
+  Counter,
+  MetricDef,
+  ModuleContext,
+  PersonalStore,
+  RunningModule,
+  Server,
+} from "./module.ts";
 import { IqTable } from "./router/iq.ts";
 import type { Db } from "./storage/db.ts";
 
@@ -35,12 +45,16 @@ export const newCounters = (): StreamCounters => ({
   bounced: 0,
 });
 
+/** The names of a metric's labels, in the order in which it is declared with them. */
+export const metricLabels = ({ labels }: MetricDef): string[] => [...Object.keys(labels ?? {}), "host_type"];
+
 /** What a host type's features are given to run on. */
 export interface HostParts {
   config: HostConfig;
   access: Access;
   auth: HostAuth;
   server: Server;
+  services: Services<HostRuntime>;
   registry: Registry;
   log: Log;
   observer: HookObserver;
@@ -57,6 +71,7 @@ export class HostRuntime implements StreamHost {
   readonly counters = newCounters();
   readonly language: string;
   readonly registrationTimeout: number;
+  accountCache: AccountCache | undefined = undefined;
   readonly offers = new Map<string, { readonly offered: readonly string[]; readonly xml: string }>();
   private readonly running = new Map<string, RunningModule>();
 
@@ -113,6 +128,7 @@ export class HostRuntime implements StreamHost {
     this.running.set(def.name, { def, ctx });
     for (const [key, handler] of Object.entries(def.iq ?? {})) this.iqs.add(def.name, key, handler, ctx);
     if (def.hooks) this.hooks.add(def.name, def.hooks, ctx);
+    this.addServices(def, ctx);
     const store = ctx.store as PersonalStore | undefined;
     if (store !== undefined) {
       // Removal and export are the same for every store, so no feature can forget to register them.
@@ -129,6 +145,22 @@ export class HostRuntime implements StreamHost {
     await def.start?.(ctx);
   }
 
+  /** The feature's own domains: found by routing, and named among the items of the domains above them. */
+  private addServices(def: AnyModule, ctx: ModuleContext): void {
+    for (const service of def.services ?? []) {
+      const address = service.address(ctx.config);
+      if (address === undefined) continue;
+      this.parts.services.add(address, { module: def.name, host: this, def: service, ctx });
+      if (service.listed === false) continue;
+      const list: HookHandlers<ModuleContext> = {
+        disco_local_items: (items, { to, node }) => {
+          if (node === "") items.push({ jid: serviceAddress(address, to.domain) });
+        },
+      };
+      this.hooks.add(def.name, list, ctx);
+    }
+  }
+
   /** Stops one feature: nothing of it is called any more. */
   async stopModule(name: string): Promise<void> {
     const module = this.running.get(name);
@@ -136,6 +168,7 @@ export class HostRuntime implements StreamHost {
     this.running.delete(name);
     this.hooks.remove(name);
     this.iqs.remove(name);
+    this.parts.services.remove(name, this);
     await module.def.stop?.(module.ctx);
   }
 
@@ -145,12 +178,15 @@ export class HostRuntime implements StreamHost {
 
   private metrics(def: AnyModule): Record<string, Counter> {
     const bound: Record<string, Counter> = {};
-    for (const [name, { kind, help }] of Object.entries(def.metrics ?? {})) {
-      const labels = { host_type: this.name };
+    for (const [name, metric] of Object.entries(def.metrics ?? {})) {
+      const { kind, help } = metric;
+      const labels: Record<string, string> = { host_type: this.name };
+      for (const [label, valueIn] of Object.entries(metric.labels ?? {})) labels[label] = valueIn(this.name);
+      const names = metricLabels(metric);
       if (kind === "histogram") {
-        const histogram = this.parts.registry.histogram(name, help, ["host_type"]).bind(labels);
+        const histogram = this.parts.registry.histogram(name, help, names).bind(labels);
         bound[name] = { add: (n = 1) => histogram.observe(n) };
-      } else bound[name] = this.parts.registry[kind](name, help, ["host_type"]).bind(labels);
+      } else bound[name] = this.parts.registry[kind](name, help, names).bind(labels);
     }
     return bound;
   }

@@ -41,10 +41,34 @@ export interface PersonalStore {
   personalData(jid: BareJid): Promise<PersonalData[]>;
 }
 
+/** Where a service was reached. */
+export interface ServiceAt {
+  /** The service's own domain. */
+  readonly domain: string;
+  /** The domain that it is under; undefined where the address is configured as a whole domain. */
+  readonly parent: string | undefined;
+}
+
+/** A domain that a feature answers for beside the domains it serves, such as vjud.@HOST@. */
+export interface ServiceDef<C = unknown, S = unknown, M extends string = string> {
+  /** The address: a template with @HOST@ for the domain, or a whole domain. Undefined: off with this configuration. */
+  address(config: C): string | undefined;
+  /** Whether the domains above name it among their items (disco#items); yes when left out. */
+  listed?: boolean;
+  /** Answers a get or set for the service's domain or a JID under it; throws StanzaError. */
+  iq(iq: Iq, ctx: ModuleContext<C, S, M>, at: ServiceAt): MaybePromise<IqReply>;
+  /** Takes messages, presence and answers to requests. Without it messages come back and the rest is dropped. */
+  stanza?(stanza: Stanza, ctx: ModuleContext<C, S, M>, at: ServiceAt): MaybePromise<void>;
+}
+/** A service whose types are known only to its feature, as the registry keeps it. */
+export type AnyService = ServiceDef<unknown, unknown, string>;
+
 /** A kind of counter a feature has, by its metric name. */
 export interface MetricDef {
   kind: "counter" | "gauge" | "histogram";
   help: string;
+  /** Labels beside host_type, each with its value in a host type. */
+  labels?: Readonly<Record<string, (hostType: string) => string>>;
 }
 export interface Counter {
   /** Adds `n`, 1 when not given; for a histogram, observes `n`. */
@@ -79,6 +103,8 @@ export interface ModuleDef<C = unknown, S = undefined, M extends string = string
   accountFeatures?: readonly string[];
   iq?: { [key: IqKey]: (iq: Iq, ctx: ModuleContext<C, S, M>) => MaybePromise<IqReply> };
   hooks?: HookHandlers<ModuleContext<C, S, M>>;
+  /** Domains of its own that the feature answers for. */
+  services?: readonly ServiceDef<C, S, M>[];
   /** Opens the feature's store on the database its `backend` option names. */
   store?: (db: Db) => S & PersonalStore;
   metrics?: Readonly<Record<M, MetricDef>>;
@@ -163,6 +189,17 @@ export interface HostType {
   readonly language: string;
   /** Seconds between two registrations from one address (`general.registration_timeout`); Infinity for no bound. */
   readonly registrationTimeout: number;
+  /** What remembers which accounts exist, put here by the feature that does; every question goes to `auth` without. */
+  accountCache?: AccountCache | undefined;
+}
+/** A memory of accounts that exist, by bare JID as text. What it does not have may exist nevertheless. */
+export interface AccountCache {
+  has(jid: string): boolean;
+  add(jid: string): void;
+  remove(jid: string): void;
+  removeDomain(domain: string): void;
+  /** How often something was removed: who has asked before a removal must not add after it. */
+  readonly removals: number;
 }
 export interface RunningModule {
   readonly def: AnyModule;
@@ -208,6 +245,8 @@ export interface Server {
   session(jid: FullJid): Session | undefined;
   /** The host type that serves a domain, undefined when the domain is not ours (or disabled). */
   hostTypeOf(domain: string): HostType | undefined;
+  /** The feature that answers at a domain of its own, and the domain it is under; undefined when none does. */
+  serviceOf(domain: string): { readonly module: string; readonly host: HostType; readonly at: ServiceAt } | undefined;
   /** Runs `run` after about `ms` (the wheel turns four times a second); returns what cancels it. */
   after(ms: number, run: () => void): () => void;
   /** Removes an account and everything features keep about it; `removed` is called before its sessions end. */

@@ -11,6 +11,7 @@ import { sessionOps } from "./node-operations/sessions.ts";
 import { stanzaOps } from "./node-operations/stanzas.ts";
 import type { ModuleInstances, OperationNode } from "./operations.ts";
 
+export { checkUser } from "./node-operations/accounts.ts";
 export { checkDomainAdmin } from "./node-operations/domains.ts";
 export type { OperationParts } from "./node-operations/parts.ts";
 
@@ -21,7 +22,7 @@ export function createOperationNode(node: Node, parts: OperationParts): Operatio
     nodes: () => [node.name],
     accounts: accountOps(node),
     sessions: sessionOps(node),
-    domains: domainOps(node, parts.parentOf),
+    domains: domainOps(node),
     server: serverOps(node, parts),
     stanzas: stanzaOps(node),
     metrics: metricOps(node),

@@ -7,6 +7,7 @@ import type { StreamCounters, StreamEngine } from "./c2s/engine.ts";
 import type { C2S } from "./c2s/stream.ts";
 import type { Config } from "./config/index.ts";
 import { Domains } from "./domain/domains.ts";
+import { Services } from "./domain/services.ts";
 import { DomainStore } from "./domain/store.ts";
 import { type StanzaError, StreamError } from "./errors.ts";
 import type { HookObserver, MaybePromise } from "./hooks.ts";
@@ -48,9 +49,6 @@ export interface NodeOptions {
 /** How long the server's end waits for what its sessions still do, in ms. */
 const LAST_PATIENCE = 5_000;
 
-/** Accounts that are known to exist and had no session when asked; forgotten when there are more. */
-const KNOWN_ACCOUNTS = 50_000;
-
 export class Node implements StreamEngine, Server {
   readonly config: Config;
   readonly log: Log;
@@ -70,6 +68,8 @@ export class Node implements StreamEngine, Server {
   readonly wheel: Wheel;
   readonly router: Router;
   readonly domains: Domains<HostRuntime>;
+  /** Features' own domains. */
+  readonly services: Services<HostRuntime>;
   /** Where dynamic domains and their administrators are kept. */
   readonly domainStore: DomainStore | undefined;
   readonly hasher: PasswordHasher;
@@ -84,7 +84,6 @@ export class Node implements StreamEngine, Server {
   private sid = 0;
   private lastId = 0n;
   private readonly expected = new Map<string, (answer: Stanza | undefined) => void>();
-  private readonly known = new Set<string>();
   private readonly clock: () => number;
 
   constructor(private readonly options: NodeOptions) {
@@ -101,6 +100,7 @@ export class Node implements StreamEngine, Server {
     this.replacedWait = config.general.replaced_wait_timeout;
     this.wheel = new Wheel(this.clock, (error) => log.error("timer_failed", { error }));
     this.hasher = new PasswordHasher({ concurrency: 2 });
+    this.services = new Services((domain) => this.domains.lookup(domain));
     const hosted = (domain: string): boolean => this.domains.lookup(domain) !== undefined;
     for (const hostType of config.hostTypes) this.hosts.set(hostType, this.makeHost(hostType, hosted));
     this.domainStore = config.services.service_domain_db === undefined ? undefined : new DomainStore(this.db("rdbms"));
@@ -118,6 +118,7 @@ export class Node implements StreamEngine, Server {
       sessions: this.sessions,
       log,
       hostOf: (domain) => this.domains.lookup(domain),
+      serviceOf: (domain) => this.services.find(domain),
       accountExists: (host, jid) => this.accountExists(host as HostRuntime, jid),
       answered: (session, stanza) => this.answered(session as C2S, stanza),
       foreign: () => false,
@@ -148,6 +149,7 @@ export class Node implements StreamEngine, Server {
       access: new Access(config.acl, config.access, hosted),
       auth,
       server: this,
+      services: this.services,
       registry: this.registry,
       log,
       observer,
@@ -274,6 +276,11 @@ export class Node implements StreamEngine, Server {
     return this.domains.lookup(domain);
   }
 
+  serviceOf(domain: string): ReturnType<Server["serviceOf"]> {
+    const found = this.services.find(domain);
+    return found && { module: found.entry.module, host: found.entry.host, at: found.at };
+  }
+
   /** A bucket of the shaper `name`, an entry of the `shaper` section. */
   shaper(name: string): Shaper | undefined {
     const rate = this.config.shaper[name]?.max_rate;
@@ -332,20 +339,20 @@ export class Node implements StreamEngine, Server {
     return waiting !== undefined;
   }
 
-  private accountExists(host: HostRuntime, jid: BareJid): MaybePromise<boolean> {
-    if (this.known.has(jid.text) || this.sessions.raw(jid.text) !== undefined) return true;
-    return host.auth.exists(jid.local, jid.domain).then((exists) => {
-      if (!exists) return false;
-      if (this.known.size >= KNOWN_ACCOUNTS) this.known.clear();
-      this.known.add(jid.text);
-      return true;
+  private accountExists({ auth, accountCache }: HostRuntime, jid: BareJid): MaybePromise<boolean> {
+    if (this.sessions.raw(jid.text) !== undefined || accountCache?.has(jid.text)) return true;
+    const exists = auth.exists(jid.local, jid.domain);
+    if (accountCache === undefined) return exists;
+    const { removals } = accountCache;
+    return exists.then((there) => {
+      if (there && accountCache.removals === removals) accountCache.add(jid.text);
+      return there;
     });
   }
 
   async removeUser(jid: BareJid, removed?: () => void): Promise<boolean> {
     const host = this.hostOf(jid.domain);
     if (!host || (await host.auth.remove(jid.local, jid.domain)) !== "ok") return false;
-    this.known.delete(jid.text);
     removed?.();
     for (const session of [...this.sessionsOf(jid)]) {
       session.close(new StreamError("conflict", "The account was removed"), "kicked");
@@ -364,6 +371,5 @@ export class Node implements StreamEngine, Server {
   private async eraseDomain(domain: string, host: HostRuntime): Promise<void> {
     await host.hooks.insist("remove_domain", { domain });
     await host.auth.removeDomain(domain);
-    for (const jid of this.known) if (jid.endsWith(`@${domain}`)) this.known.delete(jid);
   }
 }

@@ -10,15 +10,12 @@ const ADMIN_POLICY: PasswordPolicy = { format: "scram", hash: ["sha512"], scram_
 
 const tools = (node: Node): PasswordTools => ({ hasher: node.hasher, random: (n) => node.random(n) });
 
-/**
- * @param parentOf the domain above a subdomain that a feature or a component serves; there are none when it is absent
- */
-export function domainOps(node: Node, parentOf: DomainOps["parentOf"] = () => undefined): DomainOps {
+export function domainOps(node: Node): DomainOps {
   const { domains, domainStore } = node;
   const hostTypes = [...node.hosts.keys()];
   return {
     hostTypeOf: (domain) => domains.lookup(domain)?.name,
-    parentOf,
+    parentOf: (subdomain) => node.serviceOf(subdomain)?.at.parent,
     hostTypes: () => hostTypes,
     all: () => domains.all(),
     ofHostType: (hostType) => domains.ofHostType(hostType),

@@ -1,6 +1,6 @@
 // What operations are told by the process that the node runs in.
 
-import type { DomainOps, ServerOps } from "../operations.ts";
+import type { ServerOps } from "../operations.ts";
 
 /** What the process around the node gives to operations. */
 export interface OperationParts {
@@ -13,6 +13,4 @@ export interface OperationParts {
   running?(): boolean;
   /** Streams from and to other servers; there are none without it. */
   s2s?: ServerOps["s2s"];
-  /** The domain above a subdomain that a feature or a component serves; there are none without it. */
-  parentOf?: DomainOps["parentOf"];
 }

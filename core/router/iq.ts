@@ -14,7 +14,8 @@ interface Registered {
   readonly ctx: ModuleContext;
 }
 
-class IqRequest implements Iq {
+/** A get or set as handlers see it. */
+export class IqRequest implements Iq {
   readonly type: "get" | "set";
   constructor(readonly stanza: Stanza) {
     this.type = stanza.type as "get" | "set";
@@ -78,5 +79,6 @@ export class IqTable {
   }
 }
 
-const textOf = (reply: IqReply): string =>
+/** The reply's markup without the envelope. */
+export const textOf = (reply: IqReply): string =>
   reply === undefined ? "" : reply instanceof Markup ? reply.text : String(reply);

@@ -2,6 +2,7 @@
 // the server itself; other domains have their own doors.
 
 import type { C2S } from "../c2s/stream.ts";
+import type { FoundService } from "../domain/services.ts";
 import { StanzaError } from "../errors.ts";
 import { type HookTable, STOP } from "../hooks.ts";
 import { type BareJid, isFull } from "../jid.ts";
@@ -11,7 +12,7 @@ import { errorReply, iqResult } from "../replies.ts";
 import type { SessionDirectory } from "../session/directory.ts";
 import { IQ, MESSAGE, PRESENCE, type Stanza } from "../stanza.ts";
 import { viewText } from "../xml/framer.ts";
-import type { IqTable } from "./iq.ts";
+import { IqRequest, type IqTable, textOf } from "./iq.ts";
 
 /** A host type as the router sees it. */
 export interface RoutedHost extends HostType {
@@ -24,6 +25,8 @@ export interface RouterParts {
   readonly sessions: SessionDirectory<C2S>;
   readonly log: Log;
   hostOf(domain: string): RoutedHost | undefined;
+  /** The feature that answers at a domain which is none of the served ones. */
+  serviceOf(domain: string): FoundService<RoutedHost> | undefined;
   /** Whether there is such an account; asked only when it has no session. */
   accountExists(host: RoutedHost, jid: BareJid): MaybePromise<boolean>;
   answered(session: Session, stanza: Stanza): boolean;
@@ -55,7 +58,13 @@ export class Router {
     host.counters.dropped++;
   }
 
+  /** For none of the served domains: for a feature's own, or for somewhere else. */
   private foreign(s: Stanza): MaybePromise<void> {
+    const service = this.parts.serviceOf(s.to.domain);
+    return service === undefined ? this.elsewhere(s) : this.toService(service, s);
+  }
+
+  private elsewhere(s: Stanza): MaybePromise<void> {
     const taken = this.parts.foreign(s);
     if (taken === true) return;
     const give = (ok: boolean) => {
@@ -74,6 +83,39 @@ export class Router {
     return this.presence(host, s);
   }
 
+  // --- Features' own domains --------------------------------------------------------------------------------------------
+
+  private toService(service: FoundService<RoutedHost>, s: Stanza): MaybePromise<void> {
+    const { host } = service.entry;
+    const { hooks } = host;
+    const verdict = hooks.filterLocal.length > 0 ? hooks.route(hooks.filterLocal, s) : undefined;
+    if (verdict === undefined) return this.served(service, s);
+    if (verdict === STOP) return this.drop(host);
+    return verdict.then((v) => (v === STOP ? this.drop(host) : this.served(service, s)));
+  }
+
+  private served({ entry: { def, ctx }, at }: FoundService<RoutedHost>, s: Stanza): MaybePromise<void> {
+    if (s.kind === IQ && (s.type === "get" || s.type === "set")) {
+      return this.answer(s, () => {
+        const reply = def.iq(new IqRequest(s), ctx, at);
+        return reply instanceof Promise ? reply.then(textOf) : textOf(reply);
+      });
+    }
+    if (def.stanza === undefined) {
+      return s.kind === MESSAGE ? this.bounce(s, new StanzaError("service-unavailable")) : undefined;
+    }
+    const refuse = (error: unknown): MaybePromise<void> => {
+      if (error instanceof StanzaError) return this.bounce(s, error);
+      this.parts.log.error("service_failed", { error, service: at.domain, from: s.from.text });
+      return this.bounce(s, new StanzaError("internal-server-error"));
+    };
+    try {
+      return def.stanza(s, ctx, at)?.catch(refuse);
+    } catch (error) {
+      return refuse(error);
+    }
+  }
+
   // --- The server itself ----------------------------------------------------------------------------------------------
 
   private toServer(host: RoutedHost, s: Stanza): MaybePromise<void> {
@@ -87,10 +129,17 @@ export class Router {
       if (session !== undefined) this.parts.answered(session, s);
       return;
     }
+    return this.answer(s, () => {
+      if (target === "host" && isFull(s.to)) throw new StanzaError("service-unavailable");
+      return host.iqs.answer(s, target);
+    });
+  }
+
+  /** Sends what `make` gives as the result of a request, or the error that it throws. */
+  private answer(s: Stanza, make: () => MaybePromise<string>): MaybePromise<void> {
     let reply: MaybePromise<string>;
     try {
-      if (target === "host" && isFull(s.to)) throw new StanzaError("service-unavailable");
-      reply = host.iqs.answer(s, target);
+      reply = make();
     } catch (error) {
       return this.failed(s, error);
     }

@@ -208,6 +208,9 @@ export class FakeServer implements Server {
   session(jid: FullJid): FakeClient | undefined {
     return this.sessionsOf(jid.bare).find((s) => s.jid.text === jid.text);
   }
+  serviceOf(): undefined {
+    return undefined;
+  }
   hostTypeOf(domain: string): HostType | undefined {
     return this.domains.includes(domain) ? this.host : undefined;
   }

@@ -4,14 +4,15 @@ import type { GraphQLSchema } from "graphql";
 import { type Context, Hono } from "hono";
 import { accepts } from "hono/accepts";
 import { bodyLimit } from "hono/body-limit";
-import { isFull, tryParseJid } from "../../core/jid.ts";
+import { type BareJid, isFull, tryParseJid } from "../../core/jid.ts";
 import { execute, type GraphqlRequest } from "../../core/operations/execute.ts";
 import type { Caller, OperationNode } from "../../core/operations.ts";
 import { parseBasic, sameSecret } from "./auth.ts";
 import { queryPage } from "./graphql-page.ts";
 
 interface Common {
-  readonly schema: GraphQLSchema;
+  /** Asked for at each request: it may be made at the first one. */
+  schema(): GraphQLSchema;
   readonly node: OperationNode;
   /** Root fields on offer; all when absent (option allowed_categories). */
   readonly allowedCategories?: readonly string[];
@@ -32,7 +33,8 @@ export type GraphqlOptions =
     })
   | (Common & {
       readonly endpoint: "user";
-      checkUser(local: string, domain: string, password: string): boolean | Promise<boolean>;
+      /** True when the password is that of the user's account. */
+      checkUser(user: BareJid, password: string): boolean | Promise<boolean>;
     });
 
 /** Bytes of a POST body: a vCard with photos fits. */
@@ -64,7 +66,7 @@ const isRefusal = (value: GraphqlRequest | Caller | Refusal): value is Refusal =
 
 /** The handler as a Hono application whose one route is "/". */
 export function graphqlApp(options: GraphqlOptions): Hono {
-  const { schema, node } = options;
+  const { node } = options;
   // The option has its own word for the field "httpUpload".
   const allowedCategories = options.allowedCategories?.map((name) => (name === "http_upload" ? "httpUpload" : name));
   const app = new Hono();
@@ -83,7 +85,7 @@ export function graphqlApp(options: GraphqlOptions): Hono {
     if (isRefusal(caller)) return refuse(c, caller);
     const request = await read(c);
     if (isRefusal(request)) return refuse(c, request);
-    const { status, body } = await execute(request, { schema, node, caller, allowedCategories });
+    const { status, body } = await execute(request, { schema: options.schema(), node, caller, allowedCategories });
     return c.json(body, status);
   };
 
@@ -135,7 +137,7 @@ async function authenticate(header: string | undefined, options: GraphqlOptions)
     case "user": {
       if (basic === "none") return nobody;
       const jid = tryParseJid(basic.username)?.bare;
-      if (!jid?.local || !(await options.checkUser(jid.local, jid.domain, basic.password))) {
+      if (!jid?.local || !(await options.checkUser(jid, basic.password))) {
         return REFUSALS.wrongCredentials;
       }
       return { kind: "user", via: "http", jid };

@@ -10,7 +10,7 @@ const WHO = "{ checkAuth { authType domain } }";
 const COUNT = '{ account { countUsers(domain: "localhost") } }';
 const basic = (user: string, password: string) => ({ Authorization: `Basic ${btoa(`${user}:${password}`)}` });
 
-const common = () => ({ schema, node: fakeNode(), onError: () => {} });
+const common = () => ({ schema: () => schema, node: fakeNode(), onError: () => {} });
 const open = (): GraphqlOptions => ({ ...common(), endpoint: "admin" });
 const closed = (): GraphqlOptions => ({
   ...common(),
@@ -131,7 +131,11 @@ test("only the allowed categories answer, http_upload being httpUpload", async (
     scope: "global",
     run: () => "here",
   });
-  const options = { ...open(), schema: buildSchema([...coreOperations, upload]), allowedCategories: ["http_upload"] };
+  const options = {
+    ...open(),
+    schema: () => buildSchema([...coreOperations, upload]),
+    allowedCategories: ["http_upload"],
+  };
   const answer = await post(options, { query: "{ httpUpload { probe } server { getLoglevel } }" });
   expect(answer.body.data).toEqual({ httpUpload: { probe: "here" }, server: null });
   expect(codeOf(answer)).toEqual([200, "category_disabled"]);
@@ -192,7 +196,7 @@ describe("who is asking", () => {
     const user: GraphqlOptions = {
       ...common(),
       endpoint: "user",
-      checkUser: (local, domain, password) => `${local}@${domain}:${password}` === "alice@localhost:pw",
+      checkUser: (user, password) => `${user.text}:${password}` === "alice@localhost:pw",
     };
     expect((await post(user, { query: COUNT }, basic("Alice@localhost", "pw"))).status).toBe(401);
     expect(codeOf(await post(user, { query: COUNT }, basic("alice@localhost", "pw")))[1]).toBe("no_permissions");
