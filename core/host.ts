@@ -8,7 +8,16 @@ import { type Services, serviceAddress } from "./domain/services.ts";
 import { type HookHandlers, type HookObserver, HookTable } from "./hooks.ts";
 import type { Log } from "./log/index.ts";
 import type { Registry } from "./metrics/registry.ts";
-import type { AnyModule, Counter, ModuleContext, PersonalStore, RunningModule, Server } from "./module.ts";
+import type {
+  AccountCache,
+  AnyModule,
+  Counter,
+  MetricDef,
+  ModuleContext,
+  PersonalStore,
+  RunningModule,
+  Server,
+} from "./module.ts";
 import { IqTable } from "./router/iq.ts";
 import type { Db } from "./storage/db.ts";
 
@@ -36,6 +45,9 @@ export const newCounters = (): StreamCounters => ({
   bounced: 0,
 });
 
+/** The names of a metric's labels, in the order in which it is declared with them. */
+export const metricLabels = ({ labels }: MetricDef): string[] => [...Object.keys(labels ?? {}), "host_type"];
+
 /** What a host type's features are given to run on. */
 export interface HostParts {
   config: HostConfig;
@@ -59,6 +71,7 @@ export class HostRuntime implements StreamHost {
   readonly counters = newCounters();
   readonly language: string;
   readonly registrationTimeout: number;
+  accountCache: AccountCache | undefined = undefined;
   readonly offers = new Map<string, ChannelOffer>();
   private readonly running = new Map<string, RunningModule>();
 
@@ -167,12 +180,15 @@ export class HostRuntime implements StreamHost {
 
   private metrics(def: AnyModule): Record<string, Counter> {
     const bound: Record<string, Counter> = {};
-    for (const [name, { kind, help }] of Object.entries(def.metrics ?? {})) {
-      const labels = { host_type: this.name };
+    for (const [name, metric] of Object.entries(def.metrics ?? {})) {
+      const { kind, help } = metric;
+      const labels: Record<string, string> = { host_type: this.name };
+      for (const [label, valueIn] of Object.entries(metric.labels ?? {})) labels[label] = valueIn(this.name);
+      const names = metricLabels(metric);
       if (kind === "histogram") {
-        const histogram = this.parts.registry.histogram(name, help, ["host_type"]).bind(labels);
+        const histogram = this.parts.registry.histogram(name, help, names).bind(labels);
         bound[name] = { add: (n = 1) => histogram.observe(n) };
-      } else bound[name] = this.parts.registry[kind](name, help, ["host_type"]).bind(labels);
+      } else bound[name] = this.parts.registry[kind](name, help, names).bind(labels);
     }
     return bound;
   }

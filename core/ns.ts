@@ -24,3 +24,6 @@ export const NS_DATA = "jabber:x:data";
 export const NS_ROSTER = "jabber:iq:roster";
 export const NS_ROSTER_VER = "urn:xmpp:features:rosterver";
 export const NS_CHATSTATES = "http://jabber.org/protocol/chatstates";
+export const NS_EXPIRE = "jabber:x:expire";
+export const NS_RECEIPTS = "urn:xmpp:receipts";
+export const NS_MARKERS = "urn:xmpp:chat-markers:0";

@@ -63,6 +63,9 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
   get address(): string {
     return this.conn?.address ?? "";
   }
+  get port(): number {
+    return this.conn?.port ?? 0;
+  }
   get secure(): boolean {
     return this.conn?.secure ?? false;
   }

@@ -4,13 +4,14 @@
 
 import { z } from "zod";
 import { domainName, erlangModule, iqdisc, nonEmpty, url } from "../../core/config/types.ts";
+import { capabilityHash, formOf, verification } from "../../core/disco/caps.ts";
 import { StanzaError } from "../../core/errors.ts";
 import type { ContactInfo, DiscoItem, DiscoParams, Identity } from "../../core/hooks.ts";
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import { defineModule, type HostType, type Iq, type ModuleContext, type RunningModule } from "../../core/module.ts";
 import { NS_DATA, NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
 import { attr, Markup, xml } from "../../core/xml/markup.ts";
-import { capabilityHash, type Info, verification } from "./caps.ts";
+import { versionsOf } from "../mod_caps/index.ts";
 
 // Clients that were written for MongooseIM know the server by this name and node.
 const NAME = "MongooseIM";
@@ -18,6 +19,7 @@ const CAPS_NODE = "https://www.erlang-solutions.com/products/mongooseim.html";
 const NS_CAPS = "http://jabber.org/protocol/caps";
 const NS_CAPS2 = "urn:xmpp:caps";
 const NS_HASHES = "urn:xmpp:hashes:2";
+const NS_HASH_NAMES = "urn:xmpp:hash-function-text-names";
 const NS_SERVER_INFO = "http://jabber.org/network/serverinfo";
 
 const config = z.strictObject({
@@ -46,6 +48,7 @@ export default defineModule<z.output<typeof config>, undefined, "mod_disco_roste
     { n: 390, version: "0.3.2" },
   ],
   config,
+  uses: ["mod_caps"],
   features: [NS_DISCO_INFO, NS_DISCO_ITEMS],
   accountFeatures: [NS_DISCO_INFO, NS_DISCO_ITEMS],
   metrics: { mod_disco_roster_get_count: { kind: "counter", help: "Rosters read to answer a disco query" } },
@@ -56,6 +59,13 @@ export default defineModule<z.output<typeof config>, undefined, "mod_disco_roste
     "get account http://jabber.org/protocol/disco#items": accountItems,
   },
   hooks: {
+    disco_local_features: (features, { node }, { host }) => {
+      if (node !== "") return;
+      for (const version of versions(host)) {
+        const own = version === "v1" ? [NS_CAPS] : [NS_CAPS2, NS_HASHES, `${NS_HASH_NAMES}:sha-256`];
+        for (const feature of own) features.add(feature);
+      }
+    },
     c2s_stream_features: (features, { domain }, ctx) => {
       const known = capsOf(ctx).get(domain, ctx.host);
       if (known) return void features.push(known.feature);
@@ -65,6 +75,13 @@ export default defineModule<z.output<typeof config>, undefined, "mod_disco_roste
 });
 
 // --- the server ---
+
+interface Info {
+  identities: readonly Identity[];
+  features: readonly string[];
+  /** XEP-0128 forms. */
+  forms: readonly Markup[];
+}
 
 async function serverInfo(iq: Iq, ctx: Context): Promise<Markup> {
   const node = iq.payload.attrs["node"] ?? "";
@@ -180,7 +197,7 @@ const nodeAttr = (node: string): Markup | undefined => attr("node", node === "" 
 // --- capabilities ---
 
 interface Caps {
-  /** Both <c/> elements. */
+  /** The <c/> elements, one for each protocol. */
   feature: Markup;
   /** The nodes under which the answer that was hashed can be asked for. */
   nodes: readonly string[];
@@ -220,16 +237,21 @@ function capsOf(ctx: Context): CapsCache {
   return cache;
 }
 
+/** Protocols of capabilities: mod_caps may be told to use one of them only. */
+const versions = (host: HostType): readonly ("v1" | "v2")[] => versionsOf(host) ?? ["v1", "v2"];
+
 async function learn(domain: string, ctx: Context): Promise<Caps> {
   const jid: BareJid = makeBare("", domain);
-  const info = await infoOfServer({ from: jid, to: jid, node: "", subscribed: true }, ctx);
+  const told = await infoOfServer({ from: jid, to: jid, node: "", subscribed: true }, ctx);
+  const info = { ...told, forms: told.forms.map(formOf) };
   const ver = verification(info);
   const hash = capabilityHash(info);
   const v1 = xml`<c hash='sha-1' node='${CAPS_NODE}' ver='${ver}' xmlns='${NS_CAPS}'/>`;
   const v2 = xml`<c xmlns='${NS_CAPS2}'><hash algo='sha-256' xmlns='${NS_HASHES}'>${hash}</hash></c>`;
+  const used = versions(ctx.host);
   const caps = {
-    feature: new Markup(v1.text + v2.text),
-    nodes: [`${CAPS_NODE}#${ver}`, `${NS_CAPS2}#sha-256.${hash}`],
+    feature: new Markup(used.map((version) => (version === "v1" ? v1 : v2).text).join("")),
+    nodes: used.map((version) => (version === "v1" ? `${CAPS_NODE}#${ver}` : `${NS_CAPS2}#sha-256.${hash}`)),
   };
   capsOf(ctx).set(domain, ctx.host, caps);
   return caps;
