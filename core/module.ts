@@ -149,6 +149,8 @@ export interface Session {
   readonly sid: number;
   /** IP address of the client. */
   readonly address: string;
+  /** Port of the client; 0 when it has no connection. */
+  readonly port: number;
   readonly secure: boolean;
   /** The session has sent available presence and not taken it back. */
   readonly available: boolean;
