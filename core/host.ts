@@ -2,7 +2,7 @@
 
 import type { Access } from "./access/access.ts";
 import type { HostAuth } from "./auth/host.ts";
-import type { StreamCounters, StreamHost } from "./c2s/engine.ts";
+import type { ChannelOffer, StreamCounters, StreamHost } from "./c2s/engine.ts";
 import type { HostConfig } from "./config/index.ts";
 import { type Services, serviceAddress } from "./domain/services.ts";
 import { type HookHandlers, type HookObserver, HookTable } from "./hooks.ts";
@@ -72,7 +72,7 @@ export class HostRuntime implements StreamHost {
   readonly language: string;
   readonly registrationTimeout: number;
   accountCache: AccountCache | undefined = undefined;
-  readonly offers = new Map<string, { readonly offered: readonly string[]; readonly xml: string }>();
+  readonly offers = new Map<string, ChannelOffer>();
   private readonly running = new Map<string, RunningModule>();
 
   constructor(private readonly parts: HostParts) {
@@ -128,6 +128,7 @@ export class HostRuntime implements StreamHost {
     this.running.set(def.name, { def, ctx });
     for (const [key, handler] of Object.entries(def.iq ?? {})) this.iqs.add(def.name, key, handler, ctx);
     if (def.hooks) this.hooks.add(def.name, def.hooks, ctx);
+    this.offers.clear();
     this.addServices(def, ctx);
     const store = ctx.store as PersonalStore | undefined;
     if (store !== undefined) {
@@ -167,6 +168,7 @@ export class HostRuntime implements StreamHost {
     if (!module) return;
     this.running.delete(name);
     this.hooks.remove(name);
+    this.offers.clear();
     this.iqs.remove(name);
     this.parts.services.remove(name, this);
     await module.def.stop?.(module.ctx);

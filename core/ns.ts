@@ -6,6 +6,7 @@ export const NS_STREAMS = "urn:ietf:params:xml:ns:xmpp-streams";
 export const NS_STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas";
 export const NS_TLS = "urn:ietf:params:xml:ns:xmpp-tls";
 export const NS_SASL = "urn:ietf:params:xml:ns:xmpp-sasl";
+export const NS_SASL2 = "urn:xmpp:sasl:2";
 export const NS_SASL_CB = "urn:xmpp:sasl-cb:0";
 export const NS_BIND = "urn:ietf:params:xml:ns:xmpp-bind";
 export const NS_SESSION = "urn:ietf:params:xml:ns:xmpp-session";
