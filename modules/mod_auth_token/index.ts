@@ -16,8 +16,10 @@ async function get(iq: Iq, ctx: TokenContext): Promise<Markup> {
   // Such an account ends with its session; a token would outlive it.
   if (iq.session?.anonymous) throw new StanzaError("not-allowed");
   const { access, refresh } = await newTokens(ctx, iq.to.bare);
-  return xml`<items xmlns='${NS_TOKEN_AUTH}'><access_token>${access}</access_token><refresh_token>${refresh}</refresh_token></items>`;
+  return xml`<items xmlns='${NS_TOKEN_AUTH}'><access_token>${base64(access)}</access_token><refresh_token>${base64(refresh)}</refresh_token></items>`;
 }
+
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
 export default defineModule({
   name: "mod_auth_token",
