@@ -6,7 +6,7 @@ import { StanzaError } from "../core/errors.ts";
 import type { PersonalData } from "../core/hooks.ts";
 import type { BareJid } from "../core/jid.ts";
 import { defineModule, type Iq, type ModuleContext, type PersonalStore } from "../core/module.ts";
-import { type Caller, defineOperation, OperationError, type OperationNode } from "../core/operations.ts";
+import { defineOperation, OperationError, type OperationNode, userOf } from "../core/operations.ts";
 import type { Stanza } from "../core/stanza.ts";
 import type { Db } from "../core/storage/db.ts";
 import { DIALECTS } from "../core/storage/dialect.ts";
@@ -139,11 +139,6 @@ async function storeOf(node: OperationNode, user: BareJid): Promise<PrivateStore
   const running = node.instance("mod_private", user.domain);
   if (running && (await node.accounts.exists(user))) return running.store;
   throw new OperationError("not_found", `User ${user.text} does not exist`, { jid: user.text });
-}
-
-function userOf(caller: Caller): BareJid {
-  if (caller.kind !== "user") throw new TypeError("only a user has a storage of his own");
-  return caller.jid;
 }
 
 const head = { category: "private", needs: ["mod_private"] } as const;

@@ -1,5 +1,5 @@
 // The client's stream (RFC 6120): one machine for every door. It knows no socket: bytes come in through `feed`, output
-// goes to a Conn. Before a session exists, the negotiation steps are in negotiate.ts; this file is the session.
+// goes to a Conn. What comes before a session is in negotiate.ts; this file is the session.
 
 import { StanzaError, StreamError } from "../errors.ts";
 import { type Entry, type SessionEnd, STOP, type Verdict } from "../hooks.ts";
@@ -13,8 +13,10 @@ import type { FrameError } from "../xml/scan.ts";
 import { encode } from "../xml/writer.ts";
 import type { AckHolder, C2sOptions, Conn, ConnOwner } from "./conn.ts";
 import type { StreamCounters, StreamEngine, StreamHost } from "./engine.ts";
+import { openStream, sendHeader } from "./header.ts";
 import { ACTIVE, CLOSED, DETACHED, NEGOTIATING, StreamInput } from "./input.ts";
-import { Negotiation, negotiate, openStream } from "./negotiate.ts";
+import { negotiate } from "./negotiate.ts";
+import { Negotiation } from "./negotiation.ts";
 import type { StreamManagement } from "./sm.ts";
 
 /** Bytes a client may leave unread, before its stream ends. */
@@ -60,6 +62,9 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
 
   get address(): string {
     return this.conn?.address ?? "";
+  }
+  get port(): number {
+    return this.conn?.port ?? 0;
   }
   get secure(): boolean {
     return this.conn?.secure ?? false;
@@ -520,7 +525,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     const { conn } = this;
     const unopened = this.nego !== undefined && !this.nego.headerSent;
     if (conn !== undefined && !(unopened && this.engine.hidden)) {
-      if (unopened) this.nego!.answerHeader(this);
+      if (unopened) sendHeader(this);
       if (error !== undefined) this.sayError(error, conn);
       this.say(closing(conn));
     }

@@ -84,7 +84,7 @@ const ldap = z.strictObject({
       z.strictObject({
         vcard_field: nonEmpty().describe("Field of the vCard"),
         ldap_pattern: nonEmpty().describe("Its value; %s stands for the attribute"),
-        ldap_field: z.string({ error: "it must be text" }).describe("LDAP attribute"),
+        ldap_field: nonEmpty().describe("LDAP attribute"),
       }),
     )
     .default(VCARD_MAP.map(([vcard_field, ldap_pattern, ldap_field]) => ({ vcard_field, ldap_pattern, ldap_field })))

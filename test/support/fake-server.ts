@@ -326,6 +326,7 @@ export class FakeClient implements Session {
   presence: Stanza | undefined;
   detached = false;
   readonly address = "192.0.2.1";
+  readonly port = 50_000;
   readonly secure = true;
   slots: unknown[] | undefined;
   /** Why the server ended the stream. */

@@ -15,8 +15,6 @@ export const mod_external_filter = () =>
 
 export const mod_amp = () => z.strictObject({});
 
-export const mod_sic = () => z.strictObject({ iqdisc: iqdisc("one_queue") });
-
 export const mod_adhoc = () =>
   z.strictObject({
     iqdisc: iqdisc("one_queue"),
