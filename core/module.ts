@@ -155,6 +155,8 @@ export interface Session {
   /** Port of the client; 0 when it has no connection. */
   readonly port: number;
   readonly secure: boolean;
+  /** Bytes written to the client that it has not taken yet. */
+  readonly unread: number;
   /** The session has sent available presence and not taken it back. */
   readonly available: boolean;
   /** -128..127; meaningful while available. */
