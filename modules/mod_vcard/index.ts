@@ -17,13 +17,6 @@ import { VcardStore } from "./store.ts";
 
 export type Context = ModuleContext<z.output<typeof config>, VcardStore>;
 
-declare module "../../core/hooks.ts" {
-  interface FoldHooks {
-    /** Somebody has a vCard for a user (a provision token): true when it is stored. A StanzaError says why it is not. */
-    set_vcard: { acc: boolean; params: { jid: BareJid; vcard: Element } };
-  }
-}
-
 export default defineModule<z.output<typeof config>, VcardStore>({
   name: "mod_vcard",
   xeps: [
