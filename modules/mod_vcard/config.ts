@@ -6,6 +6,7 @@ import {
   iqdisc,
   nonEmpty,
   nonNegativeOrInfinity,
+  own,
   poolName,
   positiveOrInfinity,
   subdomainTemplate,
@@ -116,9 +117,7 @@ export const config = z.strictObject({
   host: subdomainTemplate().default("vjud.@HOST@").describe("Domain of the user directory"),
   search: z.boolean().default(true).describe("Whether users can be searched for"),
   matches: nonNegativeOrInfinity().default(30).describe("Most users that a search finds"),
-  max_vcard_size: positiveOrInfinity()
-    .default(262_144)
-    .describe("Most bytes of a vCard; a bigger one is refused (not in MongooseIM)"),
+  max_vcard_size: own(positiveOrInfinity().default(262_144).describe("Most bytes of a vCard; a bigger one is refused")),
   ldap: ldap.default(() => ldap.parse({})).describe("Options of the LDAP back end"),
   iqdisc: iqdisc("parallel"),
 });
