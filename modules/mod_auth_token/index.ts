@@ -5,6 +5,7 @@ import { StanzaError } from "../../core/errors.ts";
 import { defineModule, type Iq } from "../../core/module.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
 import { config, type TokenContext } from "./config.ts";
+import { oauth } from "./oauth.ts";
 import { operations } from "./operations.ts";
 import { TokenStore } from "./store.ts";
 import { newTokens } from "./tokens.ts";
@@ -27,6 +28,7 @@ export default defineModule({
   config,
   needs: ["mod_keystore"],
   features: [NS_TOKEN_AUTH],
+  hooks: { sasl_mechanisms: (list, _, ctx) => void list.push(oauth(ctx)) },
   store: (db) => new TokenStore(db),
   iq: { "get own erlang-solutions.com:xmpp:token-auth:0": get },
   operations,
