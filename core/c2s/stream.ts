@@ -2,6 +2,7 @@
 // goes to a Conn. What comes before a session is in negotiate.ts; this file is the session.
 
 import { StanzaError, StreamError } from "../errors.ts";
+import { noStore } from "../hints.ts";
 import { type Entry, type SessionEnd, STOP, type Verdict } from "../hooks.ts";
 import type { FullJid, Jid } from "../jid.ts";
 import type { MaybePromise, Session } from "../module.ts";
@@ -65,6 +66,9 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
   }
   get port(): number {
     return this.conn?.port ?? 0;
+  }
+  get unread(): number {
+    return this.conn?.backlog ?? 0;
   }
   get secure(): boolean {
     return this.conn?.secure ?? false;
@@ -330,7 +334,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     );
     const origin = s.origin as C2S | undefined;
     this.out(scratch.bytes, n, s.copy, origin?.sm === undefined ? undefined : origin);
-    if (this.state === DETACHED && s.kind === MESSAGE && !s.copy) return this.held();
+    if (this.state === DETACHED && s.kind === MESSAGE && !s.copy && !noStore(s)) return this.held();
   }
 
   /** A message waits for a client that may never come back: a feature keeps it safe before its sender is told. */
