@@ -16,6 +16,7 @@ import mod_offline_stub from "./mod_offline_stub.ts";
 import mod_ping from "./mod_ping.ts";
 import mod_presence from "./mod_presence/index.ts";
 import mod_private from "./mod_private.ts";
+import mod_pubsub_old from "./mod_pubsub_old/index.ts";
 import mod_register from "./mod_register.ts";
 import mod_roster from "./mod_roster/index.ts";
 import mod_sasl2 from "./mod_sasl2/index.ts";
@@ -42,6 +43,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_ping,
   mod_presence,
   mod_private,
+  mod_pubsub_old,
   mod_register,
   mod_roster,
   mod_sasl2,
