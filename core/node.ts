@@ -157,9 +157,9 @@ export class Node implements StreamEngine, Server {
     });
   }
 
-  /** `rdbms` is the configured database, or the embedded one when there is none; everything else is embedded. */
+  /** `rdbms` (or `rdbms_async`) is the configured database, or the embedded one without one; the rest is embedded. */
   db(backend: string | undefined): Db {
-    return backend === "rdbms" ? (this.options.rdbms ?? this.options.embedded) : this.options.embedded;
+    return backend?.startsWith("rdbms") ? (this.options.rdbms ?? this.options.embedded) : this.options.embedded;
   }
 
   /** Starts the features and takes the dynamic domains into service. */
