@@ -14,8 +14,11 @@ import type { Element, Stanza } from "./stanza.ts";
 import type { Db } from "./storage/db.ts";
 import type { Markup } from "./xml/markup.ts";
 
-/** Whom an iq request is for: the server, an account by anyone, or an account by its owner only. */
-export type IqTarget = "host" | "account" | "own";
+/**
+ * Whom an iq request is for: the server, an account by anyone, an account by its owner only, or an account that does
+ * not exist (service-unavailable without such a handler).
+ */
+export type IqTarget = "host" | "account" | "own" | "absent";
 /** "get host urn:xmpp:ping": type, target, namespace of the payload. */
 export type IqKey = `${"get" | "set"} ${IqTarget} ${string}`;
 
@@ -152,6 +155,8 @@ export interface Session {
   /** Port of the client; 0 when it has no connection. */
   readonly port: number;
   readonly secure: boolean;
+  /** Bytes written to the client that it has not taken yet. */
+  readonly unread: number;
   /** The session has sent available presence and not taken it back. */
   readonly available: boolean;
   /** -128..127; meaningful while available. */

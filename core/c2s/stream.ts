@@ -2,6 +2,7 @@
 // goes to a Conn. What comes before a session is in negotiate.ts; this file is the session.
 
 import { StanzaError, StreamError } from "../errors.ts";
+import { noStore } from "../hints.ts";
 import { type Entry, type SessionEnd, STOP, type Verdict } from "../hooks.ts";
 import type { FullJid, Jid } from "../jid.ts";
 import type { MaybePromise, Session } from "../module.ts";
@@ -65,6 +66,9 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
   }
   get port(): number {
     return this.conn?.port ?? 0;
+  }
+  get unread(): number {
+    return this.conn?.backlog ?? 0;
   }
   get secure(): boolean {
     return this.conn?.secure ?? false;
@@ -330,7 +334,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     );
     const origin = s.origin as C2S | undefined;
     this.out(scratch.bytes, n, s.copy, origin?.sm === undefined ? undefined : origin);
-    if (this.state === DETACHED && s.kind === MESSAGE && !s.copy) return this.held();
+    if (this.state === DETACHED && s.kind === MESSAGE && !s.copy && !noStore(s)) return this.held();
   }
 
   /** A message waits for a client that may never come back: a feature keeps it safe before its sender is told. */
@@ -462,9 +466,10 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
 
   /**
    * Takes over the connection of a newer stream, whose client has shown that it is this session's (XEP-0198 §5).
-   * Its unacknowledged stanzas are sent again after `resumed` has been written. Nothing may be worked on.
+   * Its unacknowledged stanzas are sent again after <resumed/> has been written, by `tell` when it is not to be written
+   * by itself. Nothing may be worked on.
    */
-  resumeOn(newer: C2S): void {
+  resumeOn(newer: C2S, tell = (resumed: string): void => this.writeElement(resumed)): void {
     const sm = this.sm!;
     this.stay?.();
     this.stay = undefined;
@@ -487,7 +492,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     conn?.setOwner(this);
     this.state = ACTIVE;
     sm.sinceRequest = 0;
-    this.writeElement(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.startOver()}' previd='${sm.id}'/>`);
+    tell(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.startOver()}' previd='${sm.id}'/>`);
     const { scratch } = this.engine;
     for (const { bytes } of sm.unacked()) {
       // The connection may be of another kind than the one it was written for.

@@ -13,6 +13,7 @@ export class AbsentSession implements Session {
   readonly sid: number;
   readonly address = "";
   readonly port = 0;
+  readonly unread = 0;
   readonly secure = false;
   readonly available = false;
   readonly priority = 0;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parse } from "smol-toml";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { optionRows } from "../../../../cmd/gen/option-rows.ts";
 import { root } from "../../../../core/config/schema.ts";
 import { childOf, unwrapped } from "../../../../core/config/walk.ts";
 import { BUILT_MODULES } from "./check.ts";
@@ -204,6 +205,22 @@ describe("the option table", () => {
 
   test.each(ROWS.filter((row) => row.inHostConfig === "n"))("does not know host_config[].$path", (row) => {
     expect(schemaOf(`host_config[].${row.path}`)).toBeUndefined();
+  });
+
+  test("has no row for what is marked as our own, and one for everything else", () => {
+    const path = (row: string): string => row.replaceAll("[]", "");
+    const known = new Set(ROWS.map((row) => path(row.path)));
+    const any = [...known].filter((at) => at.includes("*")).map((at) => new RegExp(`^${at.replaceAll("*", "[^.]+")}$`));
+    const isTheirs = (at: string): boolean => known.has(at) || any.some((pattern) => pattern.test(at));
+    const inside: string[] = [];
+    const wrong: string[] = [];
+    for (const row of optionRows(SCHEMA, "", (at) => at.startsWith("host_config[]."))) {
+      const at = path(row.path);
+      if (inside.some((table) => at.startsWith(table))) continue;
+      if (row.own) inside.push(`${at}.`);
+      if (!at.startsWith("host_config") && row.own === isTheirs(at)) wrong.push(row.path);
+    }
+    expect(wrong).toEqual([]);
   });
 
   test("is described, option by option", () => {
