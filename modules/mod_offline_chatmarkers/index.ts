@@ -2,7 +2,7 @@
 // sender and thread comes when they are back. The markers themselves are kept by mod_smart_markers.
 
 import { z } from "zod";
-import { enumOf, positiveOrInfinity } from "../../core/config/types.ts";
+import { enumOf, own, positiveOrInfinity } from "../../core/config/types.ts";
 import { StanzaError } from "../../core/errors.ts";
 import { noStore } from "../../core/hints.ts";
 import { type MaybePromise, STOP, type Stop } from "../../core/hooks.ts";
@@ -18,7 +18,9 @@ import { OfflineMarkerStore, type Unseen } from "./store.ts";
 
 const config = z.strictObject({
   backend: enumOf("rdbms").default("rdbms").describe("Where it is kept which markers wait"),
-  max_user_threads: positiveOrInfinity().default(1000).describe("Threads and rooms of a user that markers may wait in"),
+  max_user_threads: own(
+    positiveOrInfinity().default(1000).describe("Threads and rooms of a user that markers may wait in"),
+  ),
   store_groupchat_messages: z.boolean().default(false).describe("Keep markers of rooms too"),
 });
 type Context = ModuleContext<z.output<typeof config>, OfflineMarkerStore>;

@@ -3,7 +3,7 @@
 // conversation and to the members of a room, or with keep_private to its sender alone.
 
 import { z } from "zod";
-import { enumOf, iqdisc, nonNegative, positiveOrInfinity } from "../../core/config/types.ts";
+import { enumOf, iqdisc, nonNegative, own, positiveOrInfinity } from "../../core/config/types.ts";
 import { StanzaError } from "../../core/errors.ts";
 import { noPermanentStore } from "../../core/hints.ts";
 import { type MaybePromise, STOP, type Stop } from "../../core/hooks.ts";
@@ -36,9 +36,9 @@ const config = z.strictObject({
     .describe("Write each marker before it goes on, or many at a time a little later"),
   iqdisc: iqdisc("no_queue"),
   keep_private: z.boolean().default(false).describe("Show markers to nobody but their sender, and do not deliver them"),
-  max_user_markers: positiveOrInfinity()
-    .default(10_000)
-    .describe("Markers kept for a user: kinds, conversations and threads"),
+  max_user_markers: own(
+    positiveOrInfinity().default(10_000).describe("Markers kept for a user: kinds, conversations and threads"),
+  ),
 });
 type Context = ModuleContext<z.output<typeof config>, MarkerStore>;
 
