@@ -3,6 +3,7 @@
 import type { AnyModule } from "../core/module.ts";
 import mod_adhoc from "./mod_adhoc/index.ts";
 import mod_auth_token from "./mod_auth_token/index.ts";
+import mod_bind2 from "./mod_bind2.ts";
 import mod_cache_users from "./mod_cache_users.ts";
 import mod_caps from "./mod_caps/index.ts";
 import mod_carboncopy from "./mod_carboncopy.ts";
@@ -17,6 +18,7 @@ import mod_presence from "./mod_presence/index.ts";
 import mod_private from "./mod_private.ts";
 import mod_register from "./mod_register.ts";
 import mod_roster from "./mod_roster/index.ts";
+import mod_sasl2 from "./mod_sasl2/index.ts";
 import mod_sic from "./mod_sic.ts";
 import mod_stanzaid from "./mod_stanzaid.ts";
 import mod_stream_management from "./mod_stream_management/index.ts";
@@ -27,6 +29,7 @@ import mod_version from "./mod_version.ts";
 export const MODULES: readonly AnyModule[] = [
   mod_adhoc,
   mod_auth_token,
+  mod_bind2,
   mod_cache_users,
   mod_caps,
   mod_carboncopy,
@@ -41,6 +44,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_private,
   mod_register,
   mod_roster,
+  mod_sasl2,
   mod_sic,
   mod_stanzaid,
   mod_stream_management,

@@ -30,7 +30,7 @@ export interface SaslProfile {
   /** The client has proved that it is `step.local`, and the stream's header did not say otherwise. */
   succeeded(c2s: C2S, step: SaslSuccess): MaybePromise<void>;
   /** The client has proved that it is somebody else than its header said (RFC 6120 §4.7.1). */
-  impostor(c2s: C2S): void;
+  impostor(c2s: C2S): MaybePromise<void>;
 }
 
 /** What an attempt begins with. */

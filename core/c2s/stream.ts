@@ -489,9 +489,10 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
 
   /**
    * Takes over the connection of a newer stream, whose client has shown that it is this session's (XEP-0198 §5).
-   * Its unacknowledged stanzas are sent again after `resumed` has been written. Nothing may be worked on.
+   * Its unacknowledged stanzas are sent again after <resumed/> has been written, by `tell` when it is not to be written
+   * by itself. Nothing may be worked on.
    */
-  resumeOn(newer: C2S): void {
+  resumeOn(newer: C2S, tell = (resumed: string): void => this.writeElement(resumed)): void {
     const sm = this.sm!;
     this.stay?.();
     this.stay = undefined;
@@ -514,7 +515,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     conn?.setOwner(this);
     this.state = ACTIVE;
     sm.sinceRequest = 0;
-    this.writeElement(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.startOver()}' previd='${sm.id}'/>`);
+    tell(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.startOver()}' previd='${sm.id}'/>`);
     const { scratch } = this.engine;
     for (const { bytes } of sm.unacked()) {
       // The connection may be of another kind than the one it was written for.

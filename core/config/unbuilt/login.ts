@@ -25,7 +25,3 @@ export const mod_fast_auth_token = () =>
 
 export const mod_blocklist = () =>
   z.strictObject({ backend: enumOf("rdbms").default("rdbms").describe("Where blocked accounts are kept") });
-
-export const mod_bind2 = () => z.strictObject({});
-
-export const mod_sasl2 = () => z.strictObject({});
