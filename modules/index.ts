@@ -22,6 +22,7 @@ import mod_roster from "./mod_roster/index.ts";
 import mod_sasl2 from "./mod_sasl2/index.ts";
 import mod_sic from "./mod_sic.ts";
 import mod_smart_markers from "./mod_smart_markers/index.ts";
+import mod_spam_reporting from "./mod_spam_reporting/index.ts";
 import mod_stanzaid from "./mod_stanzaid.ts";
 import mod_stream_management from "./mod_stream_management/index.ts";
 import mod_time from "./mod_time.ts";
@@ -50,6 +51,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_sasl2,
   mod_sic,
   mod_smart_markers,
+  mod_spam_reporting,
   mod_stanzaid,
   mod_stream_management,
   mod_time,
