@@ -14,8 +14,11 @@ import type { Element, Stanza } from "./stanza.ts";
 import type { Db } from "./storage/db.ts";
 import type { Markup } from "./xml/markup.ts";
 
-/** Whom an iq request is for: the server, an account by anyone, or an account by its owner only. */
-export type IqTarget = "host" | "account" | "own";
+/**
+ * Whom an iq request is for: the server, an account by anyone, an account by its owner only, or an account that does
+ * not exist (service-unavailable without such a handler).
+ */
+export type IqTarget = "host" | "account" | "own" | "absent";
 /** "get host urn:xmpp:ping": type, target, namespace of the payload. */
 export type IqKey = `${"get" | "set"} ${IqTarget} ${string}`;
 

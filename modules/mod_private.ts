@@ -11,6 +11,7 @@ import type { Stanza } from "../core/stanza.ts";
 import type { Db } from "../core/storage/db.ts";
 import { DIALECTS } from "../core/storage/dialect.ts";
 import { Markup, xml } from "../core/xml/markup.ts";
+import { standalone } from "../core/xml/standalone.ts";
 
 const NS_PRIVATE = "jabber:iq:private";
 /** Width of the column that holds the namespace. */
@@ -137,14 +138,6 @@ function elements(iq: Iq): Element[] {
     if (ns.startsWith("jabber:") || ns === "vcard-temp") throw new StanzaError("not-acceptable");
   }
   return found;
-}
-
-/** An element with the prefixes declared that it may use from around it. */
-function standalone(el: Element): string {
-  for (let outer = el.parent; outer; outer = outer.parent) {
-    for (const [name, value] of Object.entries(outer.attrs)) if (name.startsWith("xmlns:")) el.attrs[name] ??= value;
-  }
-  return el.toString();
 }
 
 async function stored(node: OperationNode, user: BareJid, element: string, namespace: string): Promise<string> {

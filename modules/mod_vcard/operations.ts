@@ -1,15 +1,13 @@
 // Category vcard.
 
+import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
-import type { ModuleContext } from "../../core/module.ts";
 import type { InputOf } from "../../core/operations/language.ts";
 import { defineOperation, OperationError, type OperationNode, userOf } from "../../core/operations.ts";
 import { parseElement } from "../../core/stanza.ts";
-import { Markup } from "../../core/xml/markup.ts";
+import { keepVcard } from "./card.ts";
 import { fromElement, toElement } from "./graphql.ts";
-import type { VcardStore } from "./store.ts";
-
-type Running = ModuleContext<unknown, VcardStore>;
+import type { Context as Running } from "./index.ts";
 
 declare module "../../core/operations.ts" {
   interface ModuleInstances {
@@ -32,10 +30,14 @@ async function get(node: OperationNode, user: BareJid) {
 }
 
 async function set(node: OperationNode, user: BareJid, input: InputOf<"VcardInput">) {
-  const { store, host } = await runningFor(node, user);
+  const running = await runningFor(node, user);
   const vcard = toElement(input);
-  await store.setVcard(user, vcard);
-  await host.hooks.notify("vcard_set", { jid: user, vcard: new Markup(vcard.toString()) });
+  try {
+    await keepVcard(running, user, vcard);
+  } catch (error) {
+    if (!(error instanceof StanzaError)) throw error;
+    throw new OperationError("internal", error.text ?? "The vCard was refused", { jid: user.text });
+  }
   return fromElement(parseElement(vcard.toString()));
 }
 
