@@ -15,6 +15,7 @@ import mod_offline_stub from "./mod_offline_stub.ts";
 import mod_ping from "./mod_ping.ts";
 import mod_presence from "./mod_presence/index.ts";
 import mod_private from "./mod_private.ts";
+import mod_pubsub from "./mod_pubsub/index.ts";
 import mod_register from "./mod_register.ts";
 import mod_roster from "./mod_roster/index.ts";
 import mod_sic from "./mod_sic.ts";
@@ -39,6 +40,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_ping,
   mod_presence,
   mod_private,
+  mod_pubsub,
   mod_register,
   mod_roster,
   mod_sic,

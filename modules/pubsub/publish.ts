@@ -102,6 +102,7 @@ export async function publishItem(
   const item: Item = { id: id ?? engine.server.token(8), publisher, payload: text, at: engine.now() };
   const keep = engine.keep(node);
   if (keep.newest > 0) await stored(engine.store.publish(node, item, keep), engine, node);
+  if (config.purge_offline) engine.fleeting.remember(node, publisher.bare);
   await engine.profile.published?.(node, item, payload);
   await broadcast(engine, node, eventOf(node, itemEvent(engine, node, item)));
   return item;
