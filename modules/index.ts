@@ -9,6 +9,7 @@ import mod_caps from "./mod_caps/index.ts";
 import mod_carboncopy from "./mod_carboncopy.ts";
 import mod_csi from "./mod_csi.ts";
 import mod_disco from "./mod_disco/index.ts";
+import mod_fast_auth_token from "./mod_fast_auth_token/index.ts";
 import mod_keystore from "./mod_keystore.ts";
 import mod_last from "./mod_last/index.ts";
 import mod_offline from "./mod_offline/index.ts";
@@ -35,6 +36,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_carboncopy,
   mod_csi,
   mod_disco,
+  mod_fast_auth_token,
   mod_keystore,
   mod_last,
   mod_offline,
