@@ -143,6 +143,27 @@ describe("domains", () => {
   );
 
   story(
+    "are made when the database fails for a moment",
+    {},
+    async ({ graphql, server }) => {
+      const db = server.node.db("rdbms");
+      const { transaction } = db;
+      for (const face of globals(graphql)) {
+        let failures = 0;
+        db.transaction = (statements) => {
+          db.transaction = transaction.bind(db);
+          failures++;
+          return Promise.reject(new StorageError("unavailable", `simulated database error, ${statements.length}`));
+        };
+        (await add(face, SECOND)).gives({ domain: SECOND, hostType: HOST_TYPE, status: null });
+        expect(failures).toBe(1);
+        (await remove(face, SECOND)).includes({ status: "DELETED" });
+      }
+    },
+    covers("create_domain_succeeds_if_db_transaction_fails_once"),
+  );
+
+  story(
     "have administrators with passwords",
     {},
     async ({ graphql }) => {
