@@ -4,7 +4,8 @@
 import { defineModule } from "../../core/module.ts";
 import { PubsubEngine } from "../pubsub/engine.ts";
 import { NS_PUBSUB } from "../pubsub/form.ts";
-import { cameOnline, loadWatched, wentOffline } from "./comings.ts";
+import { publisherGone } from "../pubsub/offline.ts";
+import { cameOnline, loadWatched } from "./comings.ts";
 import { config, type PubsubOldConfig } from "./config.ts";
 import type { Context, Running } from "./context.ts";
 import { MemoryLastItems, StoredLastItems } from "./last.ts";
@@ -14,6 +15,9 @@ import { answerService, takeMessage } from "./service.ts";
 import { PubsubOldStore } from "./store.ts";
 import { parentsIn } from "./tree.ts";
 import { Watchlist } from "./watch.ts";
+
+/** Stands for the domain in the service's address. */
+const HOST = "@HOST@";
 
 /** What runs, by the feature's context. */
 const running = new WeakMap<object, Running>();
@@ -26,7 +30,11 @@ function runningOf(ctx: Context): Running {
 
 async function start(ctx: Context): Promise<void> {
   const { config, store, host, server, log } = ctx;
-  store.settings = { itemPublisher: config.item_publisher, parents: parentsIn(config.nodetree) };
+  store.settings = {
+    itemPublisher: config.item_publisher,
+    parents: parentsIn(config.nodetree),
+    serviceOf: (domain) => (config.host.endsWith(HOST) ? config.host.replace(HOST, domain) : undefined),
+  };
   const last =
     config.last_item_cache === false
       ? undefined
@@ -73,7 +81,10 @@ export default defineModule<PubsubOldConfig, PubsubOldStore, Metric>({
   ],
   hooks: {
     user_available: ({ session }, ctx) => cameOnline(ctx, runningOf(ctx), session),
-    sm_remove_connection: { at: 75, run: ({ session }, ctx) => wentOffline(ctx, runningOf(ctx), session.jid.bare) },
+    unset_presence: ({ session }, ctx) => {
+      const { bare } = session.jid;
+      if (!ctx.server.sessionsOf(bare).some((s) => s.available)) return publisherGone(runningOf(ctx).service, bare);
+    },
     // 70: after the store has forgotten them
     remove_user: { at: 70, run: (_params, ctx) => forgetAll(ctx) },
     remove_domain: { at: 70, run: (_params, ctx) => forgetAll(ctx) },

@@ -2,6 +2,7 @@
 
 import { BareJid, FullJid, type Jid } from "../../core/jid.ts";
 import { parseElement } from "../../core/stanza.ts";
+import type { Statement } from "../../core/storage/db.ts";
 import { attr, Markup, xml } from "../../core/xml/markup.ts";
 import type { Affiliation, Item, NodeConfig, Subscription, SubscriptionOptions } from "../pubsub/model.ts";
 
@@ -43,6 +44,16 @@ function jidOf(local: string, domain: string, resource: string): Jid {
   const bare = new BareJid(local, domain);
   return resource === "" ? bare : new FullJid(bare, resource);
 }
+
+/** Tables of what hangs on a node, by `nidx`. */
+export const HANGING = ["pubsub_affiliations", "pubsub_subscriptions", "pubsub_items", "pubsub_last_item"] as const;
+
+/** A node is in no collection any more. The table has no service in it: a name that another service has too stays. */
+export const forgetParents = (name: string, key: string): Statement => ({
+  sql: `DELETE FROM pubsub_node_collections WHERE name = ? AND NOT EXISTS (
+          SELECT 1 FROM pubsub_nodes WHERE pubsub_nodes.name = ? AND p_key <> ?)`,
+  params: [name, name, key],
+});
 
 /** The key of a service or an account (`p_key`). */
 export const keyOf = (service: BareJid): string => service.text;

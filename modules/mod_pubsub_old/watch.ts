@@ -1,56 +1,35 @@
-// The few nodes that have something to do when users come and go: known without asking the database at each log-in.
+// The few nodes of a service that have something for their subscribers at each log-in: known without asking the database.
 
 import type { BareJid } from "../../core/jid.ts";
 import type { PubsubNode } from "../pubsub/model.ts";
 
-/** What a node can be watched for. */
-export type Reason = "purge_offline" | "last_on_presence";
-export interface Watched {
-  readonly service: string;
-  readonly node: string;
-}
-
-const keyOf = (service: string, node: string): string => `${service}\n${node}`;
-
-/** Nodes by what they are watched for. */
+/** Nodes with `send_last_published_item` = on_sub_and_presence, by service. */
 export class Watchlist {
-  private readonly nodes: Readonly<Record<Reason, Map<string, Watched>>> = {
-    purge_offline: new Map(),
-    last_on_presence: new Map(),
-  };
+  private readonly nodes = new Map<string, Set<string>>();
 
-  /** Whether any node is watched for this. */
-  any(reason: Reason): boolean {
-    return this.nodes[reason].size > 0;
+  /** Domains of services that have such nodes. */
+  services(): Iterable<string> {
+    return this.nodes.keys();
   }
 
-  of(reason: Reason): Iterable<Watched> {
-    return this.nodes[reason].values();
+  has(service: BareJid, node: string): boolean {
+    return this.nodes.get(service.text)?.has(node) === true;
   }
 
-  has(reason: Reason, service: BareJid, node: string): boolean {
-    return this.nodes[reason].has(keyOf(service.text, node));
+  add(service: string, node: string): void {
+    const there = this.nodes.get(service);
+    if (there === undefined) this.nodes.set(service, new Set([node]));
+    else there.add(node);
   }
 
-  add(reason: Reason, watched: Watched): void {
-    this.nodes[reason].set(keyOf(watched.service, watched.node), watched);
-  }
-
-  /** A node was made or configured. */
-  look({ service, name, config }: PubsubNode): void {
-    this.set("purge_offline", service, name, config.purge_offline);
-    // With personal eventing that is the rule, and goes by presence itself.
-    const last = service.isDomain && config.send_last_published_item === "on_sub_and_presence";
-    this.set("last_on_presence", service, name, last);
+  /** A node was made or configured. With personal eventing last items go by presence itself. */
+  look(node: PubsubNode): void {
+    if (node.config.send_last_published_item !== "on_sub_and_presence") this.forget(node);
+    else if (node.service.isDomain) this.add(node.service.text, node.name);
   }
 
   forget({ service, name }: PubsubNode): void {
-    this.set("purge_offline", service, name, false);
-    this.set("last_on_presence", service, name, false);
-  }
-
-  private set(reason: Reason, service: BareJid, node: string, on: boolean): void {
-    if (on) this.add(reason, { service: service.text, node });
-    else this.nodes[reason].delete(keyOf(service.text, node));
+    const there = this.nodes.get(service.text);
+    if (there?.delete(name) && there.size === 0) this.nodes.delete(service.text);
   }
 }
