@@ -10,6 +10,7 @@ import mod_carboncopy from "./mod_carboncopy.ts";
 import mod_csi from "./mod_csi.ts";
 import mod_disco from "./mod_disco/index.ts";
 import mod_fast_auth_token from "./mod_fast_auth_token/index.ts";
+import mod_invites from "./mod_invites/index.ts";
 import mod_keystore from "./mod_keystore.ts";
 import mod_last from "./mod_last/index.ts";
 import mod_offline from "./mod_offline/index.ts";
@@ -41,6 +42,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_csi,
   mod_disco,
   mod_fast_auth_token,
+  mod_invites,
   mod_keystore,
   mod_last,
   mod_offline,
