@@ -2,6 +2,7 @@
 
 import type { AnyModule } from "../core/module.ts";
 import mod_adhoc from "./mod_adhoc/index.ts";
+import mod_amp from "./mod_amp/index.ts";
 import mod_auth_token from "./mod_auth_token/index.ts";
 import mod_bind2 from "./mod_bind2.ts";
 import mod_cache_users from "./mod_cache_users.ts";
@@ -30,6 +31,7 @@ import mod_version from "./mod_version.ts";
 
 export const MODULES: readonly AnyModule[] = [
   mod_adhoc,
+  mod_amp,
   mod_auth_token,
   mod_bind2,
   mod_cache_users,
