@@ -10,6 +10,7 @@ import mod_caps from "./mod_caps/index.ts";
 import mod_carboncopy from "./mod_carboncopy.ts";
 import mod_csi from "./mod_csi.ts";
 import mod_disco from "./mod_disco/index.ts";
+import mod_fast_auth_token from "./mod_fast_auth_token/index.ts";
 import mod_keystore from "./mod_keystore.ts";
 import mod_last from "./mod_last/index.ts";
 import mod_offline from "./mod_offline/index.ts";
@@ -18,11 +19,13 @@ import mod_offline_stub from "./mod_offline_stub.ts";
 import mod_ping from "./mod_ping.ts";
 import mod_presence from "./mod_presence/index.ts";
 import mod_private from "./mod_private.ts";
+import mod_pubsub from "./mod_pubsub/index.ts";
 import mod_register from "./mod_register.ts";
 import mod_roster from "./mod_roster/index.ts";
 import mod_sasl2 from "./mod_sasl2/index.ts";
 import mod_sic from "./mod_sic.ts";
 import mod_smart_markers from "./mod_smart_markers/index.ts";
+import mod_spam_reporting from "./mod_spam_reporting/index.ts";
 import mod_stanzaid from "./mod_stanzaid.ts";
 import mod_stream_management from "./mod_stream_management/index.ts";
 import mod_time from "./mod_time.ts";
@@ -39,6 +42,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_carboncopy,
   mod_csi,
   mod_disco,
+  mod_fast_auth_token,
   mod_keystore,
   mod_last,
   mod_offline,
@@ -47,11 +51,13 @@ export const MODULES: readonly AnyModule[] = [
   mod_ping,
   mod_presence,
   mod_private,
+  mod_pubsub,
   mod_register,
   mod_roster,
   mod_sasl2,
   mod_sic,
   mod_smart_markers,
+  mod_spam_reporting,
   mod_stanzaid,
   mod_stream_management,
   mod_time,
