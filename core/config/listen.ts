@@ -156,6 +156,8 @@ export const GRAPHQL_CATEGORIES = [
   "cets",
   "broadcast",
   "blocklist",
+  // Ours.
+  "report",
 ] as const;
 
 /** `listen.http[].handlers` */

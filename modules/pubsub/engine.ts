@@ -13,6 +13,7 @@ import type { Event } from "./event.ts";
 import type { Configurable } from "./fields.ts";
 import type { Affiliation, Item, NewNode, NodeConfig, PubsubNode } from "./model.ts";
 import { NodeTable } from "./nodes.ts";
+import { FleetingItems } from "./offline.ts";
 import type { PubsubStore } from "./store.ts";
 
 /** Who gets events without a subscription of his own, and who may no longer get them with one. */
@@ -91,6 +92,7 @@ export type Answer = MaybePromise<Markup | undefined>;
 
 export class PubsubEngine<S extends PubsubStore = PubsubStore> {
   readonly nodes: NodeTable;
+  readonly fleeting = new FleetingItems();
   #lastAt = 0;
 
   constructor(
@@ -130,7 +132,7 @@ export class PubsubEngine<S extends PubsubStore = PubsubStore> {
   }
 
   /** What stays of a node's items when one more is stored. */
-  keep({ config }: PubsubNode): { newest: number; since: number } {
+  keep({ config }: { readonly config: NodeConfig }): { newest: number; since: number } {
     const since = config.item_expire === Infinity ? 0 : this.server.now() * 1000 - config.item_expire * 1e6;
     const newest = config.persist_items ? Math.min(config.max_items, this.profile.limits.maxItems) : 0;
     return { newest, since };

@@ -15,6 +15,7 @@ import type { OfflineMarkerStore } from "../../modules/mod_offline_chatmarkers/s
 import { newItem } from "../../modules/mod_roster/item.ts";
 import { RosterStore } from "../../modules/mod_roster/store.ts";
 import type { MarkerStore } from "../../modules/mod_smart_markers/store.ts";
+import type { ReportStore } from "../../modules/mod_spam_reporting/store.ts";
 import type { HeldStore } from "../../modules/mod_stream_management/store.ts";
 import type { VcardStore } from "../../modules/mod_vcard/store.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
@@ -39,6 +40,21 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
   mod_auth_token: async (store, user) => {
     await (store as TokenStore).sequence(user, 1);
   },
+  mod_spam_reporting: (store, user) =>
+    (store as ReportStore).add(
+      user,
+      [
+        {
+          reported: makeBare("x", "y"),
+          reason: "urn:x",
+          text: "",
+          stanzaIds: [],
+          toOrigin: true,
+          toThirdParties: false,
+        },
+      ],
+      1,
+    ),
   mod_last: (store, user) => (store as LastStore).setLastInfo(user, { seconds: 1, status: "" }),
   mod_offline_chatmarkers: async (store, user) => {
     await (store as OfflineMarkerStore).maybeStore(user, { thread: "", room: "", since: 1 }, 9);
