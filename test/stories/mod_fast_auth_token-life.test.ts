@@ -1,19 +1,7 @@
 // XEP-0484 §3.5, §3.6: the life of a token: replaced before its end, asked for again, forgotten, counted.
 import { describe, expect } from "vitest";
 import type { Client } from "../support/client.ts";
-import {
-  askFor,
-  asks,
-  enters,
-  fast,
-  has,
-  isRefused,
-  kept,
-  kinds,
-  NONE,
-  proves,
-  tokenIn,
-} from "../support/fast.ts";
+import { askFor, asks, enters, fast, has, isRefused, kept, kinds, NONE, proves, tokenIn } from "../support/fast.ts";
 import { SECURE_DOORS } from "../support/sasl2.ts";
 import { type Scene, stage } from "../support/story.ts";
 
