@@ -2,6 +2,7 @@
 
 import type { AnyModule } from "../core/module.ts";
 import mod_adhoc from "./mod_adhoc/index.ts";
+import mod_blocking from "./mod_blocking/index.ts";
 import mod_caps from "./mod_caps/index.ts";
 import mod_carboncopy from "./mod_carboncopy.ts";
 import mod_csi from "./mod_csi.ts";
@@ -10,6 +11,7 @@ import mod_last from "./mod_last/index.ts";
 import mod_offline from "./mod_offline/index.ts";
 import mod_ping from "./mod_ping.ts";
 import mod_presence from "./mod_presence/index.ts";
+import mod_privacy from "./mod_privacy/index.ts";
 import mod_private from "./mod_private.ts";
 import mod_register from "./mod_register.ts";
 import mod_roster from "./mod_roster/index.ts";
@@ -21,6 +23,7 @@ import mod_version from "./mod_version.ts";
 
 export const MODULES: readonly AnyModule[] = [
   mod_adhoc,
+  mod_blocking,
   mod_caps,
   mod_carboncopy,
   mod_csi,
@@ -29,6 +32,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_offline,
   mod_ping,
   mod_presence,
+  mod_privacy,
   mod_private,
   mod_register,
   mod_roster,
