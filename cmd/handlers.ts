@@ -38,11 +38,11 @@ function graphqlOptions(h: GraphqlHandler, section: Section, parts: Parts): Grap
   switch (h.schema_endpoint) {
     case "admin": {
       const { username, password } = h;
-      const credentials = username === undefined || password === undefined ? undefined : { username, password };
-      if (credentials === undefined && !isLoopback(section.ip_address)) {
-        node.log.warning("graphql_admin_without_credentials", { port: section.port, ip: section.ip_address });
-      }
-      return { ...common, schema: schema("admin"), endpoint: "admin", credentials };
+      const { ip_address: ip, port } = section;
+      const open = username === undefined || password === undefined;
+      if (open && !isLoopback(ip)) node.log.warning("graphql_admin_without_credentials", { port, ip });
+      const access = open ? { ip, host: h.host } : { username, password };
+      return { ...common, schema: schema("admin"), endpoint: "admin", access };
     }
     case "domain_admin":
       return {

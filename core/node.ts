@@ -49,9 +49,6 @@ export interface NodeOptions {
 /** How long the server's end waits for what its sessions still do, in ms. */
 const LAST_PATIENCE = 5_000;
 
-/** Accounts that are known to exist and had no session when asked; forgotten when there are more. */
-const KNOWN_ACCOUNTS = 50_000;
-
 export class Node implements StreamEngine, Server {
   readonly config: Config;
   readonly log: Log;
@@ -87,7 +84,6 @@ export class Node implements StreamEngine, Server {
   private sid = 0;
   private lastId = 0n;
   private readonly expected = new Map<string, (answer: Stanza | undefined) => void>();
-  private readonly known = new Set<string>();
   private readonly clock: () => number;
 
   constructor(private readonly options: NodeOptions) {
@@ -343,20 +339,20 @@ export class Node implements StreamEngine, Server {
     return waiting !== undefined;
   }
 
-  private accountExists(host: HostRuntime, jid: BareJid): MaybePromise<boolean> {
-    if (this.known.has(jid.text) || this.sessions.raw(jid.text) !== undefined) return true;
-    return host.auth.exists(jid.local, jid.domain).then((exists) => {
-      if (!exists) return false;
-      if (this.known.size >= KNOWN_ACCOUNTS) this.known.clear();
-      this.known.add(jid.text);
-      return true;
+  private accountExists({ auth, accountCache }: HostRuntime, jid: BareJid): MaybePromise<boolean> {
+    if (this.sessions.raw(jid.text) !== undefined || accountCache?.has(jid.text)) return true;
+    const exists = auth.exists(jid.local, jid.domain);
+    if (accountCache === undefined) return exists;
+    const { removals } = accountCache;
+    return exists.then((there) => {
+      if (there && accountCache.removals === removals) accountCache.add(jid.text);
+      return there;
     });
   }
 
   async removeUser(jid: BareJid, removed?: () => void): Promise<boolean> {
     const host = this.hostOf(jid.domain);
     if (!host || (await host.auth.remove(jid.local, jid.domain)) !== "ok") return false;
-    this.known.delete(jid.text);
     removed?.();
     for (const session of [...this.sessionsOf(jid)]) {
       session.close(new StreamError("conflict", "The account was removed"), "kicked");
@@ -375,6 +371,5 @@ export class Node implements StreamEngine, Server {
   private async eraseDomain(domain: string, host: HostRuntime): Promise<void> {
     await host.hooks.insist("remove_domain", { domain });
     await host.auth.removeDomain(domain);
-    for (const jid of this.known) if (jid.endsWith(`@${domain}`)) this.known.delete(jid);
   }
 }

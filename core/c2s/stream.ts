@@ -1,7 +1,8 @@
 // The client's stream (RFC 6120): one machine for every door. It knows no socket: bytes come in through `feed`, output
-// goes to a Conn. Before a session exists, the negotiation steps are in negotiate.ts; this file is the session.
+// goes to a Conn. What comes before a session is in negotiate.ts; this file is the session.
 
 import { StanzaError, StreamError } from "../errors.ts";
+import { noStore } from "../hints.ts";
 import { type Entry, type SessionEnd, STOP, type Verdict } from "../hooks.ts";
 import type { FullJid, Jid } from "../jid.ts";
 import type { MaybePromise, Session } from "../module.ts";
@@ -13,8 +14,10 @@ import type { FrameError } from "../xml/scan.ts";
 import { encode } from "../xml/writer.ts";
 import type { AckHolder, C2sOptions, Conn, ConnOwner } from "./conn.ts";
 import type { StreamCounters, StreamEngine, StreamHost } from "./engine.ts";
+import { openStream, sendHeader } from "./header.ts";
 import { ACTIVE, CLOSED, DETACHED, NEGOTIATING, StreamInput } from "./input.ts";
-import { Negotiation, negotiate, openStream } from "./negotiate.ts";
+import { negotiate } from "./negotiate.ts";
+import { Negotiation } from "./negotiation.ts";
 import type { StreamManagement } from "./sm.ts";
 
 /** Bytes a client may leave unread, before its stream ends. */
@@ -60,6 +63,12 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
 
   get address(): string {
     return this.conn?.address ?? "";
+  }
+  get port(): number {
+    return this.conn?.port ?? 0;
+  }
+  get unread(): number {
+    return this.conn?.backlog ?? 0;
   }
   get secure(): boolean {
     return this.conn?.secure ?? false;
@@ -328,7 +337,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     );
     const origin = s.origin as C2S | undefined;
     this.out(scratch.bytes, n, s.copy, origin?.sm === undefined ? undefined : origin);
-    if (this.state === DETACHED && s.kind === MESSAGE && !s.copy) return this.held();
+    if (this.state === DETACHED && s.kind === MESSAGE && !s.copy && !noStore(s)) return this.held();
   }
 
   /** A message waits for a client that may never come back: a feature keeps it safe before its sender is told. */
@@ -523,7 +532,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     const { conn } = this;
     const unopened = this.nego !== undefined && !this.nego.headerSent;
     if (conn !== undefined && !(unopened && this.engine.hidden)) {
-      if (unopened) this.nego!.answerHeader(this);
+      if (unopened) sendHeader(this);
       if (error !== undefined) this.sayError(error, conn);
       this.say(closing(conn));
     }

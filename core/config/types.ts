@@ -17,6 +17,8 @@ export interface Notes {
   file?: boolean;
   /** The value is never printed. */
   secret?: boolean;
+  /** MongooseIM has no such option, or no such table. */
+  own?: boolean;
   /** Keys the table knows although this schema was built without them (they are absent from the file). */
   known?: readonly string[];
 }
@@ -34,6 +36,11 @@ export function notesOf(schema: z.ZodType): Notes {
 /** Marks an option that is accepted for compatibility and does nothing: setting it gives one warning with the reason. */
 export function inert<T extends z.ZodType>(schema: T, reason: string): T {
   return note(schema, { inert: reason });
+}
+
+/** Marks an option (or a whole table) that MongooseIM does not have. */
+export function own<T extends z.ZodType>(schema: T): T {
+  return note(schema, { own: true });
 }
 
 /** Marks an option whose value must not appear in messages. */

@@ -21,16 +21,32 @@ const TYPE_NAMES = {
   gauge: "GaugeMetric",
 } as const;
 
+/** A field's name begins with a letter; as a key, a percentile is a number. */
+const PERCENTILE = /^p(\d+)$/;
+/** Of keys in a dictionary: MongooseIM's. */
+const ORDER = ["count", "one", "value", "ms_since_reset", "n", "mean", "min", "max", "median"].concat([
+  "50",
+  "75",
+  "90",
+  "95",
+  "99",
+  "999",
+]);
+
 type Dict = OutputOf<"MetricDictResult!">;
 
 function asDicts(samples: readonly MetricSample[], name: readonly string[], keys: readonly string[]): Dict[] {
   return samples.filter(named(name)).map((sample) => ({
     name: sample.name,
     dict: Object.entries(sample.values)
-      .filter(([key]) => keys.length === 0 || keys.includes(key))
-      .map(([key, value]) => ({ key, value: int(value) })),
+      .map(([key, value]) => ({ key: key.replace(PERCENTILE, "$1"), value: int(value) }))
+      .filter(({ key }) => keys.length === 0 || keys.includes(key))
+      .sort((a, b) => ORDER.indexOf(a.key) - ORDER.indexOf(b.key)),
   }));
 }
+
+/** What stands for the metrics of a node that does not answer. */
+const NODE_DOWN: Dict[] = [{ name: ["error", "nodedown"], dict: [] }];
 
 const NAME = { type: "[String]", description: "First segments of the name; all metrics when left out" } as const;
 const KEYS = { type: "[String]", description: "Which values to give; all when left out" } as const;
@@ -79,8 +95,7 @@ const getClusterMetricsAsDicts = defineOperation({
     return Promise.all(
       asked.map(async (each) => {
         const samples = each === node.name ? node.metrics.samples() : await node.metrics.samplesOf(each);
-        // A node that does not answer has no entry.
-        return samples && { node: each, result: asDicts(samples, name, keys) };
+        return { node: each, result: samples ? asDicts(samples, name, keys) : NODE_DOWN };
       }),
     );
   },

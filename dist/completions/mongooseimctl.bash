@@ -13,7 +13,7 @@ _mongooseimctl() {
     --config|check) COMPREPLY=($(compgen -f -- "$cur")); return ;;
   esac
   case "$first:$second" in
-    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account domain last metric offline private roster server session stanza stat vcard' ;;
+    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account domain last metric offline private roster server session stanza stat token vcard' ;;
     'config:') list='check' ;;
     'completion:') list='bash zsh fish' ;;
     'account:') list='banUser changeUserPassword checkPassword checkPasswordHash checkUser countUsers importUsers listUsers registerUser removeUser' ;;
@@ -96,6 +96,9 @@ _mongooseimctl() {
     'stat:') list='domainStats globalStats' ;;
     'stat:domainStats') list='--domain --help' ;;
     'stat:globalStats') list='--help' ;;
+    'token:') list='requestToken revokeToken' ;;
+    'token:requestToken') list='--user --help' ;;
+    'token:revokeToken') list='--user --help' ;;
     'vcard:') list='getVcard setVcard' ;;
     'vcard:getVcard') list='--user --help' ;;
     'vcard:setVcard') list='--user --vcard --help' ;;

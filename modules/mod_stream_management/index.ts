@@ -6,11 +6,12 @@ import { StreamManagement } from "../../core/c2s/sm.ts";
 import { C2S } from "../../core/c2s/stream.ts";
 import { enumOf, positive, positiveOrInfinity } from "../../core/config/types.ts";
 import { StreamError } from "../../core/errors.ts";
+import { noStore } from "../../core/hints.ts";
 import { type MaybePromise, STOP, type Verdict } from "../../core/hooks.ts";
 import { defineModule, type ModuleContext } from "../../core/module.ts";
-import { NS_SM } from "../../core/ns.ts";
+import { NS_HINTS, NS_SM } from "../../core/ns.ts";
 import type { Stanza } from "../../core/stanza.ts";
-import { viewElement } from "../../core/xml/framer.ts";
+import { viewElement, viewText } from "../../core/xml/framer.ts";
 import { xml } from "../../core/xml/markup.ts";
 import { recover } from "./recover.ts";
 import { revive } from "./revive.ts";
@@ -179,8 +180,10 @@ function waitingElsewhere(session: C2S, store: HeldStore): ReadonlySet<string> |
 function detached(session: C2S, { store }: Ctx): Promise<void> | undefined {
   const { sm } = session;
   const messages = sm?.unacked().filter(({ bytes, copy }) => !copy && bytes.startsWith("<message")) ?? [];
-  if (sm === undefined || messages.length === 0) return undefined;
-  const texts = messages.map(({ bytes, at }) => ({ text: Buffer.from(bytes, "latin1").toString(), at }));
+  const texts = messages
+    .map(({ bytes, at }) => ({ text: Buffer.from(bytes, "latin1").toString(), at }))
+    .filter(({ text }) => !text.includes(NS_HINTS) || !noStore(viewText(text)));
+  if (sm === undefined || texts.length === 0) return undefined;
   return store.hold(session.jid.bare, sm.id, texts);
 }
 
@@ -216,10 +219,11 @@ export default defineModule<Config, HeldStore>({
       }
     },
     session_detached: ({ session }, ctx) => (session instanceof C2S ? detached(session, ctx) : undefined),
-    message_held: ({ session, text, at }, { store }) => {
-      const id = session instanceof C2S ? session.sm?.id : undefined;
+    message_held: ({ session, text, at, key }, { store }) => {
+      const id = key ?? (session instanceof C2S ? session.sm?.id : undefined);
       return id === undefined ? undefined : store.hold(session.jid.bare, id, [{ text, at }]);
     },
+    held_messages_gone: ({ key }, { store }) => store.release(key),
     session_resumed: ({ session }, { store }) =>
       session instanceof C2S && session.sm !== undefined ? store.release(session.sm.id) : undefined,
     reroute_unacked_messages: ({ session }, ctx) => {

@@ -8,6 +8,7 @@ import { inspect } from "../../core/storage/inspect.ts";
 import { MONGOOSEIM_TABLES } from "../../core/storage/migrations/0001_mongooseim.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { MODULES } from "../../modules/index.ts";
+import type { TokenStore } from "../../modules/mod_auth_token/store.ts";
 import type { LastStore } from "../../modules/mod_last/store.ts";
 import type { OfflineStore } from "../../modules/mod_offline/store.ts";
 import { newItem } from "../../modules/mod_roster/item.ts";
@@ -33,6 +34,9 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
       from: "a@b/c",
       packet: "<message/>",
     }),
+  mod_auth_token: async (store, user) => {
+    await (store as TokenStore).sequence(user, 1);
+  },
   mod_last: (store, user) => (store as LastStore).setLastInfo(user, { seconds: 1, status: "" }),
   mod_private: (store, user) => (store as PrivateStore).multiSetData(user, [{ namespace: "urn:x", data: "<x/>" }]),
   mod_stream_management: (store, user) => (store as HeldStore).hold(user, "stream", [{ text: "<message/>", at: 1 }]),

@@ -54,6 +54,7 @@ const USUAL: { [key: string]: Toml } = {
   auth: { methods: ["internal"], password: { format: "plain" }, internal: {} },
   services: { service_domain_db: {} },
   modules: {
+    mod_cache_users: {},
     mod_carboncopy: {},
     mod_csi: {},
     mod_disco: {},

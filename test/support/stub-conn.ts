@@ -23,7 +23,7 @@ export const STUB_OPTIONS: C2sOptions = {
 /** Everything is taken at once: nothing waits and nothing is lost. */
 export class StubConn implements Conn {
   readonly framing = "stream";
-  readonly backlog = 0;
+  backlog = 0;
   /** All that the server has written. */
   written = "";
   ended = false;

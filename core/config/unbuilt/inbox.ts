@@ -56,5 +56,3 @@ export const mod_offline_chatmarkers = () =>
     backend: enumOf("rdbms").default("rdbms").describe("Where markers are kept"),
     store_groupchat_messages: z.boolean().default(false).describe("Keep markers of rooms too"),
   });
-
-export const mod_offline_stub = () => z.strictObject({});

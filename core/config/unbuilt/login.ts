@@ -1,16 +1,6 @@
 // Modules of login and of accounts.
 import { z } from "zod";
-import {
-  enumOf,
-  filename,
-  iqdisc,
-  keyedList,
-  nonEmpty,
-  nonNegative,
-  positive,
-  positiveOrInfinity,
-  rule,
-} from "../types.ts";
+import { enumOf, nonNegative } from "../types.ts";
 
 const period = (value: number, unit: "days" | "hours", what: string) =>
   z
@@ -20,19 +10,6 @@ const period = (value: number, unit: "days" | "hours", what: string) =>
     })
     .default({ value, unit })
     .describe(what);
-
-export const mod_auth_token = () =>
-  z.strictObject({
-    backend: enumOf("rdbms").default("rdbms").describe("Where tokens are kept"),
-    iqdisc: iqdisc("no_queue"),
-    validity_period: z
-      .strictObject({
-        access: period(1, "hours", "Life of an access token"),
-        refresh: period(25, "days", "Life of a refresh token"),
-      })
-      .prefault({})
-      .describe("Life of tokens"),
-  });
 
 export const mod_fast_auth_token = () =>
   z.strictObject({
@@ -44,33 +21,6 @@ export const mod_fast_auth_token = () =>
       })
       .prefault({})
       .describe("Life of tokens"),
-  });
-
-export const mod_keystore = () =>
-  z.strictObject({
-    keys: keyedList(
-      rule(
-        z.strictObject({
-          name: nonEmpty().describe("Name of the key"),
-          type: enumOf("file", "ram").describe("Read from a file, or made at start"),
-          path: filename().optional().describe("File with the key"),
-        }),
-        (key) => key.type !== "file" || key.path !== undefined,
-        'type "file" needs it',
-        "path",
-      ),
-      "name",
-    )
-      .default([])
-      .describe("Keys that other modules use by name"),
-    ram_key_size: nonNegative().default(2048).describe("Size of keys made at start, bytes"),
-  });
-
-export const mod_cache_users = () =>
-  z.strictObject({
-    number_of_segments: positive().default(3).describe("Generations of the cache"),
-    strategy: enumOf("fifo", "lru").default("fifo").describe("What is forgotten first"),
-    time_to_live: positiveOrInfinity().default(480).describe("Life of a generation, minutes"),
   });
 
 export const mod_blocklist = () =>
