@@ -4,11 +4,13 @@ import type { AnyModule } from "../core/module.ts";
 import mod_adhoc from "./mod_adhoc/index.ts";
 import mod_auth_token from "./mod_auth_token/index.ts";
 import mod_blocking from "./mod_blocking/index.ts";
+import mod_blocklist from "./mod_blocklist/index.ts";
 import mod_cache_users from "./mod_cache_users.ts";
 import mod_caps from "./mod_caps/index.ts";
 import mod_carboncopy from "./mod_carboncopy.ts";
 import mod_csi from "./mod_csi.ts";
 import mod_disco from "./mod_disco/index.ts";
+import mod_domain_isolation from "./mod_domain_isolation.ts";
 import mod_keystore from "./mod_keystore.ts";
 import mod_last from "./mod_last/index.ts";
 import mod_offline from "./mod_offline/index.ts";
@@ -30,11 +32,13 @@ export const MODULES: readonly AnyModule[] = [
   mod_adhoc,
   mod_auth_token,
   mod_blocking,
+  mod_blocklist,
   mod_cache_users,
   mod_caps,
   mod_carboncopy,
   mod_csi,
   mod_disco,
+  mod_domain_isolation,
   mod_keystore,
   mod_last,
   mod_offline,

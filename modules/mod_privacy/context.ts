@@ -1,7 +1,7 @@
 // The configuration and metrics of mod_privacy, and what its handlers are given.
 
 import { z } from "zod";
-import { enumOf, positive } from "../../core/config/types.ts";
+import { enumOf, own, positive } from "../../core/config/types.ts";
 import type { MetricDef, ModuleContext, Session } from "../../core/module.ts";
 import { Slot } from "../../core/module.ts";
 import type { PrivacyList } from "./list.ts";
@@ -9,8 +9,8 @@ import type { Lists } from "./lists.ts";
 
 export const config = z.strictObject({
   backend: enumOf("mnesia", "rdbms").default("mnesia").describe("Where privacy lists are kept"),
-  max_lists: positive().default(50).describe("Lists that a user may have; one more for the blocking command"),
-  max_items: positive().default(5000).describe("Items that a list may have"),
+  max_lists: own(positive().default(50).describe("Lists that a user may have; one more for the blocking command")),
+  max_items: own(positive().default(5000).describe("Items that a list may have")),
 });
 
 export const metrics = {
