@@ -78,6 +78,9 @@ export class Listeners {
         stateTimeout: section.state_timeout,
         access: section.access,
         shaper: section.shaper,
+        maxStanzaRate: section.max_stanzas_per_second,
+        maxConnectionRate: section.max_connections_per_minute,
+        maxFailedLogins: section.max_failed_logins_per_minute,
         legacySession: section.backwards_compatible_session,
         allowedMethods: section.allowed_auth_methods,
         limits: limitsFor(section.max_stanza_size),
@@ -88,6 +91,10 @@ export class Listeners {
   private addHttp(section: HttpSection, index: number): void {
     const { node, config, certificates, log } = this.parts;
     const tls = section.tls && certificates.open(section.tls, `listen.http[${index}].tls`);
+    if (tls?.verification.mode === "selfsigned_peer") {
+      const advice = "client certificates must be signed by an authority of cacertfile here";
+      log.warning("self_signed_clients_refused", { port: section.port, advice });
+    }
     const handlers = this.parts.handlers(section);
     let maxMessage = 1024 * 1024;
     let idle = 0;
@@ -101,6 +108,9 @@ export class Listeners {
         stateTimeout: ws.state_timeout,
         access: "all",
         shaper: "none",
+        maxStanzaRate: ws.max_stanzas_per_second,
+        maxConnectionRate: ws.max_connections_per_minute,
+        maxFailedLogins: ws.max_failed_logins_per_minute,
         legacySession: ws.backwards_compatible_session,
         limits,
       };

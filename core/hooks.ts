@@ -26,7 +26,9 @@ export type SessionStanzaHook =
   | "user_receive_message"
   | "user_receive_presence"
   | "user_receive_iq"
-  | "xmpp_presend_element";
+  | "xmpp_presend_element"
+  /** A stanza was written to a client, or is kept for one that is detached (XEP-0198). Only tells; not waited for. */
+  | "xmpp_send_element";
 
 /** Hooks that see a stanza on its way to a local domain, whoever sent it. */
 export type RouteStanzaHook =
@@ -38,6 +40,10 @@ export type RouteStanzaHook =
   | "account_iq"
   | "offline_message"
   | "offline_groupchat_message"
+  /**
+   * A message of a client of this node was neither delivered nor stored, and its sender is about to be told: STOP
+   * leaves the error out. Of the sender's host type; handlers must be synchronous.
+   */
   | "failed_to_store_message";
 
 export type StanzaHook = SessionStanzaHook | RouteStanzaHook;
@@ -224,12 +230,14 @@ export class HookTable {
   receivePresence: readonly Entry[] = [];
   receiveIq: readonly Entry[] = [];
   presend: readonly Entry[] = [];
+  sent: readonly Entry[] = [];
   filterPacket: readonly Entry[] = [];
   filterLocal: readonly Entry[] = [];
   accountPresence: readonly Entry[] = [];
   accountIq: readonly Entry[] = [];
   offline: readonly Entry[] = [];
   offlineGroupchat: readonly Entry[] = [];
+  undelivered: readonly Entry[] = [];
 
   constructor(private readonly observer: HookObserver) {}
 
@@ -277,12 +285,14 @@ export class HookTable {
     this.receivePresence = of("user_receive_packet", "user_receive_presence");
     this.receiveIq = of("user_receive_packet", "user_receive_iq");
     this.presend = of("xmpp_presend_element");
+    this.sent = of("xmpp_send_element");
     this.filterPacket = of("filter_packet");
     this.filterLocal = of("filter_local_packet");
     this.accountPresence = of("account_presence");
     this.accountIq = of("account_iq");
     this.offline = of("offline_message");
     this.offlineGroupchat = of("offline_groupchat_message");
+    this.undelivered = of("failed_to_store_message");
   }
 
   /** Whether anybody listens to a hook. */

@@ -59,6 +59,14 @@ export default defineModule({
         );
       },
     },
+    // Bind 2 (XEP-0386 §2.2): copies from the session's first moment.
+    bind2_stream_features: { at: 50, run: (names) => void names.push(NS_CARBONS) },
+    bind2_enable_features: {
+      at: 50,
+      run: (_, { session, bind }) => {
+        if (bind.getChild("enable", NS_CARBONS)) enabled.set(session, true);
+      },
+    },
     // As MongooseIM has it: who goes unavailable has to ask again.
     unset_presence: { at: 10, run: ({ session }) => enabled.get(session) && enabled.set(session, undefined) },
   },

@@ -48,12 +48,24 @@ export default defineModule({
         if (session.jid === undefined || !el.inNs(NS_CSI)) return;
         if (el.name === "inactive") {
           metrics.mod_csi_inactive_count.add();
-          if (!waiting.get(session)) waiting.set(session, new Waiting());
+          deactivate(session);
         } else if (el.name === "active") {
           metrics.mod_csi_active_count.add();
           activate(session, server);
         } else return;
         return STOP;
+      },
+    },
+    // Bind 2: the session begins in the state that its client asks for (XEP-0386 §2.2).
+    bind2_stream_features: { at: 50, run: (names) => void names.push(NS_CSI) },
+    bind2_enable_features: {
+      at: 50,
+      run: (_, { session, bind }, { metrics }) => {
+        if (bind.getChild("active", NS_CSI)) metrics.mod_csi_active_count.add();
+        else if (bind.getChild("inactive", NS_CSI)) {
+          metrics.mod_csi_inactive_count.add();
+          deactivate(session);
+        }
       },
     },
     // 45: before stream management (50), which must count only what we let through
@@ -114,6 +126,10 @@ function keep(session: Session, buffer: Waiting, stanza: Stanza, server: Server)
     .catch(() => flush(session, buffer, server));
   buffer.kept = Promise.all([buffer.kept, kept]);
   return kept.then((): Stop => STOP);
+}
+
+function deactivate(session: Session): void {
+  if (!waiting.get(session)) waiting.set(session, new Waiting());
 }
 
 function activate(session: Session, server: Server): void {

@@ -45,6 +45,9 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
   ending: Promise<void> | undefined = undefined;
   /** The session has waited for its client at least once. */
   wasDetached = false;
+  /** Stanzas that the client may still send in the second that has begun at `allowedSince`, milliseconds since 1970. */
+  private allowance = 0;
+  private allowedSince = 0;
   private inbox: Promise<void> | undefined = undefined;
   /** Takes back the end of a session that waits for its client. */
   private stay: (() => void) | undefined = undefined;
@@ -146,6 +149,24 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
       this.unknown(undefined);
       return;
     }
+    return --this.allowance < 0 ? this.slowly(s) : this.stanza(s);
+  }
+
+  /** The allowance of a second is used up: the stanza, and what comes after it, waits for the rest of that second. */
+  private slowly(s: Stanza): MaybePromise<void> {
+    const { engine } = this;
+    const rate = this.options.maxStanzaRate;
+    const wait = this.allowedSince + 1000 - engine.now();
+    this.allowance = rate - 1;
+    this.allowedSince = engine.now() + Math.max(0, wait);
+    if (wait <= 0) return this.stanza(s);
+    engine.log.limited("stanza_rate", 10)?.info("client_sends_too_fast", { jid: this.jid.text });
+    return new Promise<void>((resolve) => {
+      engine.wheel.after(wait, resolve);
+    }).then(() => (this.closed ? undefined : this.stanza(s)));
+  }
+
+  private stanza(s: Stanza): MaybePromise<void> {
     if (!this.readAddresses(s)) return;
     let done: MaybePromise<void>;
     try {
@@ -245,6 +266,8 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
       error = new StanzaError("internal-server-error");
     }
     if (s.type === "error" || (s.kind === IQ && s.type === "result")) return;
+    const { hooks } = this.host;
+    if (s.kind === MESSAGE && hooks.route(hooks.undelivered, s) === STOP) return;
     this.write(errorReply(s, error as StanzaError, from));
   }
 
@@ -337,7 +360,19 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     );
     const origin = s.origin as C2S | undefined;
     this.out(scratch.bytes, n, s.copy, origin?.sm === undefined ? undefined : origin);
+    if (this.host.hooks.sent.length > 0) this.tellSent(s);
     if (this.state === DETACHED && s.kind === MESSAGE && !s.copy && !noStore(s)) return this.held();
+  }
+
+  /** What is written stays so, whatever a feature thinks of it. */
+  private tellSent(s: Stanza): void {
+    const { hooks } = this.host;
+    try {
+      const told = hooks.session(hooks.sent, s, this);
+      if (told instanceof Promise) told.catch(() => undefined);
+    } catch (error) {
+      if (!(error instanceof StanzaError)) throw error;
+    }
   }
 
   /** A message waits for a client that may never come back: a feature keeps it safe before its sender is told. */
@@ -445,6 +480,8 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     this.jid = jid;
     this.sid = this.engine.nextSid();
     this.since = this.engine.now();
+    this.allowance = this.options.maxStanzaRate;
+    this.allowedSince = this.since;
     this.lang = this.nego?.lang ?? "";
     this.engine.waiting.delete(this);
     this.nego = undefined;
@@ -469,9 +506,10 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
 
   /**
    * Takes over the connection of a newer stream, whose client has shown that it is this session's (XEP-0198 §5).
-   * Its unacknowledged stanzas are sent again after `resumed` has been written. Nothing may be worked on.
+   * Its unacknowledged stanzas are sent again after <resumed/> has been written, by `tell` when it is not to be written
+   * by itself. Nothing may be worked on.
    */
-  resumeOn(newer: C2S): void {
+  resumeOn(newer: C2S, tell = (resumed: string): void => this.writeElement(resumed)): void {
     const sm = this.sm!;
     this.stay?.();
     this.stay = undefined;
@@ -494,7 +532,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     conn?.setOwner(this);
     this.state = ACTIVE;
     sm.sinceRequest = 0;
-    this.writeElement(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.startOver()}' previd='${sm.id}'/>`);
+    tell(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.startOver()}' previd='${sm.id}'/>`);
     const { scratch } = this.engine;
     for (const { bytes } of sm.unacked()) {
       // The connection may be of another kind than the one it was written for.

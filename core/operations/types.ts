@@ -100,7 +100,10 @@ export const coreTypes = {
   ]),
 
   // token
-  Token: objectType("Token", "Tokens to log in with, Base64", { access: "String", refresh: "String" }),
+  Token: objectType("Token", "Tokens to log in with: as they are, to be sent as Base64", {
+    access: "String",
+    refresh: "String",
+  }),
 
   // stanza
   SendStanzaPayload: objectType("SendStanzaPayload", "A stanza that was sent", { id: "ID" }),

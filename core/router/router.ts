@@ -48,14 +48,21 @@ export class Router {
     const { hooks } = host;
     if (hooks.filterLocal.length > 0) {
       const verdict = hooks.route(hooks.filterLocal, s);
-      if (verdict === STOP) return this.drop(host);
-      if (verdict !== undefined) return verdict.then((v) => (v === STOP ? this.drop(host) : this.local(host, s)));
+      if (verdict === STOP) return this.drop(host, s);
+      if (verdict !== undefined) return verdict.then((v) => (v === STOP ? this.drop(host, s) : this.local(host, s)));
     }
     return this.local(host, s);
   }
 
-  private drop(host: RoutedHost): void {
+  private drop(host: RoutedHost, s: Stanza): void {
     host.counters.dropped++;
+    if (s.kind === MESSAGE) this.excused(s);
+  }
+
+  /** Tells features of the sender that its message found no place; true when they see to it that it learns that. */
+  private excused(s: Stanza): boolean {
+    const host = (s.origin as Session | undefined)?.host;
+    return host !== undefined && host.hooks.route(host.hooks.undelivered, s) === STOP;
   }
 
   /** For none of the served domains: for a feature's own, or for somewhere else. */
@@ -90,8 +97,8 @@ export class Router {
     const { hooks } = host;
     const verdict = hooks.filterLocal.length > 0 ? hooks.route(hooks.filterLocal, s) : undefined;
     if (verdict === undefined) return this.served(service, s);
-    if (verdict === STOP) return this.drop(host);
-    return verdict.then((v) => (v === STOP ? this.drop(host) : this.served(service, s)));
+    if (verdict === STOP) return this.drop(host, s);
+    return verdict.then((v) => (v === STOP ? this.drop(host, s) : this.served(service, s)));
   }
 
   private served({ entry: { def, ctx }, at }: FoundService<RoutedHost>, s: Stanza): MaybePromise<void> {
@@ -151,9 +158,9 @@ export class Router {
   }
 
   private failed(s: Stanza, error: unknown): MaybePromise<void> {
-    if (error instanceof StanzaError) return this.reply(s, errorReply(s, error));
+    if (error instanceof StanzaError) return this.bounce(s, error);
     this.parts.log.error("iq_handler_failed", { error, ns: s.childCount > 0 ? s.kidNs(0) : "", from: s.from.text });
-    return this.reply(s, errorReply(s, new StanzaError("internal-server-error")));
+    return this.bounce(s, new StanzaError("internal-server-error"));
   }
 
   /** The answer to one's own client needs no routing. */
@@ -174,6 +181,7 @@ export class Router {
     if (s.type === "error" || (s.kind === IQ && s.type === "result")) return;
     // Presence is told about only when it asked for something.
     if (s.kind === PRESENCE && (s.type === "" || s.type === "unavailable")) return;
+    if (s.kind === MESSAGE && this.excused(s)) return;
     return this.reply(s, errorReply(s, error));
   }
 

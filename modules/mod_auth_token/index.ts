@@ -5,6 +5,7 @@ import { StanzaError } from "../../core/errors.ts";
 import { defineModule, type Iq } from "../../core/module.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
 import { config, type TokenContext } from "./config.ts";
+import { oauth } from "./oauth.ts";
 import { operations } from "./operations.ts";
 import { TokenStore } from "./store.ts";
 import { newTokens } from "./tokens.ts";
@@ -16,8 +17,10 @@ async function get(iq: Iq, ctx: TokenContext): Promise<Markup> {
   // Such an account ends with its session; a token would outlive it.
   if (iq.session?.anonymous) throw new StanzaError("not-allowed");
   const { access, refresh } = await newTokens(ctx, iq.to.bare);
-  return xml`<items xmlns='${NS_TOKEN_AUTH}'><access_token>${access}</access_token><refresh_token>${refresh}</refresh_token></items>`;
+  return xml`<items xmlns='${NS_TOKEN_AUTH}'><access_token>${base64(access)}</access_token><refresh_token>${base64(refresh)}</refresh_token></items>`;
 }
+
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
 export default defineModule({
   name: "mod_auth_token",
@@ -25,6 +28,7 @@ export default defineModule({
   config,
   needs: ["mod_keystore"],
   features: [NS_TOKEN_AUTH],
+  hooks: { sasl_mechanisms: (list, _, ctx) => void list.push(oauth(ctx)) },
   store: (db) => new TokenStore(db),
   iq: { "get own erlang-solutions.com:xmpp:token-auth:0": get },
   operations,

@@ -41,13 +41,9 @@ export async function newToken(ctx: TokenContext, type: "access" | "refresh", ow
   return serialise({ type, owner, expires, sequence }, await keyOf(ctx, type));
 }
 
-/** An access and a refresh token, Base64 each. */
+/** An access and a refresh token, before Base64. */
 export async function newTokens(ctx: TokenContext, owner: BareJid): Promise<{ access: string; refresh: string }> {
-  const base64 = (text: string): string => Buffer.from(text).toString("base64");
-  return {
-    access: base64(await newToken(ctx, "access", owner)),
-    refresh: base64(await newToken(ctx, "refresh", owner)),
-  };
+  return { access: await newToken(ctx, "access", owner), refresh: await newToken(ctx, "refresh", owner) };
 }
 
 export interface Admitted {

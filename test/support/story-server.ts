@@ -55,6 +55,7 @@ const USUAL: { [key: string]: Toml } = {
   services: { service_domain_db: {} },
   modules: {
     mod_cache_users: {},
+    mod_bind2: {},
     mod_carboncopy: {},
     mod_csi: {},
     mod_disco: {},
@@ -65,6 +66,7 @@ const USUAL: { [key: string]: Toml } = {
     mod_private: {},
     mod_register: {},
     mod_roster: {},
+    mod_sasl2: {},
     mod_stanzaid: {},
     mod_stream_management: {},
     mod_time: {},
@@ -118,6 +120,11 @@ export class StoryServer {
 
   get node(): Node {
     return this.running.node;
+  }
+
+  /** Why the server is to end, once somebody has asked for it. */
+  get stopped(): Promise<"stop" | "restart"> {
+    return this.running.stopped;
   }
 
   /** Everything that was logged so far. */
