@@ -4,6 +4,7 @@ import type { AnyModule } from "../core/module.ts";
 import mod_adhoc from "./mod_adhoc/index.ts";
 import mod_auth_token from "./mod_auth_token/index.ts";
 import mod_bind2 from "./mod_bind2.ts";
+import mod_broadcast from "./mod_broadcast/index.ts";
 import mod_cache_users from "./mod_cache_users.ts";
 import mod_caps from "./mod_caps/index.ts";
 import mod_carboncopy from "./mod_carboncopy.ts";
@@ -30,6 +31,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_adhoc,
   mod_auth_token,
   mod_bind2,
+  mod_broadcast,
   mod_cache_users,
   mod_caps,
   mod_carboncopy,
