@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { Access } from "./access/access.ts";
+import { AddressLimits } from "./address-limits.ts";
 import { openHostAuth, PasswordHasher } from "./auth/index.ts";
 import type { StreamCounters, StreamEngine } from "./c2s/engine.ts";
 import type { C2S } from "./c2s/stream.ts";
@@ -66,6 +67,7 @@ export class Node implements StreamEngine, Server {
   readonly registry = new Registry();
   readonly hosts = new Map<string, HostRuntime>();
   readonly wheel: Wheel;
+  readonly addresses = new AddressLimits(() => this.now());
   readonly router: Router;
   readonly domains: Domains<HostRuntime>;
   /** Features' own domains. */
@@ -157,9 +159,9 @@ export class Node implements StreamEngine, Server {
     });
   }
 
-  /** `rdbms` is the configured database, or the embedded one when there is none; everything else is embedded. */
+  /** `rdbms` (or `rdbms_async`) is the configured database, or the embedded one without one; the rest is embedded. */
   db(backend: string | undefined): Db {
-    return backend === "rdbms" ? (this.options.rdbms ?? this.options.embedded) : this.options.embedded;
+    return backend?.startsWith("rdbms") ? (this.options.rdbms ?? this.options.embedded) : this.options.embedded;
   }
 
   /** Starts the features and takes the dynamic domains into service. */

@@ -48,6 +48,10 @@ export const base64 = (data: Uint8Array): string =>
 /** Begins an exchange on a stream that is not authenticated. */
 export function begin(c2s: C2S, profile: SaslProfile, { mechanism, initial, request }: Attempt): MaybePromise<void> {
   const nego = c2s.nego!;
+  if (c2s.engine.addresses.isBarred(c2s.address, c2s.options.maxFailedLogins)) {
+    c2s.fail(new StreamError("policy-violation", "too many failed log-ins from this address"));
+    return;
+  }
   if (c2s.options.starttls === "required" && !c2s.secure) return refuse(c2s, profile, "encryption-required");
   if (nego.exchange !== undefined) return refuse(c2s, profile, "malformed-request");
   const context = saslContext(c2s, request);
@@ -103,7 +107,10 @@ export function fail(c2s: C2S, profile: SaslProfile, failure: SaslFailure): Mayb
   nego.profile = undefined;
   profile.failed(c2s, failure);
   c2s.host.counters.authFailures++;
-  if (local !== undefined) nego.guesses++;
+  if (local !== undefined) {
+    nego.guesses++;
+    c2s.engine.addresses.fails(c2s.address);
+  }
   if (++nego.failures >= MAX_FAILURES || nego.guesses >= MAX_GUESSES) {
     c2s.fail(new StreamError("policy-violation", "too many failed log-ins"));
   }

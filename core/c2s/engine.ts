@@ -1,5 +1,6 @@
 // What the stream machine needs of the server that it runs in.
 
+import type { AddressLimits } from "../address-limits.ts";
 import type { HostAuth } from "../auth/host.ts";
 import type { StreamError } from "../errors.ts";
 import type { JidCache } from "../jid.ts";
@@ -72,6 +73,7 @@ export interface StreamEngine {
   readonly jids: JidCache;
   readonly sessions: SessionDirectory<C2S>;
   readonly wheel: Wheel;
+  readonly addresses: AddressLimits;
   readonly log: Log;
   /** Streams without a session yet, oldest first: swept for the state time-out. */
   readonly waiting: Set<C2S>;

@@ -45,6 +45,9 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
   ending: Promise<void> | undefined = undefined;
   /** The session has waited for its client at least once. */
   wasDetached = false;
+  /** Stanzas that the client may still send in the second that has begun at `allowedSince`, milliseconds since 1970. */
+  private allowance = 0;
+  private allowedSince = 0;
   private inbox: Promise<void> | undefined = undefined;
   /** Takes back the end of a session that waits for its client. */
   private stay: (() => void) | undefined = undefined;
@@ -146,6 +149,24 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
       this.unknown(undefined);
       return;
     }
+    return --this.allowance < 0 ? this.slowly(s) : this.stanza(s);
+  }
+
+  /** The allowance of a second is used up: the stanza, and what comes after it, waits for the rest of that second. */
+  private slowly(s: Stanza): MaybePromise<void> {
+    const { engine } = this;
+    const rate = this.options.maxStanzaRate;
+    const wait = this.allowedSince + 1000 - engine.now();
+    this.allowance = rate - 1;
+    this.allowedSince = engine.now() + Math.max(0, wait);
+    if (wait <= 0) return this.stanza(s);
+    engine.log.limited("stanza_rate", 10)?.info("client_sends_too_fast", { jid: this.jid.text });
+    return new Promise<void>((resolve) => {
+      engine.wheel.after(wait, resolve);
+    }).then(() => (this.closed ? undefined : this.stanza(s)));
+  }
+
+  private stanza(s: Stanza): MaybePromise<void> {
     if (!this.readAddresses(s)) return;
     let done: MaybePromise<void>;
     try {
@@ -442,6 +463,8 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     this.jid = jid;
     this.sid = this.engine.nextSid();
     this.since = this.engine.now();
+    this.allowance = this.options.maxStanzaRate;
+    this.allowedSince = this.since;
     this.lang = this.nego?.lang ?? "";
     this.engine.waiting.delete(this);
     this.nego = undefined;

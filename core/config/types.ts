@@ -232,3 +232,25 @@ function isDomain(text: string): boolean {
     return false;
   }
 }
+
+const MS = { seconds: 1000, minutes: 60_000, hours: 3_600_000, days: 86_400_000 } as const;
+
+/** A length of time as a table of a number and its unit. */
+export interface Period {
+  value: number;
+  unit: keyof typeof MS;
+}
+
+/** A period with its default. */
+export const period = (value: number, unit: Period["unit"], what: string) =>
+  z
+    .strictObject({
+      value: nonNegative().describe("How many of the unit"),
+      unit: enumOf("days", "hours", "minutes", "seconds").describe("Unit of time"),
+    })
+    .default({ value, unit })
+    .describe(what);
+
+export function periodMs({ value, unit }: Period): number {
+  return value * MS[unit];
+}

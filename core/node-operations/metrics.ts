@@ -45,7 +45,7 @@ function exometerName({ name, labels }: Reading): string[] {
   const middle = Object.keys(others)
     .sort()
     .map((label) => others[label]);
-  return [hostType || "global", event, ...middle, measurement];
+  return [(hostType || "global").replaceAll(" ", "_"), event, ...middle, measurement];
 }
 
 const keyOf = ({ name, labels }: Reading): string => `${name} ${JSON.stringify(labels)}`;

@@ -1,6 +1,6 @@
 // Category metric: metrics of nodes, as MongooseIM reports them.
 
-import { defineOperation, type MetricSample } from "../operations.ts";
+import { defineOperation, type MetricSample, type OperationNode } from "../operations.ts";
 import type { OutputOf } from "./language.ts";
 
 /** Names begin with the given segments; "_" stands for any segment. */
@@ -8,6 +8,12 @@ const named =
   (name: readonly string[]) =>
   (sample: MetricSample): boolean =>
     name.every((segment, i) => (segment === "_" ? i < sample.name.length : segment === sample.name[i]));
+
+/** The name that is asked for: a host type may be written as it is, while metrics have no space in theirs. */
+function asked(name: readonly string[], node: OperationNode): readonly string[] {
+  const hostTypes = node.domains.hostTypes();
+  return name.map((segment) => (hostTypes.includes(segment) ? segment.replaceAll(" ", "_") : segment));
+}
 
 /** GraphQL's Int has 32 bits and no fraction: a figure past them is given as the largest there is. */
 const int = (value: number): number => Math.max(-0x80000000, Math.min(0x7fffffff, Math.round(value)));
@@ -62,7 +68,7 @@ const getMetrics = defineOperation({
   run: ({ name = [] }, _caller, node) =>
     node.metrics
       .samples()
-      .filter(named(name))
+      .filter(named(asked(name, node)))
       .map((sample) => ({
         __typename: TYPE_NAMES[sample.type],
         name: sample.name,
@@ -79,7 +85,7 @@ const getMetricsAsDicts = defineOperation({
   args: { name: NAME, keys: KEYS },
   result: "[MetricDictResult]",
   scope: "global",
-  run: ({ name = [], keys = [] }, _caller, node) => asDicts(node.metrics.samples(), name, keys),
+  run: ({ name = [], keys = [] }, _caller, node) => asDicts(node.metrics.samples(), asked(name, node), keys),
 });
 
 const getClusterMetricsAsDicts = defineOperation({
@@ -91,11 +97,11 @@ const getClusterMetricsAsDicts = defineOperation({
   result: "[MetricNodeResult]",
   scope: "global",
   async run({ name = [], keys = [], nodes = [] }, _caller, node) {
-    const asked = nodes.length > 0 ? nodes : node.nodes();
+    const segments = asked(name, node);
     return Promise.all(
-      asked.map(async (each) => {
+      (nodes.length > 0 ? nodes : node.nodes()).map(async (each) => {
         const samples = each === node.name ? node.metrics.samples() : await node.metrics.samplesOf(each);
-        return { node: each, result: samples ? asDicts(samples, name, keys) : NODE_DOWN };
+        return { node: each, result: samples ? asDicts(samples, segments, keys) : NODE_DOWN };
       }),
     );
   },

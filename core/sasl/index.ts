@@ -3,7 +3,7 @@ import { MECHANISMS } from "./mechanisms.ts";
 import type { SaslContext, SaslExchange } from "./types.ts";
 
 export { bindingData, channelBindingTypes } from "./channel.ts";
-export { clientFirst, failure, isOwnIdentity, localOf } from "./exchange.ts";
+export { clientFirst, failure, isOwnIdentity, localOf, ownName } from "./exchange.ts";
 export { Offer } from "./offer.ts";
 export { decodeBase64, decodeUtf8, encodeUtf8 } from "./text.ts";
 export type * from "./types.ts";

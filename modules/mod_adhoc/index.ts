@@ -108,6 +108,7 @@ async function commands(
 /** The list of commands among the items, when it is to be shown; and its own items: what the asker may run. */
 async function listed(items: DiscoItem[], params: DiscoParams, where: Where, ctx: Context): Promise<void> {
   const jid = params.to.text;
+  if (!params.subscribed) return;
   if (params.node === "") {
     if (ctx.config.report_commands_node) items.push({ jid, node: NS_COMMANDS, name: "Commands" });
     return;
@@ -119,7 +120,7 @@ async function listed(items: DiscoItem[], params: DiscoParams, where: Where, ctx
 }
 
 async function identified(found: Identity[], params: DiscoParams, where: Where, ctx: Context): Promise<void> {
-  if (params.node === "") return;
+  if (params.node === "" || !params.subscribed) return;
   if (params.node === NS_COMMANDS) {
     found.push({ category: "automation", type: "command-list", name: "Commands" });
     return;
@@ -132,7 +133,7 @@ async function identified(found: Identity[], params: DiscoParams, where: Where, 
 }
 
 async function featured(found: Set<string>, params: DiscoParams, where: Where, ctx: Context): Promise<void> {
-  if (params.node === "" || params.node === NS_COMMANDS) return;
+  if (params.node === "" || params.node === NS_COMMANDS || !params.subscribed) return;
   const command = await find(params, params.node, where, ctx);
   if (command !== undefined) found.add(NS_COMMANDS).add(NS_DATA);
 }

@@ -39,6 +39,13 @@ const config = z.strictObject({
 });
 type Context = ModuleContext<z.output<typeof config>, undefined, "mod_disco_roster_get_count">;
 
+declare module "../../core/hooks.ts" {
+  interface FoldHooks {
+    /** Forms (XEP-0128) in an account's disco#info. */
+    disco_sm_info: { acc: Markup[]; params: DiscoParams };
+  }
+}
+
 export default defineModule<z.output<typeof config>, undefined, "mod_disco_roster_get_count">({
   name: "mod_disco",
   xeps: [
@@ -57,6 +64,7 @@ export default defineModule<z.output<typeof config>, undefined, "mod_disco_roste
     "get host http://jabber.org/protocol/disco#items": serverItems,
     "get account http://jabber.org/protocol/disco#info": accountInfo,
     "get account http://jabber.org/protocol/disco#items": accountItems,
+    "get absent http://jabber.org/protocol/disco#items": absentItems,
   },
   hooks: {
     disco_local_features: (features, { node }, { host }) => {
@@ -130,12 +138,17 @@ async function serverItems(iq: Iq, ctx: Context): Promise<Markup> {
 
 // --- accounts ---
 
+/**
+ * Only the owner and those who may see his presence learn that the account exists (XEP-0030 §8, RFC 6121 §8.5), unless
+ * a feature shows strangers something of it: an open node.
+ */
 async function accountInfo(iq: Iq, ctx: Context): Promise<Markup> {
   const params = await accountParams(iq, ctx);
+  if (params.node === "" && !params.subscribed) throw new StanzaError("service-unavailable");
   return infoMarkup(await infoOfAccount(params, ctx), params.node);
 }
 
-/** What an account is. Throws item-not-found for a node that nobody knows. */
+/** What an account is. Throws item-not-found for a node that nobody knows; strangers are told of none. */
 async function infoOfAccount(params: DiscoParams, { host, server }: Context): Promise<Info> {
   const root = params.node === "";
   const type = server.sessionsOf(params.to.bare)[0]?.anonymous ? "anonymous" : "registered";
@@ -143,31 +156,36 @@ async function infoOfAccount(params: DiscoParams, { host, server }: Context): Pr
   const declared = root ? [...host.modules.values()].flatMap((m) => m.def.accountFeatures ?? []) : [];
   const identities = await host.hooks.fold("disco_sm_identity", own, params);
   const features = await host.hooks.fold("disco_sm_features", new Set(declared), params);
-  return found({ identities, features: [...features].sort(), forms: [] });
+  const forms = await host.hooks.fold("disco_sm_info", [], params);
+  if (!params.subscribed && identities.length + features.size === 0) throw new StanzaError("service-unavailable");
+  return found({ identities, features: [...features].sort(), forms });
 }
 
 async function accountItems(iq: Iq, ctx: Context): Promise<Markup> {
   const params = await accountParams(iq, ctx);
-  const own: DiscoItem[] =
-    params.node === ""
-      ? ctx.server.sessionsOf(iq.to.bare).flatMap((s) => (s.available ? [{ jid: s.jid.text, name: iq.to.local }] : []))
-      : [];
+  const sessions = params.node === "" && params.subscribed ? ctx.server.sessionsOf(iq.to.bare) : [];
+  const own = sessions.flatMap((s): DiscoItem[] => (s.available ? [{ jid: s.jid.text, name: iq.to.local }] : []));
   const items = await ctx.host.hooks.fold("disco_sm_items", own, params);
   if (params.node !== "" && items.length === 0) await infoOfAccount(params, ctx);
   return itemsMarkup(items, params.node);
 }
 
+/** An account that does not exist has the items that one has of which the asker may know nothing (XEP-0030 §8). */
+function absentItems(iq: Iq): Markup {
+  const node = iq.payload.attrs["node"] ?? "";
+  if (node !== "") throw new StanzaError("service-unavailable");
+  return itemsMarkup([], node);
+}
+
 const STRANGER: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
 
-/** Only the owner and those who may see his presence learn that the account exists (XEP-0030 §8, RFC 6121 §8.5). */
 async function accountParams(iq: Iq, { host, metrics }: Context): Promise<DiscoParams> {
-  if (iq.from.bare.text !== iq.to.bare.text) {
-    metrics.mod_disco_roster_get_count.add();
-    const who = { jid: iq.to.bare, contact: iq.from.bare };
-    const { subscription } = await host.hooks.fold("roster_get_jid_info", STRANGER, who);
-    if (subscription !== "from" && subscription !== "both") throw new StanzaError("service-unavailable");
-  }
-  return paramsOf(iq, iq.payload.attrs["node"] ?? "");
+  const params = paramsOf(iq, iq.payload.attrs["node"] ?? "");
+  if (iq.from.bare.text === iq.to.bare.text) return params;
+  metrics.mod_disco_roster_get_count.add();
+  const who = { jid: iq.to.bare, contact: iq.from.bare };
+  const { subscription } = await host.hooks.fold("roster_get_jid_info", STRANGER, who);
+  return { ...params, subscribed: subscription === "from" || subscription === "both" };
 }
 
 // --- answers ---

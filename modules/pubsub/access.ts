@@ -18,7 +18,7 @@ export function seesPresence(host: HostType, account: BareJid, contact: BareJid)
   return lists.from.includes(contact.text);
 }
 
-/** Whether an account has a contact in one of these groups of its roster, and shows it its presence. */
+/** Whether an account has a contact in one of these groups of its roster. */
 export async function inGroups(
   host: HostType,
   account: BareJid,
@@ -26,7 +26,7 @@ export async function inGroups(
   groups: readonly string[],
 ): Promise<boolean> {
   const info = await host.hooks.fold("roster_get_jid_info", STRANGER, { jid: account, contact });
-  return info !== undefined && info.groups.some((group) => groups.includes(group));
+  return info.groups.some((group) => groups.includes(group));
 }
 
 /** A node for something that only an owner may do. */

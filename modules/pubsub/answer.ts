@@ -3,8 +3,8 @@
 import type { Iq } from "../../core/module.ts";
 import { configuration, configure, create, defaultConfiguration, deleteNode, purge } from "./create.ts";
 import type { Answer, Asker, PubsubEngine } from "./engine.ts";
-import { unsupported } from "./errors.ts";
 import { nodeAffiliations, nodeSubscriptions, setAffiliations, setSubscriptions } from "./manage.ts";
+import { defaultOptions, options, setOptions } from "./options.ts";
 import { publish, retract } from "./publish.ts";
 import { parseRequest, type Request } from "./request.ts";
 import { items } from "./retrieve.ts";
@@ -59,8 +59,10 @@ function perform(engine: PubsubEngine, asker: Asker, request: Request): Answer |
     case "set subscriptions":
       return setSubscriptions(engine, asker, request);
     case "options":
+      return options(engine, asker, request);
     case "set options":
+      return setOptions(engine, asker, request);
     case "default options":
-      throw unsupported("subscription-options");
+      return defaultOptions(engine, asker, request);
   }
 }

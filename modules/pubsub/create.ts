@@ -5,22 +5,24 @@ import { type Markup, xml } from "../../core/xml/markup.ts";
 import { ownedNode, requireOwner } from "./access.ts";
 import type { Asker, PubsubEngine } from "./engine.ts";
 import { pubsubError } from "./errors.ts";
-import { broadcast, eventOf } from "./event.ts";
+import { broadcast, eventOf, nodeEvent } from "./event.ts";
 import { configForm, configured, resultForm } from "./fields.ts";
 import { NS_PUBSUB } from "./form.ts";
-import type { Affiliation, NodeConfig, PubsubNode } from "./model.ts";
+import type { Affiliation, NewNode, NodeConfig, PubsubNode } from "./model.ts";
 import { NS_OWNER, type Request } from "./request.ts";
 
 type Of<K extends Request["kind"]> = Request & { kind: K };
 
-export async function create(engine: PubsubEngine, asker: Asker, { node, config }: Of<"create">): Promise<Markup> {
+export async function create(engine: PubsubEngine, asker: Asker, request: Of<"create">): Promise<Markup> {
+  const { node, config } = request;
   const { profile } = engine;
   if (node === undefined && !profile.instantNodes) throw pubsubError("nodeid-required", undefined, "not-acceptable");
   if (!(await profile.mayCreate(asker.service, asker.from.bare, node ?? ""))) throw new StanzaError("forbidden");
   const name = node ?? engine.server.token(12);
-  const defaults = profile.defaults(asker.service);
+  const kind = profile.kindOf?.(asker.service, request.type);
+  const defaults = profile.defaults(asker.service, kind);
   const full = config === undefined ? defaults : configured(defaults, config, profile.limits);
-  if ((await makeNode(engine, asker, name, full)) === undefined) throw new StanzaError("conflict");
+  if ((await makeNode(engine, asker, name, full, kind)) === undefined) throw new StanzaError("conflict");
   return xml`<pubsub xmlns='${NS_PUBSUB}'><create node='${name}'/></pubsub>`;
 }
 
@@ -33,6 +35,7 @@ export async function makeNode(
   { service, from }: Asker,
   name: string,
   config: NodeConfig,
+  kind = engine.profile.kindOf?.(service, undefined),
 ): Promise<PubsubNode | undefined> {
   const { limits } = engine.profile;
   if (name.length > limits.nodeName) {
@@ -43,9 +46,14 @@ export async function makeNode(
     if ((await engine.store.countNodes(service)) >= limits.nodes) {
       throw pubsubError("max-nodes-exceeded", `There can be at most ${limits.nodes} nodes`);
     }
-    const owner = engine.profile.impliedAffiliation(service, from.bare) === "owner" ? [] : [from.bare.text];
+    const { profile } = engine;
+    const owner = profile.impliedAffiliation(service, from.bare) === "owner" ? [] : [from.bare.text];
     const affiliations = new Map(owner.map((jid): [string, Affiliation] => [jid, "owner"]));
-    return engine.nodes.create({ service, name, config, affiliations });
+    const node: NewNode = { service, name, config, affiliations, ...(kind !== undefined && { kind }) };
+    await profile.checkNode?.(node, from.bare);
+    const made = await engine.nodes.create(node);
+    if (made !== undefined) await profile.created?.(made);
+    return made;
   });
 }
 
@@ -61,13 +69,16 @@ export function configure(engine: PubsubEngine, asker: Asker, { node: name, conf
     const node = requireOwner(engine, asker, found);
     if (config === undefined) return;
     const next = configured(node.config, config, engine.profile.limits);
+    const before = node.config;
+    await engine.profile.checkNode?.({ ...node, config: next }, asker.from.bare);
     await engine.nodes.configure(node, next);
+    await engine.profile.configured?.(node, before);
     const keep = engine.keep(node);
     if (keep.newest < Infinity || keep.since > 0) await engine.store.trim(node, keep);
     if (!next.notify_config) return;
     // §8.2.5.2: the new configuration where payloads are delivered, the bare news elsewhere.
     const form = next.deliver_payloads ? resultForm(next, engine.profile.limits, "node_config") : undefined;
-    await broadcast(engine, node, eventOf(node, xml`<configuration node='${name}'>${form}</configuration>`));
+    await broadcast(engine, node, nodeEvent(node, xml`<configuration node='${name}'>${form}</configuration>`));
   });
 }
 
@@ -87,9 +98,10 @@ export function deleteNode(engine: PubsubEngine, asker: Asker, { node: name, red
   return engine.nodes.turn(asker.service, name, async (found) => {
     const node = requireOwner(engine, asker, found);
     await engine.nodes.remove(node);
+    await engine.profile.removed?.(node);
     if (!node.config.notify_delete) return;
     const inside = redirect === undefined ? undefined : xml`<redirect uri='${redirect}'/>`;
-    await broadcast(engine, node, eventOf(node, xml`<delete node='${name}'>${inside}</delete>`));
+    await broadcast(engine, node, nodeEvent(node, xml`<delete node='${name}'>${inside}</delete>`));
   });
 }
 
@@ -97,5 +109,6 @@ export function deleteNode(engine: PubsubEngine, asker: Asker, { node: name, red
 export async function purge(engine: PubsubEngine, asker: Asker, { node: name }: Of<"purge">): Promise<void> {
   const node = await ownedNode(engine, asker, name);
   await engine.store.purge(node);
+  await engine.profile.purged?.(node);
   await broadcast(engine, node, eventOf(node, xml`<purge node='${name}'/>`));
 }

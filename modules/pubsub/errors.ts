@@ -1,6 +1,6 @@
 // The errors of XEP-0060, each with its application-specific condition (§6 to §8, schema of pubsub#errors).
 
-import { type StanzaCondition, StanzaError } from "../../core/errors.ts";
+import { type ErrorType, type StanzaCondition, StanzaError } from "../../core/errors.ts";
 import { attr, xml } from "../../core/xml/markup.ts";
 
 const NS_ERRORS = "http://jabber.org/protocol/pubsub#errors";
@@ -33,14 +33,15 @@ const CONDITIONS = {
 
 export type PubsubCondition = keyof typeof CONDITIONS;
 
-/** An error of pubsub; `under` is the RFC's condition where a section has another one than most. */
+/** An error of pubsub; `under` is the RFC's condition, `as` the type, where a section has another one than most. */
 export function pubsubError(
   condition: PubsubCondition,
   text?: string,
   under: StanzaCondition = CONDITIONS[condition],
+  as?: ErrorType,
 ): StanzaError {
   // unexpected-request is "wait" in RFC 6120; XEP-0060 §6.2.3.2 has nothing to wait for.
-  const type = under === "unexpected-request" ? "cancel" : undefined;
+  const type = as ?? (under === "unexpected-request" ? "cancel" : undefined);
   return new StanzaError(under, text, type, `<${condition} xmlns='${NS_ERRORS}'/>`);
 }
 

@@ -20,6 +20,10 @@ export interface Event {
   readonly type: "normal" | "headline";
   /** What is inside of <message/>. */
   readonly content: Markup;
+  /** It is about a node, not about items: subscribers of collections may ask for one of both (XEP-0248 §6). */
+  readonly aboutNode?: true;
+  /** The payload that it brings. */
+  readonly payload?: string;
 }
 
 /** An item as events and answers hold it; without its payload where that is not delivered. */
@@ -50,6 +54,8 @@ export const eventOf = (node: PubsubNode, content: Markup, beside?: Markup): Eve
   type: node.config.notification_type,
   content: xml`<event xmlns='${NS_EVENT}'>${content}</event>${beside}`,
 });
+
+export const nodeEvent = (node: PubsubNode, content: Markup): Event => ({ ...eventOf(node, content), aboutNode: true });
 
 function eventText({ type, content }: Event, id: string, to: string): string {
   return `<message id='${id}'${to}${type === "headline" ? " type='headline'" : ""}>${content.text}</message>`;
@@ -135,9 +141,11 @@ export class Delivery {
 /** Sends an event of a node to all who are to have it. */
 export function broadcast(engine: PubsubEngine, node: PubsubNode, event: Event): MaybePromise<void> {
   if (!node.config.deliver_notifications) return;
-  const audience = engine.profile.audience(node);
-  if (audience instanceof Promise) return audience.then((known) => send(engine, node, event, known));
-  send(engine, node, event, audience);
+  const { profile } = engine;
+  const give = (known: Audience): MaybePromise<void> =>
+    profile.send === undefined ? send(engine, node, event, known) : profile.send(node, event, known);
+  const audience = profile.audience(node);
+  return audience instanceof Promise ? audience.then(give) : give(audience);
 }
 
 function send(engine: PubsubEngine, node: PubsubNode, event: Event, audience: Audience): void {
@@ -150,15 +158,18 @@ function send(engine: PubsubEngine, node: PubsubNode, event: Event, audience: Au
     if (sessions.length > 0) delivery.toSessions(sessions, wants);
   }
   const onlyAvailable = node.config.presence_based_delivery;
+  const now = engine.server.now();
   for (const subscriptions of node.subscriptions.values()) {
-    const subscription = subscriptions.find(isActive);
+    const subscription = subscriptions.find((s) => isActive(s, now));
     if (subscription !== undefined && audience.admits(subscription.jid.bare)) {
       delivery.toSubscriber(subscription.jid, onlyAvailable);
     }
   }
 }
 
-const isActive = (s: Subscription): boolean => s.state === "subscribed" && (s.options?.deliver ?? true);
+/** A subscription by which events are sent; `now` is milliseconds since 1970. */
+export const isActive = ({ state, options }: Subscription, now: number): boolean =>
+  state === "subscribed" && (options === undefined || (options.deliver && (options.expire ?? Infinity) > now));
 
 /** Tells the owners of a node something (§6.1.7, §8.6). */
 export function tellOwners(engine: PubsubEngine, node: PubsubNode, event: Event): void {

@@ -75,6 +75,8 @@ const FORM_FIELD_TYPES: Readonly<Record<Kind, string>> = {
 /** What a kind of service lets its nodes be configured to. */
 export interface Configurable {
   readonly fields: readonly FieldName[];
+  /** Fields that may be set and are not shown in forms. */
+  readonly unshown?: readonly FieldName[];
   readonly accessModels: readonly NodeConfig["access_model"][];
   /** What `max` means; a node that is configured to keep more keeps so many. */
   readonly maxItems: number;
@@ -85,9 +87,9 @@ export interface Configurable {
 const PREFIX = "pubsub#";
 
 /** The name of a field that may be set; undefined for any other. */
-function fieldOf(wire: string, { fields }: Configurable): FieldName | undefined {
+function fieldOf(wire: string, { fields, unshown }: Configurable): FieldName | undefined {
   const name = wire.slice(PREFIX.length) as FieldName;
-  return wire.startsWith(PREFIX) && fields.includes(name) ? name : undefined;
+  return wire.startsWith(PREFIX) && (fields.includes(name) || unshown?.includes(name)) ? name : undefined;
 }
 
 /** The value that texts of a form stand for, undefined when they stand for none. */

@@ -43,11 +43,21 @@ export function setAffiliations(engine: PubsubEngine, asker: Asker, request: Of<
     const after = new Map([...node.affiliations, ...changes]);
     const kept = [...after.values()].filter((what) => what !== "none");
     const implied = engine.profile.impliedAffiliation(node.service, node.service) === "owner";
-    if (!implied && !kept.includes("owner")) throw new StanzaError("not-acceptable", "A node has an owner");
+    if (!implied && !kept.includes("owner")) throw keepsOwner(node, changes);
     if (kept.length > engine.profile.limits.affiliationsPerNode) throw new StanzaError("resource-constraint");
     await engine.nodes.setAffiliations(node, changes);
     await dropShutOut(engine, node, changes);
   });
+}
+
+/** §8.9.2.4: an error that tells the affiliations as they stay. */
+function keepsOwner(node: PubsubNode, changes: ReadonlyMap<string, Affiliation>): StanzaError {
+  const stay = [...changes.keys()].map((jid) => {
+    const affiliation = node.affiliations.get(jid) ?? "none";
+    return xml`<affiliation affiliation='${affiliation}' jid='${jid}'/>`;
+  });
+  const payload = xml`<pubsub xmlns='${NS_OWNER}'><affiliations node='${node.name}'>${stay}</affiliations></pubsub>`;
+  return new StanzaError("not-acceptable", "A node has an owner", undefined, undefined, payload.text);
 }
 
 /** Who may no longer read a node has no subscription there any more (§8.9.2.4, §12.15). */
@@ -89,14 +99,13 @@ export function setSubscriptions(engine: PubsubEngine, asker: Asker, request: Of
 }
 
 /** Nothing is changed when one of the changes cannot be made. */
-function checkChange({ profile }: PubsubEngine, node: PubsubNode, { jid, state, subid }: SubscriptionChange): void {
+function checkChange(engine: PubsubEngine, node: PubsubNode, { jid, state, subid }: SubscriptionChange): void {
   const known = node.subscriptions.get(jid.text) ?? [];
   if (subid !== undefined && !known.some((s) => s.subid === subid)) throw pubsubError("invalid-subid");
   // Owners let in and put out; waiting is what subscribers do.
   if (state === "pending" || state === "unconfigured") throw new StanzaError("not-acceptable");
   const grows = state === "subscribed" && known.length === 0;
-  if (grows && node.subscriptions.size >= profile.limits.subscriptionsPerNode)
-    throw pubsubError("too-many-subscriptions");
+  if (grows && node.subscriptions.size >= engine.profile.limits.subscriptionsPerNode) throw engine.tooMany();
 }
 
 async function changeSubscription(engine: PubsubEngine, node: PubsubNode, change: SubscriptionChange): Promise<void> {
@@ -108,7 +117,7 @@ async function changeSubscription(engine: PubsubEngine, node: PubsubNode, change
     await engine.nodes.dropSubscriptions(node, meant);
     return tell(engine, subscriptionEvent(node, jid, "none"), jid);
   }
-  const fresh: Subscription = { jid, state: "subscribed", subid: "", options: undefined };
+  const fresh: Subscription = { jid, state: "subscribed", subid: engine.newSubid(), options: undefined };
   const next = meant.length === 0 ? [fresh] : meant.filter((s) => s.state !== "subscribed");
   for (const subscription of next) await engine.nodes.putSubscription(node, { ...subscription, state: "subscribed" });
   if (next.length > 0) tell(engine, subscriptionEvent(node, jid, "subscribed"), jid);

@@ -55,10 +55,14 @@ export interface NodeConfig {
 /** §6.3, as far as an engine can honour them. */
 export interface SubscriptionOptions {
   readonly deliver: boolean;
+  /** When the subscription ends by itself, milliseconds since 1970; undefined: never. */
+  readonly expire: number | undefined;
+  /** Events have a <body/> with the text of the payload. */
+  readonly include_body: boolean;
   /** Values of <show/> with which events are wanted; undefined: with all. */
   readonly show_values: readonly string[] | undefined;
-  /** What a subscription to a collection is about, and how deep (XEP-0248 §6). */
-  readonly subscription_type: "items" | "nodes";
+  /** What a subscription to a collection is about (XEP-0248 §6); undefined: both. */
+  readonly subscription_type: "items" | "nodes" | undefined;
   readonly subscription_depth: "1" | "all";
 }
 
@@ -75,6 +79,8 @@ export interface NewNode {
   /** Who is asked: an account with PEP, else the service. */
   readonly service: BareJid;
   readonly name: string;
+  /** What kind of node it was made as, where a service has several (a plugin of mod_pubsub_old). */
+  readonly kind?: string;
   readonly config: NodeConfig;
   /** Bare JID (text) to affiliation. */
   readonly affiliations: ReadonlyMap<string, Affiliation>;

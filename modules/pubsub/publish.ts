@@ -101,16 +101,22 @@ export async function publishItem(
   }
   const item: Item = { id: id ?? engine.server.token(8), publisher, payload: text, at: engine.now() };
   const keep = engine.keep(node);
-  if (keep.newest > 0) await stored(engine.store.publish(node, item, keep), engine, node);
+  const gone = keep.newest > 0 ? await stored(engine.store.publish(node, item, keep), engine, node) : undefined;
+  if (config.purge_offline) engine.fleeting.remember(node, publisher.bare);
   await engine.profile.published?.(node, item, payload);
-  await broadcast(engine, node, eventOf(node, itemEvent(engine, node, item)));
+  const event = eventOf(node, itemEvent(engine, node, item));
+  await broadcast(engine, node, config.deliver_payloads ? { ...event, payload: text } : event);
+  // After the news of the item that took their place.
+  if (gone && gone.length > 0 && config.notify_retract) {
+    await broadcast(engine, node, eventOf(node, retractEvent(node, gone)));
+  }
   return item;
 }
 
 /** The node may have gone since it was looked up. */
-async function stored(done: Promise<void>, { profile }: PubsubEngine, { service }: PubsubNode): Promise<void> {
+async function stored<T>(done: Promise<T>, { profile }: PubsubEngine, { service }: PubsubNode): Promise<T> {
   try {
-    await done;
+    return await done;
   } catch (error) {
     if (error instanceof StorageError && error.code === "constraint") throw profile.missing(service, service, false);
     throw error;

@@ -14,7 +14,7 @@ export const NS_OWNER = `${NS_PUBSUB}#owner`;
 /** `node` is undefined only where the request may leave it out; "" is no name. */
 export type Request =
   /** `config` undefined: the default configuration. */
-  | { kind: "create"; node: string | undefined; config: FormValues | undefined }
+  | { kind: "create"; node: string | undefined; type: string | undefined; config: FormValues | undefined }
   /** `item` undefined: a notification without an item (§7.1.3.6). */
   | { kind: "publish"; node: string; item: NewItem | undefined; options: FormValues | undefined }
   | { kind: "retract"; node: string; id: string; notify: boolean }
@@ -87,6 +87,7 @@ const PARSERS: Readonly<Record<string, Parse>> = {
   "set create": (el, configure) => ({
     kind: "create",
     node: el.attrs["node"] || undefined,
+    type: el.attrs["type"] || undefined,
     config: configure && formIn(configure, "node_config"),
   }),
   "set publish": (el, options) => ({
@@ -110,7 +111,11 @@ const PARSERS: Readonly<Record<string, Parse>> = {
   "set options": (el) => ({ kind: "set options", ...subscriberOf(el), options: formIn(el, "subscribe_options") }),
   "get default": (el) => ({ kind: "default options", node: el.attrs["node"] || undefined }),
   "get owner configure": (el) => ({ kind: "configuration", node: nodeOf(el) }),
-  "set owner configure": (el) => ({ kind: "configure", node: nodeOf(el), config: formIn(el, "node_config") }),
+  "set owner configure": (el) => {
+    // §8.2.3: an owner who has nothing to set cancels.
+    if (el.getChildElements().length === 0) throw bad("A data form is wanted");
+    return { kind: "configure", node: nodeOf(el), config: formIn(el, "node_config") };
+  },
   "get owner default": () => ({ kind: "default configuration" }),
   "set owner delete": (el) => ({
     kind: "delete",

@@ -20,7 +20,8 @@ export async function items(engine: PubsubEngine, asker: Asker, request: ItemsRe
   const node = await anyNode(engine, asker, request.node);
   await requireReader(engine, node, asker.from.bare);
   const { found, set } = await select(engine, node, request);
-  const inside = found.map((item) => itemMarkup(engine, node, item));
+  const order = engine.profile.newestFirst && set === undefined ? [...found].reverse() : found;
+  const inside = order.map((item) => itemMarkup(engine, node, item));
   return xml`<pubsub xmlns='${NS_PUBSUB}'><items node='${node.name}'>${inside}</items>${set}</pubsub>`;
 }
 

@@ -42,13 +42,15 @@ export interface PubsubStore extends PersonalStore {
   /** The subscriptions at a service of all JIDs of an account. */
   subscriptionsOf(service: BareJid, who: BareJid): Promise<{ node: string; subscription: Subscription }[]>;
 
-  /** Stores an item, over one with the same id, and drops those that are too many or too old. */
-  publish(node: PubsubNode, item: Item, keep: Keep): Promise<void>;
+  /** Stores an item, over one with the same id, and drops those that are too many or too old: the ids that went. */
+  publish(node: PubsubNode, item: Item, keep: Keep): Promise<readonly string[] | void>;
   /** Drops what is too much or too old. */
-  trim(node: PubsubNode, keep: Keep): Promise<void>;
+  trim(node: PubsubNode, keep: Keep): Promise<unknown>;
   item(node: PubsubNode, id: string): Promise<Item | undefined>;
   /** Of these, those that are there, in the order asked. */
   itemsById(node: PubsubNode, ids: readonly string[]): Promise<Item[]>;
+  /** The item that was published last, where one is kept apart: it may be of a node that keeps none. */
+  last?(node: PubsubNode): Promise<Item | undefined>;
   /** The newest, in the order of publication. */
   newest(node: PubsubNode, limit: number): Promise<Item[]>;
   page(node: PubsubNode, request: PageRequest): Promise<ItemPage>;

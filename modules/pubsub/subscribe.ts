@@ -10,6 +10,7 @@ import { Delivery, delayOf, eventOf, itemEvent, tellOwners } from "./event.ts";
 import { NS_PUBSUB } from "./form.ts";
 import { authorizationRequest } from "./manage.ts";
 import type { PubsubNode, Subscription, SubscriptionState } from "./model.ts";
+import { optionsOf } from "./options.ts";
 import type { Request } from "./request.ts";
 import { subscriptionEvent, subscriptionMarkup } from "./state.ts";
 
@@ -25,14 +26,20 @@ export function subscribe(engine: PubsubEngine, asker: Asker, request: Of<"subsc
     if (jid.bare.text !== who.text) throw pubsubError("invalid-jid");
     if (!node.config.subscribe && engine.affiliation(node, who) !== "owner") throw unsupported("subscribe");
     await requireAccess(engine, node, who);
-    if (request.options !== undefined && request.options.size > 0) throw unsupported("subscription-options");
+    const wanted = request.options !== undefined && request.options.size > 0 ? request.options : undefined;
+    if (wanted !== undefined && !engine.profile.subscriptionOptions) throw unsupported("subscription-options");
     const [known] = node.subscriptions.get(jid.text) ?? [];
-    if (known?.state === "subscribed") return answer(node, known);
-    if (isPending(node, who)) throw pubsubError("pending-subscription");
-    const subscription: Subscription = { jid, state: stateOfNew(engine, node, who), subid: "", options: undefined };
-    if (node.subscriptions.size >= engine.profile.limits.subscriptionsPerNode) {
-      throw pubsubError("too-many-subscriptions");
+    if (known?.state === "subscribed") {
+      if (wanted === undefined) return answer(node, known);
+      const changed = { ...known, options: optionsOf(known.options, wanted, engine.server.now()) };
+      await engine.nodes.putSubscription(node, changed);
+      return answer(node, changed);
     }
+    if (isPending(node, who)) throw pubsubError("pending-subscription");
+    const options = wanted && optionsOf(undefined, wanted, engine.server.now());
+    const state = stateOfNew(engine, node, who);
+    const subscription: Subscription = { jid, state, subid: engine.newSubid(), options };
+    if (node.subscriptions.size >= engine.profile.limits.subscriptionsPerNode) throw engine.tooMany();
     await engine.nodes.putSubscription(node, subscription);
     if (subscription.state === "pending") {
       tellOwners(engine, node, authorizationRequest(node, subscription));
@@ -62,8 +69,8 @@ export function told(engine: PubsubEngine, node: PubsubNode, jid: Jid, state: Su
 /** Sends the newest item of a node to a new subscriber (§6.1.7). */
 export async function sendLast(engine: PubsubEngine, node: PubsubNode, jid: Jid): Promise<void> {
   try {
-    const [item] = await engine.store.newest(node, 1);
-    if (item === undefined || item.at < engine.keep(node).since) return;
+    const item = await engine.lastItem(node);
+    if (item === undefined) return;
     new Delivery(engine, eventOf(node, itemEvent(engine, node, item), delayOf(item)), false).toSubscriber(jid, true);
   } catch (error) {
     engine.log.error("last_item_not_sent", { error, node: node.name });

@@ -204,8 +204,13 @@ describe("mod_disco", () => {
       { romeo: 1, juliet: 1 },
       async ({ romeo, juliet }) => {
         for (const node of ["", ` node="unknown"`]) {
-          romeo.says(`<iq type="get" id="d" to="${juliet.bare}"><query xmlns="${ns}"${node}/></iq>`);
-          await romeo.hears(`<iq type="error" id="d">${error("service-unavailable")}</iq>`);
+          for (const to of [juliet.bare, "nobody@localhost"]) {
+            romeo.says(`<iq type="get" id="d" to="${to}"><query xmlns="${ns}"${node}/></iq>`);
+            if (ns === NS_ITEMS && node === "") {
+              const answer = await romeo.hears(`<iq type="result" id="d" from="${to}"/>`);
+              expect(childrenOf(childOf(answer, "query", NS_ITEMS)!)).toEqual([]);
+            } else await romeo.hears(`<iq type="error" id="d" from="${to}">${error("service-unavailable")}</iq>`);
+          }
         }
       },
       { covers: covers.map((c) => `disco_and_caps_SUITE:${c}`) },

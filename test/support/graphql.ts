@@ -287,6 +287,11 @@ export class Graphql {
     return this.endpoint("domain_admin", `admin@${domain}:${password}`);
   }
 
+  /** Every face that administers a domain: HTTP, the command line, and the domain's own administrator. */
+  async administrators(domain = "localhost"): Promise<readonly Face[]> {
+    return [this.admin, this.ctl, await this.domainAdmin(domain)];
+  }
+
   /** A user, by his bare JID and password. */
   user({ account: { local, domain, password } }: Someone): HttpFace {
     return this.endpoint("user", `${local}@${domain}:${password}`);

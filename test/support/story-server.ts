@@ -122,6 +122,11 @@ export class StoryServer {
     return this.running.node;
   }
 
+  /** Why the server is to end, once somebody has asked for it. */
+  get stopped(): Promise<"stop" | "restart"> {
+    return this.running.stopped;
+  }
+
   /** Everything that was logged so far. */
   get logged(): LogLine[] {
     return this.sink.lines.map((line) => JSON.parse(line) as LogLine);

@@ -16,6 +16,9 @@ export const STUB_OPTIONS: C2sOptions = {
   stateTimeout: Number.POSITIVE_INFINITY,
   access: "all",
   shaper: "none",
+  maxStanzaRate: Number.POSITIVE_INFINITY,
+  maxConnectionRate: Number.POSITIVE_INFINITY,
+  maxFailedLogins: Number.POSITIVE_INFINITY,
   legacySession: false,
   limits: DEFAULT_LIMITS,
 };
