@@ -2,7 +2,7 @@
 //
 //   npm run bench -- [--only STEP,...] [--servers ours,ejabberd,prosody] [--reps N] [--seconds N] [--quick] [--out FILE]
 //
-// Steps: micro cold idle idle-tls idle-websocket login login-storm chat chat-half chat-19k domains (all by default).
+// Steps: micro cold idle idle-tls idle-websocket login login-storm chat chat-half chat-19k presence pep domains (all by default).
 // --quick takes small numbers, to see that everything works. --out is where the JSON lines are appended
 // (mongooseim-bench.jsonl in the temporary directory). Peers come from Debian: `$BENCH_DIR/peers/run-peers.sh install ejabberd` as root. The machine needs
 // two cores and nothing else to do.
@@ -114,6 +114,25 @@ const common: Record<string, (target: Target) => Promise<void>> = {
     repeat(`chat-half ${target.name}`, async () => {
       const args = ["--clients", quick ? "20" : "200", "--rate", quick ? "200" : "5500", ...measured];
       add(await target.load("chat-at-5500/s", "chat", args));
+    }),
+  // A group of mutual contacts: each presence goes to all the others. Open loop, at what every server can do.
+  presence: (target) =>
+    repeat(`presence ${target.name}`, async () => {
+      const contacts = quick ? 20 : 201;
+      const size = ["--clients", String(contacts), "--group", String(contacts), "--setup-timeout", "300"];
+      for (const rate of quick ? [5] : [20, 50]) {
+        const args = [...size, "--rate", String(rate), ...measured];
+        add(await target.load(`presence-to-${contacts - 1}-at-${rate}/s`, "presence", args));
+      }
+    }),
+  pep: (target) =>
+    repeat(`pep ${target.name}`, async () => {
+      const subscribers = quick ? 20 : 200;
+      const { port, pid } = await target.fresh(subscribers + 1);
+      const words = ["--port", String(port), "--pid", String(pid), "--subscribers", String(subscribers)];
+      const file = join(import.meta.dir, "pep.ts");
+      const out = await generate([bun, file, ...words, "--seconds", String(seconds)]);
+      add({ ...lastLine(out), peer: target.name, step: `pep-to-${subscribers}` });
     }),
 };
 

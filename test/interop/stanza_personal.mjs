@@ -10,7 +10,9 @@ import { createClient } from "stanza";
 const [url, ALICE, BOB, password] = process.argv.slice(2);
 const domain = ALICE.split("@")[1];
 const fact = (words, holds, seen) =>
-  console.log(JSON.stringify({ fact: words, holds: Boolean(holds), seen: holds ? null : String(JSON.stringify(seen)) }));
+  console.log(
+    JSON.stringify({ fact: words, holds: Boolean(holds), seen: holds ? null : String(JSON.stringify(seen)) }),
+  );
 
 /** What went wrong with a request, "" for nothing. */
 const condition = (promise) =>
@@ -22,7 +24,17 @@ const condition = (promise) =>
 function connect(jid) {
   const client = createClient({ jid, password, transports: { websocket: url, bosh: false }, autoReconnect: false });
   client.heard = [];
-  for (const event of ["pubsub:published", "pubsub:event", "avatar", "chat", "available", "unavailable", "message:error", "block", "unblock"]) {
+  for (const event of [
+    "pubsub:published",
+    "pubsub:event",
+    "avatar",
+    "chat",
+    "available",
+    "unavailable",
+    "message:error",
+    "block",
+    "unblock",
+  ]) {
     client.on(event, (what) => client.heard.push({ event, what }));
   }
   client.disco.addFeature("http://jabber.org/protocol/tune+notify");
@@ -63,12 +75,21 @@ const acts = {
   },
   async eventing(alice, bob) {
     await alice.publishTune({ artist: "Orff", title: "O Fortuna" });
-    const event = await sees(bob, "pubsub:published", (m) => m.pubsub?.items?.node === "http://jabber.org/protocol/tune");
+    const event = await sees(
+      bob,
+      "pubsub:published",
+      (m) => m.pubsub?.items?.node === "http://jabber.org/protocol/tune",
+    );
     const content = event?.pubsub.items.published[0].content;
     fact("a contact hears what is published", content?.artist === "Orff" && bare(event.from) === ALICE, event);
     const items = await bob.getItems(ALICE, "http://jabber.org/protocol/tune");
     fact("and may read it", items.items?.[0]?.content?.title === "O Fortuna", items);
-    const refused = await condition(bob.publish(ALICE, "http://jabber.org/protocol/tune", { itemType: "http://jabber.org/protocol/tune", artist: "x" }));
+    const refused = await condition(
+      bob.publish(ALICE, "http://jabber.org/protocol/tune", {
+        itemType: "http://jabber.org/protocol/tune",
+        artist: "x",
+      }),
+    );
     fact("nobody else publishes", refused === "forbidden", refused);
   },
   async avatars(alice, bob) {
@@ -85,7 +106,11 @@ const acts = {
     const own = bare(alice.jid);
     await alice.createNode(own, "urn:test:node");
     const config = await alice.getNodeConfig(own, "urn:test:node");
-    fact("a node has a configuration", config.fields?.some((f) => f.name === "pubsub#access_model"), config);
+    fact(
+      "a node has a configuration",
+      config.fields?.some((f) => f.name === "pubsub#access_model"),
+      config,
+    );
     await alice.publish(own, "urn:test:node", { itemType: "http://jabber.org/protocol/nick", nick: "n" }, "one");
     fact("an item is retracted", (await condition(alice.retract(own, "urn:test:node", "one", true))) === "");
     fact("a node is purged", (await condition(alice.purgeNode(own, "urn:test:node"))) === "");
@@ -116,7 +141,11 @@ const acts = {
     const services = await alice.getDiscoInfo(domain);
     fact("the server can be discovered", services.features.includes("urn:xmpp:ping"), services);
     const commands = await alice.getCommands(domain);
-    fact("and has commands", commands.items.some((i) => i.node === "ping"), commands);
+    fact(
+      "and has commands",
+      commands.items.some((i) => i.node === "ping"),
+      commands,
+    );
   },
 };
 

@@ -22,13 +22,21 @@ function connect(jid) {
           connection.addHandler((stanza) => connection.heard.push(stanza) > 0, null, name);
         }
         resolve(connection);
-      } else if (status === Strophe.Status.AUTHFAIL || status === Strophe.Status.CONNFAIL) reject(new Error(`status ${status}`));
+      } else if (status === Strophe.Status.AUTHFAIL || status === Strophe.Status.CONNFAIL)
+        reject(new Error(`status ${status}`));
     });
   });
 }
 
 const ask = (connection, iq) =>
-  new Promise((resolve) => connection.sendIQ(iq, (answer) => resolve(answer), (error) => resolve(error ?? undefined), 8000));
+  new Promise((resolve) =>
+    connection.sendIQ(
+      iq,
+      (answer) => resolve(answer),
+      (error) => resolve(error ?? undefined),
+      8000,
+    ),
+  );
 
 async function sees(connection, which) {
   for (const until = Date.now() + 8000; Date.now() < until; ) {
@@ -56,7 +64,9 @@ const published = await ask(alice, publish);
 fact("an item is published", published?.getAttribute("type") === "result", text(published));
 const items = await ask(
   alice,
-  $iq({ type: "get" }).c("pubsub", { xmlns: "http://jabber.org/protocol/pubsub" }).c("items", { node: "urn:test:strophe" }),
+  $iq({ type: "get" })
+    .c("pubsub", { xmlns: "http://jabber.org/protocol/pubsub" })
+    .c("items", { node: "urn:test:strophe" }),
 );
 fact("and read again", text(items).includes("payload"), text(items));
 await ask(alice, $iq({ type: "set" }).c("block", { xmlns: "urn:xmpp:blocking" }).c("item", { jid: BOB }));
