@@ -1,7 +1,7 @@
-// Personal eventing (XEP-0163) over plain TCP: one account publishes, its contacts hear of it because their capabilities
-// say `+notify`. The accounts user0 .. userN with password "password" must exist; user0 publishes.
+// One account publishes (XEP-0163), its contacts hear of it because their capabilities say `+notify`; or it changes its
+// presence (`--what presence`), and they see that. Over plain TCP. The accounts user0 .. userN with password "password" must exist; user0 publishes.
 //
-//   bun test/bench/pep.ts --port 5222 --pid PID --subscribers 200 --seconds 8
+//   bun test/bench/fan-out.ts --port 5222 --pid PID --subscribers 200 --seconds 8
 //
 // Prints one JSON line; CPU is the server's, all threads, user and system, while the publisher keeps `--outstanding`
 // publications on their way. A delivered copy is one event that arrived at one contact.
@@ -14,6 +14,7 @@ const { values } = parseArgs({
   options: {
     port: { type: "string", default: "5222" },
     pid: { type: "string" },
+    what: { type: "string", default: "pep" },
     subscribers: { type: "string", default: "200" },
     outstanding: { type: "string", default: "8" },
     warmup: { type: "string", default: "2" },
@@ -58,7 +59,8 @@ async function contact(n: number): Promise<LoadClient> {
             const query = `<query xmlns='${INFO}'${node === undefined ? "" : ` node='${node}'`}>${client}${features}</query>`;
             me.send(`<iq type='result' id='${attribute(s, "id")}' to='${attribute(s, "from")}'>${query}</iq>`);
           } else if (attribute(s, "type") === "set") me.send(`<iq type='result' id='${attribute(s, "id")}'/>`);
-        } else if (attribute(s, "type") === "subscribe") {
+        } else if (values.what === "presence" && s.includes("<status>")) delivered++;
+        else if (attribute(s, "type") === "subscribe") {
           me.send(`<presence type='subscribed' to='${attribute(s, "from")}'/>`);
         } else if (attribute(s, "type") === "subscribed") subscribed++;
       },
@@ -107,16 +109,24 @@ await Bun.sleep(3000);
 
 let published = 0;
 let running = true;
+/** Sends one thing that all contacts are to hear of. */
+async function send(id: string): Promise<void> {
+  if (values.what === "presence") {
+    publisher.send(`<presence id='${id}'><show>away</show><status>${id}</status></presence>`);
+    return;
+  }
+  const tune = `<tune xmlns='${NODE}'><artist>Yes</artist><length>686</length><title>Heart of the Sunrise ${id}</title></tune>`;
+  const answer = await publisher.ask(
+    id,
+    `<iq type='set' id='${id}'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='${NODE}'><item id='current'>${tune}</item></publish></pubsub></iq>`,
+  );
+  if (attribute(answer, "type") !== "result") throw new Error(`Cannot publish: ${answer}`);
+}
+
 /** Publishes, one item after the other; the next begins when the events of this one have arrived. */
 async function publish(line: number): Promise<void> {
   while (running) {
-    const id = `p${line}-${published++}`;
-    const tune = `<tune xmlns='${NODE}'><artist>Yes</artist><length>686</length><title>Heart of the Sunrise ${id}</title></tune>`;
-    const answer = await publisher.ask(
-      id,
-      `<iq type='set' id='${id}'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='${NODE}'><item id='current'>${tune}</item></publish></pubsub></iq>`,
-    );
-    if (attribute(answer, "type") !== "result") throw new Error(`Cannot publish: ${answer}`);
+    await send(`p${line}-${published++}`);
     const wanted = published * subscribers - Number(values.outstanding) * subscribers;
     const end = Date.now() + 5000;
     while (running && delivered < wanted && Date.now() < end) await new Promise((resolve) => setImmediate(resolve));
@@ -136,7 +146,7 @@ await publisher.settled("end");
 await Bun.sleep(2000);
 console.log(
   JSON.stringify({
-    scenario: "pep",
+    scenario: values.what,
     subscribers,
     measured: { delivered_per_s: copies / seconds, published_per_s: items / seconds },
     lost: published * subscribers - delivered,
