@@ -3,23 +3,25 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { GraphQLSchema } from "graphql";
 import { type Config, formatProblem, parseConfig } from "../core/config/index.ts";
 import { FdSink, isJournal, isLogLevel, Log } from "../core/log/index.ts";
 import type { AnyModule } from "../core/module.ts";
 import { Node } from "../core/node.ts";
-import { renderMetrics, wireMetrics } from "../core/node-metrics.ts";
-import { checkDomainAdmin, createOperationNode } from "../core/node-operations.ts";
+import { wireMetrics } from "../core/node-metrics.ts";
+import { createOperationNode } from "../core/node-operations.ts";
 import { coreOperations } from "../core/operations/index.ts";
 import { buildSchema } from "../core/operations/schema.ts";
+import type { Audience } from "../core/operations.ts";
 import type { Db } from "../core/storage/db.ts";
 import { openStorage } from "../core/storage/index.ts";
 import { CertificateStore } from "../core/tls/index.ts";
 import { MODULES } from "../modules/index.ts";
 import { pidPath } from "../transports/control/paths.ts";
 import { openControlSocket } from "../transports/control/server.ts";
-import { type HttpHandler, metricsApp } from "../transports/http/app.ts";
-import { graphqlApp } from "../transports/http/graphql.ts";
+import type { HttpHandler } from "../transports/http/app.ts";
 import { ctlCommand, embeddedConfig, greeting } from "./embedded.ts";
+import { httpHandlers } from "./handlers.ts";
 import { Listeners } from "./listeners.ts";
 import { openRdbms, POOL, unusedPools } from "./rdbms.ts";
 import { executeAgain } from "./tune.ts";
@@ -148,40 +150,16 @@ async function assemble(
     restart: () => tell("restart"),
     commit: COMMIT,
   });
-  // The schema costs start-up time and is wanted by few connections: it is made when first asked for.
-  const schema = lazy(() => buildSchema([...coreOperations, ...MODULES.flatMap((m) => m.operations ?? [])]));
-  const onError = (error: unknown): void => log.error("operation_failed", { error });
-  const handlers = (section: Config["listen"]["http"][number]): HttpHandler[] => {
-    const found: HttpHandler[] = [];
-    for (const h of section.handlers.mongoose_graphql_handler ?? []) {
-      const common = { schema: schema(), node: operationNode, allowedCategories: h.allowed_categories, onError };
-      if (h.schema_endpoint === "admin") {
-        const given = h.username === undefined ? undefined : { username: h.username, password: h.password! };
-        if (given === undefined && !isLoopback(section.ip_address)) {
-          log.warning("graphql_admin_without_credentials", { port: section.port, ip: section.ip_address });
-        }
-        found.push({
-          path: h.path,
-          host: h.host,
-          app: graphqlApp({ ...common, endpoint: "admin", credentials: given }),
-        });
-      } else if (h.schema_endpoint === "domain_admin") {
-        found.push({
-          path: h.path,
-          host: h.host,
-          app: graphqlApp({
-            ...common,
-            endpoint: "domain_admin",
-            checkDomainAdmin: (domain, password) => checkDomainAdmin(node, domain, password),
-          }),
-        });
-      }
-    }
-    for (const h of section.handlers.mongoose_prometheus_handler ?? []) {
-      found.push({ path: h.path, host: h.host, app: metricsApp(() => renderMetrics(node)) });
-    }
-    return found;
+  // A schema costs start-up time and is wanted by few connections: it is made when first asked for.
+  const operations = lazy(() => [...coreOperations, ...MODULES.flatMap((m) => m.operations ?? [])]);
+  const schemas = {
+    admin: lazy(() => buildSchema(operations())),
+    user: lazy(() => buildSchema(operations(), "user")),
   };
+  const onError = (error: unknown): void => log.error("operation_failed", { error });
+  const schema = (audience: Audience): GraphQLSchema => schemas[audience]();
+  const handlers = (section: Config["listen"]["http"][number]): HttpHandler[] =>
+    httpHandlers(section, { node, operations: operationNode, schema, onError });
   const listeners = new Listeners({ node, config, certificates, log, handlers });
   await node.start();
   wireMetrics(node);
@@ -190,7 +168,7 @@ async function assemble(
     stateDir,
     pidFile: pidPath(stateDir, process.env),
     get schema() {
-      return schema();
+      return schema("admin");
     },
     node: operationNode,
     status: () => ({
@@ -241,8 +219,6 @@ async function assemble(
     },
   };
 }
-
-const isLoopback = (ip: string): boolean => ip === "::1" || ip.startsWith("127.");
 
 function lazy<T>(make: () => T): () => T {
   let value: { it: T } | undefined;

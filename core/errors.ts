@@ -44,6 +44,8 @@ export class StanzaError extends Error {
     type?: ErrorType,
     /** An application-specific condition element (markup) to put beside the RFC's one. */
     readonly extra?: string,
+    /** Markup that the reply holds beside the error, in the place of what the stanza held. */
+    readonly instead?: string,
   ) {
     super(text ? `${condition}: ${text}` : condition);
     this.type = type ?? STANZA_CONDITIONS[condition][0];

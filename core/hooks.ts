@@ -93,8 +93,13 @@ export interface NoticeHooks {
   user_terminate: { session: Session; reason: SessionEnd };
   /** A session lost its connection and waits for its client (XEP-0198 §5). */
   session_detached: { session: Session };
-  /** A message was taken for a session that waits for its client: `text` as it will be written. Waited for. */
-  message_held: { session: Session; text: string; at: number };
+  /**
+   * A message was taken for a session that waits for its client, or whose client is left in peace: `text` as it will
+   * be written. Waited for. It is the stream's, or stands under a `key` of whoever has it wait.
+   */
+  message_held: { session: Session; text: string; at: number; key?: string };
+  /** Messages that were held under a key have gone their way. */
+  held_messages_gone: { key: string };
   /** A lost stream was taken up again (XEP-0198 §5); told after the unacknowledged stanzas were sent again. */
   session_resumed: { session: Session };
   /** Out of the directory; what the client did not acknowledge is routed again. */

@@ -2,13 +2,22 @@
 
 import type { Access } from "./access/access.ts";
 import type { HostAuth } from "./auth/host.ts";
-import type { StreamCounters, StreamHost } from "./c2s/engine.ts";
+import type { ChannelOffer, StreamCounters, StreamHost } from "./c2s/engine.ts";
 import type { HostConfig } from "./config/index.ts";
 import { type Services, serviceAddress } from "./domain/services.ts";
 import { type HookHandlers, type HookObserver, HookTable } from "./hooks.ts";
 import type { Log } from "./log/index.ts";
 import type { Registry } from "./metrics/registry.ts";
-import type { AnyModule, Counter, ModuleContext, PersonalStore, RunningModule, Server } from "./module.ts";
+import type {
+  AccountCache,
+  AnyModule,
+  Counter,
+  MetricDef,
+  ModuleContext,
+  PersonalStore,
+  RunningModule,
+  Server,
+} from "./module.ts";
 import { IqTable } from "./router/iq.ts";
 import type { Db } from "./storage/db.ts";
 
@@ -36,6 +45,9 @@ export const newCounters = (): StreamCounters => ({
   bounced: 0,
 });
 
+/** The names of a metric's labels, in the order in which it is declared with them. */
+export const metricLabels = ({ labels }: MetricDef): string[] => [...Object.keys(labels ?? {}), "host_type"];
+
 /** What a host type's features are given to run on. */
 export interface HostParts {
   config: HostConfig;
@@ -59,7 +71,8 @@ export class HostRuntime implements StreamHost {
   readonly counters = newCounters();
   readonly language: string;
   readonly registrationTimeout: number;
-  readonly offers = new Map<string, { readonly offered: readonly string[]; readonly xml: string }>();
+  accountCache: AccountCache | undefined = undefined;
+  readonly offers = new Map<string, ChannelOffer>();
   private readonly running = new Map<string, RunningModule>();
 
   constructor(private readonly parts: HostParts) {
@@ -115,6 +128,7 @@ export class HostRuntime implements StreamHost {
     this.running.set(def.name, { def, ctx });
     for (const [key, handler] of Object.entries(def.iq ?? {})) this.iqs.add(def.name, key, handler, ctx);
     if (def.hooks) this.hooks.add(def.name, def.hooks, ctx);
+    this.offers.clear();
     this.addServices(def, ctx);
     const store = ctx.store as PersonalStore | undefined;
     if (store !== undefined) {
@@ -154,6 +168,7 @@ export class HostRuntime implements StreamHost {
     if (!module) return;
     this.running.delete(name);
     this.hooks.remove(name);
+    this.offers.clear();
     this.iqs.remove(name);
     this.parts.services.remove(name, this);
     await module.def.stop?.(module.ctx);
@@ -165,12 +180,15 @@ export class HostRuntime implements StreamHost {
 
   private metrics(def: AnyModule): Record<string, Counter> {
     const bound: Record<string, Counter> = {};
-    for (const [name, { kind, help }] of Object.entries(def.metrics ?? {})) {
-      const labels = { host_type: this.name };
+    for (const [name, metric] of Object.entries(def.metrics ?? {})) {
+      const { kind, help } = metric;
+      const labels: Record<string, string> = { host_type: this.name };
+      for (const [label, valueIn] of Object.entries(metric.labels ?? {})) labels[label] = valueIn(this.name);
+      const names = metricLabels(metric);
       if (kind === "histogram") {
-        const histogram = this.parts.registry.histogram(name, help, ["host_type"]).bind(labels);
+        const histogram = this.parts.registry.histogram(name, help, names).bind(labels);
         bound[name] = { add: (n = 1) => histogram.observe(n) };
-      } else bound[name] = this.parts.registry[kind](name, help, ["host_type"]).bind(labels);
+      } else bound[name] = this.parts.registry[kind](name, help, names).bind(labels);
     }
     return bound;
   }

@@ -14,8 +14,11 @@ import type { Element, Stanza } from "./stanza.ts";
 import type { Db } from "./storage/db.ts";
 import type { Markup } from "./xml/markup.ts";
 
-/** Whom an iq request is for: the server, an account by anyone, or an account by its owner only. */
-export type IqTarget = "host" | "account" | "own";
+/**
+ * Whom an iq request is for: the server, an account by anyone, an account by its owner only, or an account that does
+ * not exist (service-unavailable without such a handler).
+ */
+export type IqTarget = "host" | "account" | "own" | "absent";
 /** "get host urn:xmpp:ping": type, target, namespace of the payload. */
 export type IqKey = `${"get" | "set"} ${IqTarget} ${string}`;
 
@@ -67,6 +70,8 @@ export type AnyService = ServiceDef<unknown, unknown, string>;
 export interface MetricDef {
   kind: "counter" | "gauge" | "histogram";
   help: string;
+  /** Labels beside host_type, each with its value in a host type. */
+  labels?: Readonly<Record<string, (hostType: string) => string>>;
 }
 export interface Counter {
   /** Adds `n`, 1 when not given; for a histogram, observes `n`. */
@@ -147,7 +152,11 @@ export interface Session {
   readonly sid: number;
   /** IP address of the client. */
   readonly address: string;
+  /** Port of the client; 0 when it has no connection. */
+  readonly port: number;
   readonly secure: boolean;
+  /** Bytes written to the client that it has not taken yet. */
+  readonly unread: number;
   /** The session has sent available presence and not taken it back. */
   readonly available: boolean;
   /** -128..127; meaningful while available. */
@@ -185,6 +194,17 @@ export interface HostType {
   readonly language: string;
   /** Seconds between two registrations from one address (`general.registration_timeout`); Infinity for no bound. */
   readonly registrationTimeout: number;
+  /** What remembers which accounts exist, put here by the feature that does; every question goes to `auth` without. */
+  accountCache?: AccountCache | undefined;
+}
+/** A memory of accounts that exist, by bare JID as text. What it does not have may exist nevertheless. */
+export interface AccountCache {
+  has(jid: string): boolean;
+  add(jid: string): void;
+  remove(jid: string): void;
+  removeDomain(domain: string): void;
+  /** How often something was removed: who has asked before a removal must not add after it. */
+  readonly removals: number;
 }
 export interface RunningModule {
   readonly def: AnyModule;

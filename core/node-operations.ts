@@ -11,6 +11,7 @@ import { sessionOps } from "./node-operations/sessions.ts";
 import { stanzaOps } from "./node-operations/stanzas.ts";
 import type { ModuleInstances, OperationNode } from "./operations.ts";
 
+export { checkUser } from "./node-operations/accounts.ts";
 export { checkDomainAdmin } from "./node-operations/domains.ts";
 export type { OperationParts } from "./node-operations/parts.ts";
 

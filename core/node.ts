@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { Access } from "./access/access.ts";
+import { AddressLimits } from "./address-limits.ts";
 import { openHostAuth, PasswordHasher } from "./auth/index.ts";
 import type { StreamCounters, StreamEngine } from "./c2s/engine.ts";
 import type { C2S } from "./c2s/stream.ts";
@@ -49,9 +50,6 @@ export interface NodeOptions {
 /** How long the server's end waits for what its sessions still do, in ms. */
 const LAST_PATIENCE = 5_000;
 
-/** Accounts that are known to exist and had no session when asked; forgotten when there are more. */
-const KNOWN_ACCOUNTS = 50_000;
-
 export class Node implements StreamEngine, Server {
   readonly config: Config;
   readonly log: Log;
@@ -69,6 +67,7 @@ export class Node implements StreamEngine, Server {
   readonly registry = new Registry();
   readonly hosts = new Map<string, HostRuntime>();
   readonly wheel: Wheel;
+  readonly addresses = new AddressLimits(() => this.now());
   readonly router: Router;
   readonly domains: Domains<HostRuntime>;
   /** Features' own domains. */
@@ -87,7 +86,6 @@ export class Node implements StreamEngine, Server {
   private sid = 0;
   private lastId = 0n;
   private readonly expected = new Map<string, (answer: Stanza | undefined) => void>();
-  private readonly known = new Set<string>();
   private readonly clock: () => number;
 
   constructor(private readonly options: NodeOptions) {
@@ -161,9 +159,9 @@ export class Node implements StreamEngine, Server {
     });
   }
 
-  /** `rdbms` is the configured database, or the embedded one when there is none; everything else is embedded. */
+  /** `rdbms` (or `rdbms_async`) is the configured database, or the embedded one without one; the rest is embedded. */
   db(backend: string | undefined): Db {
-    return backend === "rdbms" ? (this.options.rdbms ?? this.options.embedded) : this.options.embedded;
+    return backend?.startsWith("rdbms") ? (this.options.rdbms ?? this.options.embedded) : this.options.embedded;
   }
 
   /** Starts the features and takes the dynamic domains into service. */
@@ -343,20 +341,20 @@ export class Node implements StreamEngine, Server {
     return waiting !== undefined;
   }
 
-  private accountExists(host: HostRuntime, jid: BareJid): MaybePromise<boolean> {
-    if (this.known.has(jid.text) || this.sessions.raw(jid.text) !== undefined) return true;
-    return host.auth.exists(jid.local, jid.domain).then((exists) => {
-      if (!exists) return false;
-      if (this.known.size >= KNOWN_ACCOUNTS) this.known.clear();
-      this.known.add(jid.text);
-      return true;
+  private accountExists({ auth, accountCache }: HostRuntime, jid: BareJid): MaybePromise<boolean> {
+    if (this.sessions.raw(jid.text) !== undefined || accountCache?.has(jid.text)) return true;
+    const exists = auth.exists(jid.local, jid.domain);
+    if (accountCache === undefined) return exists;
+    const { removals } = accountCache;
+    return exists.then((there) => {
+      if (there && accountCache.removals === removals) accountCache.add(jid.text);
+      return there;
     });
   }
 
   async removeUser(jid: BareJid, removed?: () => void): Promise<boolean> {
     const host = this.hostOf(jid.domain);
     if (!host || (await host.auth.remove(jid.local, jid.domain)) !== "ok") return false;
-    this.known.delete(jid.text);
     removed?.();
     for (const session of [...this.sessionsOf(jid)]) {
       session.close(new StreamError("conflict", "The account was removed"), "kicked");
@@ -375,6 +373,5 @@ export class Node implements StreamEngine, Server {
   private async eraseDomain(domain: string, host: HostRuntime): Promise<void> {
     await host.hooks.insist("remove_domain", { domain });
     await host.auth.removeDomain(domain);
-    for (const jid of this.known) if (jid.endsWith(`@${domain}`)) this.known.delete(jid);
   }
 }

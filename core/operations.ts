@@ -18,6 +18,12 @@ export type Caller =
   | { readonly kind: "user"; readonly via: "http"; readonly jid: BareJid }
   | { readonly kind: "unauthorized"; readonly via: "http" };
 
+/** The user of an operation of scope "user": `authorise` lets nobody else run it. */
+export function userOf(caller: Caller): BareJid {
+  if (caller.kind !== "user") throw new TypeError("only a user has something of his own");
+  return caller.jid;
+}
+
 /** A refusal with MongooseIM's code ("user_not_found"); extra facts become GraphQL extensions beside the code. */
 export class OperationError extends Error {
   override readonly name = "OperationError";

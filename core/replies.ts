@@ -12,5 +12,5 @@ export function iqResult(stanza: Stanza, payload: string): string {
 /** The error reply to a stanza, with its payload (RFC 6120 §8.3.1); `from` stands in for an addressee that is no JID. */
 export function errorReply(stanza: Stanza, error: StanzaError, from = stanza.to.text): string {
   const id = stanza.id === undefined ? "" : ` id='${escapeXml(stanza.id)}'`;
-  return `<${stanza.name} from='${escapeXml(from)}'${id} to='${escapeXml(stanza.from.text)}' type='error'>${stanza.innerXml}${error.toXml()}</${stanza.name}>`;
+  return `<${stanza.name} from='${escapeXml(from)}'${id} to='${escapeXml(stanza.from.text)}' type='error'>${error.instead ?? stanza.innerXml}${error.toXml()}</${stanza.name}>`;
 }

@@ -2,9 +2,10 @@
 import { z } from "zod";
 import { iqdisc } from "../core/config/types.ts";
 import { StanzaError } from "../core/errors.ts";
+import { noCopy } from "../core/hints.ts";
 import type { BareJid } from "../core/jid.ts";
 import { defineModule, type Iq, type Session, Slot } from "../core/module.ts";
-import { NS_CHATSTATES, NS_FORWARD, NS_HINTS } from "../core/ns.ts";
+import { NS_CHATSTATES, NS_FORWARD, NS_MARKERS, NS_RECEIPTS } from "../core/ns.ts";
 import type { Stanza } from "../core/stanza.ts";
 import { viewText } from "../core/xml/framer.ts";
 import { escapeXml } from "../core/xml/markup.ts";
@@ -12,8 +13,6 @@ import { forwardable } from "../core/xml/stanza-text.ts";
 
 const NS_CARBONS = "urn:xmpp:carbons:2";
 const NS_CARBONS_RULES = "urn:xmpp:carbons:rules:0";
-const NS_RECEIPTS = "urn:xmpp:receipts";
-const NS_MARKERS = "urn:xmpp:chat-markers:0";
 const NS_MUC_USER = "http://jabber.org/protocol/muc#user";
 
 /** Set on the sessions that want copies. */
@@ -60,6 +59,14 @@ export default defineModule({
         );
       },
     },
+    // Bind 2 (XEP-0386 §2.2): copies from the session's first moment.
+    bind2_stream_features: { at: 50, run: (names) => void names.push(NS_CARBONS) },
+    bind2_enable_features: {
+      at: 50,
+      run: (_, { session, bind }) => {
+        if (bind.getChild("enable", NS_CARBONS)) enabled.set(session, true);
+      },
+    },
     // As MongooseIM has it: who goes unavailable has to ask again.
     unset_presence: { at: 10, run: ({ session }) => enabled.get(session) && enabled.set(session, undefined) },
   },
@@ -86,7 +93,7 @@ function toggle(iq: Iq): void {
 
 /** The rules of §6.1, as far as they do not depend on the direction; the type is chat or normal. */
 function eligible(stanza: Stanza): boolean {
-  if (stanza.copy || stanza.has("private", NS_CARBONS) || stanza.has("no-copy", NS_HINTS)) return false;
+  if (stanza.copy || stanza.has("private", NS_CARBONS) || noCopy(stanza)) return false;
   // A copy that somebody made up, or one that comes from a server that should not have sent it.
   if (stanza.has("sent", NS_CARBONS) || stanza.has("received", NS_CARBONS)) return false;
   if (stanza.type === "chat" || stanza.hasBody) return true;

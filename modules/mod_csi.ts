@@ -1,16 +1,34 @@
 // XEP-0352 Client State Indication: while a client is inactive its messages and presence wait, bounded and in order.
+// Their senders are told that they are handled (XEP-0198), so messages are kept safe before that: mod_stream_management
+// holds them, as it does those for a broken stream, until they have been written to the client.
 import { z } from "zod";
 import { nonNegativeOrInfinity } from "../core/config/types.ts";
-import { STOP } from "../core/hooks.ts";
-import { defineModule, type Session, Slot } from "../core/module.ts";
+import { storable } from "../core/hints.ts";
+import { type MaybePromise, STOP, type Stop } from "../core/hooks.ts";
+import { defineModule, type Server, type Session, Slot } from "../core/module.ts";
 import { MESSAGE, PRESENCE, type Stanza } from "../core/stanza.ts";
 import { Markup } from "../core/xml/markup.ts";
+import { stanzaText } from "../core/xml/stanza-text.ts";
 
 const NS_CSI = "urn:xmpp:csi:0";
 const FEATURE = new Markup(`<csi xmlns='${NS_CSI}'/>`);
+/** Milliseconds until it is looked again whether a slow client has taken what was written. */
+const LOOK_MS = 1000;
+const NOTHING: Promise<unknown> = Promise.resolve();
 
-/** What waits for an inactive client; present only on sessions whose client said that it is inactive. */
-const waiting = new Slot<Stanza[]>();
+/** What waits for an inactive client. */
+class Waiting {
+  stanzas: Stanza[] = [];
+  /** The name under which its messages are kept safe; "" while none is. */
+  key = "";
+  /** Settles when all of them are. */
+  kept = NOTHING;
+}
+
+/** Present only on sessions whose client said that it is inactive. */
+const waiting = new Slot<Waiting>();
+/** Messages on their way to the client that are still kept, by key: what is waited for before they are forgotten. */
+const leaving = new Slot<Map<string, Promise<unknown>>>();
 
 export default defineModule({
   name: "mod_csi",
@@ -26,34 +44,53 @@ export default defineModule({
     c2s_stream_features: { at: 60, run: (features) => void features.push(FEATURE) },
     user_send_xmlel: {
       at: 60,
-      run: (el, session, { metrics }) => {
+      run: (el, session, { metrics, server }) => {
         if (session.jid === undefined || !el.inNs(NS_CSI)) return;
         if (el.name === "inactive") {
           metrics.mod_csi_inactive_count.add();
-          if (!waiting.get(session)) waiting.set(session, []);
+          deactivate(session);
         } else if (el.name === "active") {
           metrics.mod_csi_active_count.add();
-          activate(session);
+          activate(session, server);
         } else return;
         return STOP;
+      },
+    },
+    // Bind 2: the session begins in the state that its client asks for (XEP-0386 §2.2).
+    bind2_stream_features: { at: 50, run: (names) => void names.push(NS_CSI) },
+    bind2_enable_features: {
+      at: 50,
+      run: (_, { session, bind }, { metrics }) => {
+        if (bind.getChild("active", NS_CSI)) metrics.mod_csi_active_count.add();
+        else if (bind.getChild("inactive", NS_CSI)) {
+          metrics.mod_csi_inactive_count.add();
+          deactivate(session);
+        }
       },
     },
     // 45: before stream management (50), which must count only what we let through
     xmpp_presend_element: {
       at: 45,
-      run: (stanza, session, { config }) => {
+      run: (stanza, session, { config, server }) => {
         const buffer = waiting.get(session);
         if (buffer === undefined) return;
-        if (urgent(stanza)) return flush(session, buffer);
-        hold(buffer, stanza);
-        if (buffer.length > config.buffer_max) flush(session, buffer);
+        if (urgent(stanza)) return flush(session, buffer, server);
+        hold(buffer.stanzas, stanza);
+        if (buffer.stanzas.length <= config.buffer_max) return keep(session, buffer, stanza, server);
+        flush(session, buffer, server);
         return STOP;
       },
     },
     // A client that comes back is taken to be active until it says otherwise (§5).
-    session_resumed: ({ session }) => activate(session),
+    session_resumed: ({ session }, { server }) => activate(session, server),
     // 85: after what stream management (80) has, which was sent earlier
-    reroute_unacked_messages: { at: 85, run: ({ session }) => activate(session) },
+    reroute_unacked_messages: {
+      at: 85,
+      run: ({ session }, { server }) => {
+        activate(session, server);
+        return forgetAll(session);
+      },
+    },
   },
 });
 
@@ -73,18 +110,80 @@ function hold(buffer: Stanza[], stanza: Stanza): void {
 
 const isAvailability = (presence: Stanza): boolean => presence.type === "" || presence.type === "unavailable";
 
-function activate(session: Session): void {
+/** Whom a stanza is written to: one without `to` is for this session, as presence that was broadcast. */
+const addressee = (stanza: Stanza, session: Session) => (stanza.toText === undefined ? session.jid : undefined);
+
+/** Has a message kept safe before its sender is told that it is handled. What is no loss waits in memory only. */
+function keep(session: Session, buffer: Waiting, stanza: Stanza, server: Server): MaybePromise<Stop> {
+  if (stanza.kind !== MESSAGE || stanza.copy || stanza.type === "headline" || !storable(stanza)) return STOP;
+  const { hooks } = session.host;
+  if (!hooks.has("message_held")) return STOP;
+  if (buffer.key === "") buffer.key = `csi-${server.token(16)}`;
+  const text = stanzaText(stanza, addressee(stanza, session));
+  const kept = hooks
+    .insist("message_held", { session, text, at: server.now(), key: buffer.key })
+    // What cannot be kept safe does not wait.
+    .catch(() => flush(session, buffer, server));
+  buffer.kept = Promise.all([buffer.kept, kept]);
+  return kept.then((): Stop => STOP);
+}
+
+function deactivate(session: Session): void {
+  if (!waiting.get(session)) waiting.set(session, new Waiting());
+}
+
+function activate(session: Session, server: Server): void {
   const buffer = waiting.get(session);
   if (buffer === undefined) return;
   waiting.set(session, undefined);
-  flush(session, buffer);
+  flush(session, buffer, server);
 }
 
-/** Lets go what waits. A stanza without `to` is for this session, as presence that was broadcast. */
-function flush(session: Session, buffer: Stanza[]): void {
-  for (const stanza of buffer.splice(0)) {
-    const done = session.put(stanza, stanza.toText === undefined ? session.jid : undefined);
+/** Lets go what waits. */
+function flush(session: Session, buffer: Waiting, server: Server): void {
+  const { stanzas, key, kept } = buffer;
+  buffer.stanzas = [];
+  buffer.key = "";
+  buffer.kept = NOTHING;
+  const writing: (Promise<unknown> | undefined)[] = [kept];
+  for (const stanza of stanzas) {
+    const done = session.put(stanza, addressee(stanza, session));
     // Rejected is what went back to routing and found no place: routing has told its sender.
-    done?.catch(() => undefined);
+    if (done !== undefined) writing.push(done.catch(() => undefined));
   }
+  if (key !== "") leave(session, key, Promise.all(writing), server);
+}
+
+/** Forgets messages that were kept safe when the client has taken them from us: a slow one may take its time. */
+function leave(session: Session, key: string, written: Promise<unknown>, server: Server): void {
+  const all = leaving.get(session) ?? new Map<string, Promise<unknown>>();
+  leaving.set(session, all);
+  all.set(key, written);
+  const look = (): void => {
+    if (!all.has(key)) return;
+    if (session.unread > 0) {
+      server.after(LOOK_MS, look);
+      return;
+    }
+    all.delete(key);
+    void forget(session, key);
+  };
+  void written.then(() => server.after(0, look));
+}
+
+/** The session has ended: what was on its way has been given to others. */
+async function forgetAll(session: Session): Promise<void> {
+  const all = leaving.get(session);
+  if (all === undefined) return;
+  const keys = [...all];
+  all.clear();
+  for (const [key, written] of keys) {
+    await written;
+    await forget(session, key);
+  }
+}
+
+/** One that cannot be forgotten comes twice, after a restart. */
+function forget(session: Session, key: string): Promise<void> {
+  return session.host.hooks.insist("held_messages_gone", { key }).catch(() => undefined);
 }

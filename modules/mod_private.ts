@@ -1,16 +1,17 @@
 // XEP-0049 Private XML Storage: one element for each namespace, for its owner alone.
 import type { Element } from "@xmpp/xml";
 import { z } from "zod";
-import { enumOf, iqdisc } from "../core/config/types.ts";
+import { enumOf, iqdisc, own, positive } from "../core/config/types.ts";
 import { StanzaError } from "../core/errors.ts";
 import type { PersonalData } from "../core/hooks.ts";
 import type { BareJid } from "../core/jid.ts";
 import { defineModule, type Iq, type ModuleContext, type PersonalStore } from "../core/module.ts";
-import { type Caller, defineOperation, OperationError, type OperationNode } from "../core/operations.ts";
+import { defineOperation, OperationError, type OperationNode, userOf } from "../core/operations.ts";
 import type { Stanza } from "../core/stanza.ts";
 import type { Db } from "../core/storage/db.ts";
 import { DIALECTS } from "../core/storage/dialect.ts";
 import { Markup, xml } from "../core/xml/markup.ts";
+import { standalone } from "../core/xml/standalone.ts";
 
 const NS_PRIVATE = "jabber:iq:private";
 /** Width of the column that holds the namespace. */
@@ -23,6 +24,13 @@ interface Entry {
   /** The element, serialised. */
   data: string;
 }
+
+/** What a user may store in all. */
+interface Quota {
+  readonly elements: number;
+  readonly bytes: number;
+}
+const NO_QUOTA: Quota = { elements: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 
 class PrivateStore implements PersonalStore {
   constructor(private readonly db: Db) {}
@@ -37,18 +45,36 @@ class PrivateStore implements PersonalStore {
     return new Map(rows.map((row) => [row.namespace, row.data]));
   }
 
-  /** Stores all or nothing. Throws a StanzaError for what the table cannot hold. */
-  async multiSetData(jid: BareJid, entries: readonly Entry[]): Promise<void> {
+  /** Stores all or nothing. Throws a StanzaError for what the table cannot hold, and for what is too much. */
+  async multiSetData(jid: BareJid, entries: readonly Entry[], { elements, bytes }: Quota = NO_QUOTA): Promise<void> {
     for (const { namespace, data } of entries) {
       if (namespace.length > MAX_NAMESPACE) throw new StanzaError("not-acceptable", "The namespace is too long");
       if (this.db.dialect === "mysql" && Buffer.byteLength(data) > MAX_MYSQL_TEXT) {
         throw new StanzaError("resource-constraint", "The element is too big");
       }
     }
+    const replaced = new Map(entries.map(({ namespace, data }) => [namespace, Buffer.byteLength(data)]));
+    const kept = await this.sizeWithout(jid, [...replaced.keys()]);
+    if (kept.elements + replaced.size > elements) {
+      throw new StanzaError("policy-violation", `More than ${elements} elements cannot be stored`);
+    }
+    if (replaced.values().reduce((sum, n) => sum + n, kept.bytes) > bytes) {
+      throw new StanzaError("policy-violation", `More than ${bytes} bytes cannot be stored`);
+    }
     const sql = DIALECTS[this.db.dialect].upsert("private_storage", ["server", "username", "namespace"], ["data"]);
     await this.db.transaction(
       entries.map(({ namespace, data }) => ({ sql, params: [jid.domain, jid.local, namespace, data] })),
     );
+  }
+
+  /** What a user has stored under other namespaces than these. */
+  private async sizeWithout(jid: BareJid, namespaces: readonly string[]): Promise<Quota> {
+    const [row] = await this.db.query<{ elements: number | string; bytes: number | string | null }>(
+      `SELECT count(*) AS elements, sum(octet_length(data)) AS bytes FROM private_storage
+       WHERE server = ? AND username = ? AND namespace NOT IN (${namespaces.map(() => "?").join(", ")})`,
+      [jid.domain, jid.local, ...namespaces],
+    );
+    return { elements: Number(row.elements), bytes: Number(row.bytes ?? 0) };
   }
 
   async removeUser(jid: BareJid): Promise<void> {
@@ -71,6 +97,8 @@ class PrivateStore implements PersonalStore {
 const config = z.strictObject({
   backend: enumOf("mnesia", "rdbms").default("rdbms").describe("Where the elements are kept"),
   iqdisc: iqdisc("one_queue"),
+  max_elements: own(positive()).default(100).describe("Elements a user may store"),
+  max_bytes: own(positive()).default(524_288).describe("Bytes that they may have together"),
 });
 type Context = ModuleContext<z.output<typeof config>, PrivateStore>;
 
@@ -91,10 +119,12 @@ async function get(iq: Iq, { store }: Context): Promise<Markup> {
   return xml`<query xmlns='${NS_PRIVATE}'>${found}</query>`;
 }
 
-async function set(iq: Iq, { store }: Context): Promise<void> {
+async function set(iq: Iq, ctx: Context): Promise<void> {
   const entries = elements(iq).map((el) => ({ namespace: el.attrs["xmlns"], data: standalone(el) }));
-  await store.multiSetData(iq.to.bare, entries);
+  await ctx.store.multiSetData(iq.to.bare, entries, quotaOf(ctx));
 }
+
+const quotaOf = ({ config }: Context): Quota => ({ elements: config.max_elements, bytes: config.max_bytes });
 
 /** The elements of a request. Throws bad-request when there are none, or one does not name its namespace. */
 function elements(iq: Iq): Element[] {
@@ -110,16 +140,8 @@ function elements(iq: Iq): Element[] {
   return found;
 }
 
-/** An element with the prefixes declared that it may use from around it. */
-function standalone(el: Element): string {
-  for (let outer = el.parent; outer; outer = outer.parent) {
-    for (const [name, value] of Object.entries(outer.attrs)) if (name.startsWith("xmlns:")) el.attrs[name] ??= value;
-  }
-  return el.toString();
-}
-
 async function stored(node: OperationNode, user: BareJid, element: string, namespace: string): Promise<string> {
-  const store = await storeOf(node, user);
+  const { store } = await runningFor(node, user);
   return (await store.multiGetData(user, [namespace])).get(namespace) ?? emptyElement(element, namespace);
 }
 
@@ -131,9 +153,9 @@ function emptyElement(name: string, namespace: string): string {
 async function keep(node: OperationNode, user: BareJid, element: Stanza): Promise<string> {
   const namespace = element.attr("xmlns");
   if (!namespace) throw new OperationError("parse_error", "The element has no namespace of its own");
-  const store = await storeOf(node, user);
+  const running = await runningFor(node, user);
   try {
-    await store.multiSetData(user, [{ namespace, data: element.text }]);
+    await running.store.multiSetData(user, [{ namespace, data: element.text }], quotaOf(running));
   } catch (error) {
     if (!(error instanceof StanzaError)) throw error;
     throw new OperationError("parse_error", error.message);
@@ -141,16 +163,11 @@ async function keep(node: OperationNode, user: BareJid, element: Stanza): Promis
   return element.text;
 }
 
-/** The store of the user's domain. Throws not_found. */
-async function storeOf(node: OperationNode, user: BareJid): Promise<PrivateStore> {
+/** The feature in the user's domain. Throws not_found. */
+async function runningFor(node: OperationNode, user: BareJid): Promise<Context> {
   const running = node.instance("mod_private", user.domain);
-  if (running && (await node.accounts.exists(user))) return running.store;
+  if (running && (await node.accounts.exists(user))) return running;
   throw new OperationError("not_found", `User ${user.text} does not exist`, { jid: user.text });
-}
-
-function userOf(caller: Caller): BareJid {
-  if (caller.kind !== "user") throw new TypeError("only a user has a storage of his own");
-  return caller.jid;
 }
 
 const head = { category: "private", needs: ["mod_private"] } as const;

@@ -7,6 +7,7 @@ import { StanzaError } from "../core/errors.ts";
 import { STOP } from "../core/hooks.ts";
 import { type BareJid, JidError, makeBare, parseJid } from "../core/jid.ts";
 import { defineModule, type Iq, type ModuleContext, type Session } from "../core/module.ts";
+import { networkOf } from "../core/network.ts";
 import { iqResult } from "../core/replies.ts";
 import { type Element, IQ, type Stanza } from "../core/stanza.ts";
 import { attr, Markup, xml } from "../core/xml/markup.ts";
@@ -77,7 +78,7 @@ async function beforeLogin(stanza: Stanza, session: Session, ctx: Context): Prom
 
 async function firstAccount(query: Element, session: Session, ctx: Context): Promise<void> {
   if (query.getChild("remove", NS_REGISTER)) throw new StanzaError("registration-required");
-  await register(query, session.domain, session.address, ctx);
+  await register(query, session.domain, session.address, "", ctx);
 }
 
 // --- with a session ---
@@ -98,7 +99,7 @@ async function change(iq: Iq, ctx: Context): Promise<void> {
   const { from, to } = iq;
   if (ctx.host.access.match(ctx.config.access, from, to.domain) !== "allow") throw new StanzaError("forbidden");
   const own = from.domain === to.domain && localOf(query) === from.local;
-  if (!own) return register(query, to.domain, iq.session?.address, ctx);
+  if (!own) return register(query, to.domain, iq.session?.address, from.bare.text, ctx);
   const password = field(query, "password");
   if (!password) throw new StanzaError("bad-request", "The password is empty");
   checkStrength(password, ctx);
@@ -120,15 +121,23 @@ async function remove(iq: Iq, { config, host, server }: Context): Promise<void> 
 
 // --- making an account ---
 
-async function register(query: Element, domain: string, address: string | undefined, ctx: Context): Promise<void> {
+/** Makes an account for somebody at `address`, or for `from` when that is unknown. */
+async function register(
+  query: Element,
+  domain: string,
+  address: string | undefined,
+  from: string,
+  ctx: Context,
+): Promise<void> {
   const { config, host } = ctx;
   const local = localOf(query);
   const jid = makeBare(local, domain);
   if (host.access.match(config.access, jid, domain) !== "allow") throw new StanzaError("forbidden");
-  if (address !== undefined) {
-    if (!addressMay(address, config.ip_access)) throw new StanzaError("forbidden");
-    takeTurn(address, ctx);
+  // Who has no session here has no address either: where addresses are told apart, it is none of those that may.
+  if (address === undefined ? config.ip_access.length > 0 : !addressMay(address, config.ip_access)) {
+    throw new StanzaError("forbidden");
   }
+  takeTurn(address === undefined ? from : networkOf(address), ctx);
   const password = field(query, "password");
   if (!password) throw new StanzaError("not-acceptable", "The password is empty");
   checkStrength(password, ctx);
@@ -170,7 +179,7 @@ async function greet(jid: BareJid, address: string | undefined, { config, server
     await server.routeXml(from, jid, xml`<message to='${jid.text}' type='normal'>${text}</message>`);
   }
   for (const watcher of config.registration_watchers) {
-    const body = `[${new Date(now()).toISOString()}] The account ${jid.text} was registered from ${address ?? "a session"}`;
+    const body = `[${new Date(now()).toISOString()}] The account ${jid.text} was registered from ${address ?? "elsewhere"}`;
     const markup = xml`<message to='${watcher}' type='chat'><body>${body}</body></message>`;
     await server.routeXml(from, parseJid(watcher), markup);
   }
@@ -218,17 +227,17 @@ export function addressMay(
   return allowed;
 }
 
-/** When each address last tried to register, in ms; lives as long as the feature's context. */
+/** When each network (or remote user) last tried to register, in ms; lives as long as the feature's context. */
 const turns = new WeakMap<object, Map<string, number>>();
 
 /** One try for an address in general.registration_timeout seconds, whether it succeeds or not. */
-function takeTurn(address: string, ctx: Context): void {
+function takeTurn(who: string, ctx: Context): void {
   const wait = ctx.host.registrationTimeout * 1000;
   if (wait === Number.POSITIVE_INFINITY) return;
   const byAddress = turns.get(ctx) ?? new Map<string, number>();
   turns.set(ctx, byAddress);
   const now = ctx.now();
-  const last = byAddress.get(address);
+  const last = byAddress.get(who);
   if (last !== undefined && now - last < wait) {
     throw new StanzaError("resource-constraint", "An account was registered from this address a short while ago");
   }
@@ -237,6 +246,6 @@ function takeTurn(address: string, ctx: Context): void {
     if (now - at < wait) break;
     byAddress.delete(old);
   }
-  byAddress.delete(address);
-  byAddress.set(address, now);
+  byAddress.delete(who);
+  byAddress.set(who, now);
 }

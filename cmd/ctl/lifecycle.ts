@@ -114,13 +114,14 @@ export async function status(client: ControlClient, io: CtlIo): Promise<number> 
   return now.state === "started" ? OK : ERROR;
 }
 
+/** Scripts look for MongooseIM's words, "Erlang VM status: started" among them. */
 function statusText({ node, pid, state, version, uptime, logs }: ServerStatus): string {
   const at = Math.trunc(uptime);
   const two = (n: number): string => String(n).padStart(2, "0");
   const clock = `${two(Math.trunc(at / 3600) % 24)}:${two(Math.trunc(at / 60) % 60)}:${two(at % 60)}`;
   return `MongooseIM node ${node}:
     operating system pid: ${pid}
-    server status: ${state} (of: starting | started | stopping)
+    Erlang VM status: ${state} (of: starting | started | stopping)
     version: ${version} (as mongooseim)
     uptime: ${Math.trunc(at / 86_400)} days ${clock}
     logs:${logs.length === 0 ? " none" : logs.map((log) => `\n        ${log}`).join("")}

@@ -2,7 +2,7 @@
 // metrics are made for; what it declares is the list.
 
 import { HookTable } from "../../core/hooks.ts";
-import { newCounters } from "../../core/host.ts";
+import { metricLabels, newCounters } from "../../core/host.ts";
 import { Registry } from "../../core/metrics/registry.ts";
 import type { AnyModule } from "../../core/module.ts";
 import { type MeteredNode, observeAuth, wireMetrics } from "../../core/node-metrics.ts";
@@ -25,8 +25,8 @@ export function metricsPage(modules: readonly AnyModule[]): string {
   declareAll(registry);
   const from = new Map<string, string>();
   for (const { name, metrics } of modules) {
-    for (const [metric, { kind, help }] of Object.entries(metrics ?? {})) {
-      registry[kind](metric, help, ["host_type"]);
+    for (const [metric, def] of Object.entries(metrics ?? {})) {
+      registry[def.kind](metric, def.help, metricLabels(def));
       from.set(metric, name);
     }
   }

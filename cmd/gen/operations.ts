@@ -16,6 +16,7 @@ export function operationFiles(operations: readonly Operation[]): Readonly<Recor
     "completions/_mongooseimctl": completionScript("zsh", tree),
     "completions/mongooseimctl.fish": completionScript("fish", tree),
     "graphql/admin.graphql": `${printSchema(schema)}\n`,
+    "graphql/user.graphql": `${printSchema(buildSchema(operations, "user"))}\n`,
     "man/mongooseimctl.1": manPage(tree),
   };
 }

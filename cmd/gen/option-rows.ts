@@ -17,6 +17,8 @@ export interface OptionRow {
   readonly description: string;
   /** Why it does nothing here. */
   readonly inert: string | undefined;
+  /** MongooseIM does not have it. */
+  readonly own: boolean;
   /** Tables and lists of tables: what follows are their options. */
   readonly isTable: boolean;
 }
@@ -28,14 +30,23 @@ interface Facts {
   default: string | undefined;
   required: boolean;
   inert: string | undefined;
+  own: boolean;
 }
 
 function factsOf(schema: z.ZodType): Facts {
-  const facts: Facts = { inner: schema, description: undefined, default: undefined, required: true, inert: undefined };
+  const facts: Facts = {
+    inner: schema,
+    description: undefined,
+    default: undefined,
+    required: true,
+    inert: undefined,
+    own: false,
+  };
   for (let at: z.ZodType | undefined = schema; at; at = unwrapped(at)) {
     facts.inner = at;
     facts.description ??= at.description;
     facts.inert ??= notesOf(at).inert;
+    facts.own ||= notesOf(at).own === true;
     if (at instanceof z.ZodOptional || at instanceof z.ZodPrefault) facts.required = false;
     if (at instanceof z.ZodDefault) {
       facts.required = false;
@@ -94,7 +105,7 @@ export function* optionRows(
 }
 
 function* rowsOf(schema: z.ZodType, at: string, stop: (path: string) => boolean): Generator<OptionRow> {
-  const { inner, description, required, inert, default: fallback } = factsOf(schema);
+  const { inner, description, required, inert, own, default: fallback } = factsOf(schema);
   let body: z.ZodType | undefined;
   let path = at;
   let kind = "table";
@@ -116,6 +127,7 @@ function* rowsOf(schema: z.ZodType, at: string, stop: (path: string) => boolean)
     required,
     description: description ?? (isTable ? factsOf(body!).description : undefined) ?? "",
     inert,
+    own,
     isTable,
   };
   if (body && entered) yield* optionRows(body, path, stop);

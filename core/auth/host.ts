@@ -222,6 +222,29 @@ export class HostAuth {
     return names;
   }
 
+  /**
+   * User names of a domain as there were at a time, a page after the other: `until` begins, the cursor of the page
+   * before goes on, and the last page has none.
+   * @param until milliseconds since 1970
+   * @throws RangeError when the limit is no number above 0, or the cursor none of ours
+   */
+  async snapshot(domain: string, limit: number, from: { until: number } | { cursor: string }): Promise<SnapshotResult> {
+    if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError("the limit must be a number above 0");
+    let { until, backend: i, after } = "cursor" in from ? readCursor(from.cursor) : { ...from, backend: 0, after: "" };
+    const users: string[] = [];
+    const listing = this.#backends.filter((backend) => backend.snapshot);
+    for (; i < listing.length; i++, after = "") {
+      // One more than wanted: it tells whether there is a next page.
+      const names = (await listing[i].snapshot?.(domain, { limit: limit - users.length + 1, after, until })) ?? [];
+      for (const name of names) {
+        if (users.length === limit) return { users, cursor: writeCursor({ until, backend: i, after }) };
+        users.push(name);
+        after = name;
+      }
+    }
+    return { users, cursor: undefined };
+  }
+
   async #countOf(backend: AuthBackend, domain: string, { prefix }: UserPage): Promise<number> {
     // An empty prefix: an exact figure is wanted here, never an estimate.
     return (await backend.count?.(domain, prefix ?? "")) ?? 0;
@@ -296,6 +319,28 @@ export class HostAuth {
       this.#observe(event, Math.round((this.#now() - started) * 1000));
     }
   }
+}
+
+/** A page of {@link HostAuth.snapshot}. */
+export interface SnapshotResult {
+  readonly users: readonly string[];
+  /** Continues after these; undefined when they are the last. */
+  readonly cursor: string | undefined;
+}
+
+interface Cursor {
+  /** Milliseconds since 1970. */
+  readonly until: number;
+  readonly backend: number;
+  readonly after: string;
+}
+
+const writeCursor = ({ until, backend, after }: Cursor): string => `${until}/${backend}/${after}`;
+
+function readCursor(text: string): Cursor {
+  const [all, until, backend, after] = /^(\d{1,15})\/(\d{1,3})\/(.*)$/s.exec(text) ?? [];
+  if (all === undefined) throw new RangeError("the cursor is not one of ours");
+  return { until: Number(until), backend: Number(backend), after };
 }
 
 /** The `auth.password` section with "all hash functions" spelled out. */

@@ -2,7 +2,7 @@
 import type { Db, SqlValue } from "../storage/db.ts";
 import { escapeLike, LIMIT_OFFSET } from "../storage/dialect.ts";
 import { formatPassDetails, parsePassDetails } from "./pass-details.ts";
-import type { Credentials, HashName, UserPage } from "./types.ts";
+import type { Credentials, HashName, SnapshotPage, UserPage } from "./types.ts";
 
 /** A stored user as GDPR retrieval needs it. */
 export interface StoredUser {
@@ -88,6 +88,17 @@ export class UserStore {
     const rows = await this.#db.query<{ username: string }>(
       `SELECT username FROM users WHERE ${where.sql} ORDER BY username ${LIMIT_OFFSET}`,
       [...where.params, limit ?? NO_LIMIT, offset],
+    );
+    return rows.map((row) => row.username);
+  }
+
+  /** User names in order, without the accounts that were made after a time. */
+  async snapshot(domain: string, { limit, after, until }: SnapshotPage): Promise<string[]> {
+    // The databases that count fractions count them too: the whole second belongs to it.
+    const end = new Date((Math.floor(until / 1000) + 1) * 1000).toISOString().slice(0, 19).replace("T", " ");
+    const rows = await this.#db.query<{ username: string }>(
+      "SELECT username FROM users WHERE server = ? AND username > ? AND created_at < ? ORDER BY username LIMIT ?",
+      [domain, after, end, limit],
     );
     return rows.map((row) => row.username);
   }

@@ -39,6 +39,15 @@ export interface UserPage {
   prefix?: string;
 }
 
+/** A page of the users that there were at a time. */
+export interface SnapshotPage {
+  limit: number;
+  /** Only names that come after this one. */
+  after: string;
+  /** Only accounts that were made before this time, milliseconds since 1970, or in its second. */
+  until: number;
+}
+
 /** What an account's back end keeps about a user, for GDPR retrieval. Secrets are told by kind, not by value. */
 export interface AccountRecord {
   method: AuthMethod;
@@ -80,6 +89,8 @@ export interface AuthBackend {
   remove?(local: string, domain: string): Eventually<boolean>;
   removeDomain?(domain: string): Eventually<void>;
   list?(domain: string, page: UserPage): Eventually<string[]>;
+  /** As `list`, without the accounts that were made after a time: a walk through all of them that new ones do not disturb. */
+  snapshot?(domain: string, page: SnapshotPage): Eventually<string[]>;
   /** Number of accounts; an estimate of the whole table where the configuration asks for one and `prefix` is absent. */
   count?(domain: string, prefix?: string): Eventually<number>;
   record?(local: string, domain: string): Eventually<AccountRecord | undefined>;

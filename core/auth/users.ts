@@ -2,7 +2,15 @@
 import { makeCredentials, type PasswordPolicy, type PasswordTools, passwordMatches } from "./password.ts";
 import { SALT_LENGTH } from "./scram-keys.ts";
 import { DamagedPasswordError, type UserStore } from "./store.ts";
-import type { AccountRecord, AuthBackend, Credentials, HashName, SetPasswordResult, UserPage } from "./types.ts";
+import type {
+  AccountRecord,
+  AuthBackend,
+  Credentials,
+  HashName,
+  SetPasswordResult,
+  SnapshotPage,
+  UserPage,
+} from "./types.ts";
 
 export interface UserAccountsOptions {
   name: "internal" | "rdbms";
@@ -81,6 +89,10 @@ export class UserAccounts implements AuthBackend {
 
   list(domain: string, page: UserPage): Promise<string[]> {
     return this.#store.list(domain, page);
+  }
+
+  snapshot(domain: string, page: SnapshotPage): Promise<string[]> {
+    return this.#store.snapshot(domain, page);
   }
 
   async count(domain: string, prefix?: string): Promise<number> {

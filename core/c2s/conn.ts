@@ -69,6 +69,12 @@ export interface C2sOptions {
   access: string;
   /** Bytes a second, undefined for no bound. */
   shaper: string;
+  /** Stanzas a second that a session may send before the server reads more slowly; Infinity for no bound. */
+  maxStanzaRate: number;
+  /** Connections a minute from one address; Infinity for no bound. */
+  maxConnectionRate: number;
+  /** Log-ins that may fail in a minute from one address; Infinity for no bound. */
+  maxFailedLogins: number;
   /** Offer and answer the session request of RFC 3921. */
   legacySession: boolean;
   /** Authentication methods; all when absent. */

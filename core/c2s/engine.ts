@@ -1,10 +1,12 @@
 // What the stream machine needs of the server that it runs in.
 
+import type { AddressLimits } from "../address-limits.ts";
 import type { HostAuth } from "../auth/host.ts";
 import type { StreamError } from "../errors.ts";
 import type { JidCache } from "../jid.ts";
 import type { Log } from "../log/index.ts";
 import type { HostType, MaybePromise } from "../module.ts";
+import type { Offer } from "../sasl/index.ts";
 import type { SessionDirectory } from "../session/directory.ts";
 import type { Shaper } from "../shaper.ts";
 import type { Stanza } from "../stanza.ts";
@@ -16,9 +18,16 @@ import type { C2S } from "./stream.ts";
 /** A host type as the stream machine sees it. */
 export interface StreamHost extends HostType {
   readonly auth: HostAuth;
-  /** Mechanisms to offer, and their stream feature, by the kind of channel. */
-  readonly offers: Map<string, { readonly offered: readonly string[]; readonly xml: string }>;
+  /** Mechanisms to offer by the kind of channel; emptied when a feature starts or stops. */
+  readonly offers: Map<string, ChannelOffer>;
   readonly counters: StreamCounters;
+}
+
+/** What the streams of one kind of channel are offered, worked out once. */
+export interface ChannelOffer {
+  readonly mechanisms: Offer;
+  /** The stream features of RFC 6120's SASL, as text; "" without a mechanism. */
+  readonly xml: string;
 }
 
 /** Plain numbers that the hot path adds to; the metrics registry reads them. */
@@ -64,6 +73,7 @@ export interface StreamEngine {
   readonly jids: JidCache;
   readonly sessions: SessionDirectory<C2S>;
   readonly wheel: Wheel;
+  readonly addresses: AddressLimits;
   readonly log: Log;
   /** Streams without a session yet, oldest first: swept for the state time-out. */
   readonly waiting: Set<C2S>;

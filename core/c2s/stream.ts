@@ -1,7 +1,8 @@
 // The client's stream (RFC 6120): one machine for every door. It knows no socket: bytes come in through `feed`, output
-// goes to a Conn. Before a session exists, the negotiation steps are in negotiate.ts; this file is the session.
+// goes to a Conn. What comes before a session is in negotiate.ts; this file is the session.
 
 import { StanzaError, StreamError } from "../errors.ts";
+import { noStore } from "../hints.ts";
 import { type Entry, type SessionEnd, STOP, type Verdict } from "../hooks.ts";
 import type { FullJid, Jid } from "../jid.ts";
 import type { MaybePromise, Session } from "../module.ts";
@@ -13,8 +14,10 @@ import type { FrameError } from "../xml/scan.ts";
 import { encode } from "../xml/writer.ts";
 import type { AckHolder, C2sOptions, Conn, ConnOwner } from "./conn.ts";
 import type { StreamCounters, StreamEngine, StreamHost } from "./engine.ts";
+import { openStream, sendHeader } from "./header.ts";
 import { ACTIVE, CLOSED, DETACHED, NEGOTIATING, StreamInput } from "./input.ts";
-import { Negotiation, negotiate, openStream } from "./negotiate.ts";
+import { negotiate } from "./negotiate.ts";
+import { Negotiation } from "./negotiation.ts";
 import type { StreamManagement } from "./sm.ts";
 
 /** Bytes a client may leave unread, before its stream ends. */
@@ -42,6 +45,9 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
   ending: Promise<void> | undefined = undefined;
   /** The session has waited for its client at least once. */
   wasDetached = false;
+  /** Stanzas that the client may still send in the second that has begun at `allowedSince`, milliseconds since 1970. */
+  private allowance = 0;
+  private allowedSince = 0;
   private inbox: Promise<void> | undefined = undefined;
   /** Takes back the end of a session that waits for its client. */
   private stay: (() => void) | undefined = undefined;
@@ -60,6 +66,12 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
 
   get address(): string {
     return this.conn?.address ?? "";
+  }
+  get port(): number {
+    return this.conn?.port ?? 0;
+  }
+  get unread(): number {
+    return this.conn?.backlog ?? 0;
   }
   get secure(): boolean {
     return this.conn?.secure ?? false;
@@ -137,6 +149,24 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
       this.unknown(undefined);
       return;
     }
+    return --this.allowance < 0 ? this.slowly(s) : this.stanza(s);
+  }
+
+  /** The allowance of a second is used up: the stanza, and what comes after it, waits for the rest of that second. */
+  private slowly(s: Stanza): MaybePromise<void> {
+    const { engine } = this;
+    const rate = this.options.maxStanzaRate;
+    const wait = this.allowedSince + 1000 - engine.now();
+    this.allowance = rate - 1;
+    this.allowedSince = engine.now() + Math.max(0, wait);
+    if (wait <= 0) return this.stanza(s);
+    engine.log.limited("stanza_rate", 10)?.info("client_sends_too_fast", { jid: this.jid.text });
+    return new Promise<void>((resolve) => {
+      engine.wheel.after(wait, resolve);
+    }).then(() => (this.closed ? undefined : this.stanza(s)));
+  }
+
+  private stanza(s: Stanza): MaybePromise<void> {
     if (!this.readAddresses(s)) return;
     let done: MaybePromise<void>;
     try {
@@ -325,7 +355,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     );
     const origin = s.origin as C2S | undefined;
     this.out(scratch.bytes, n, s.copy, origin?.sm === undefined ? undefined : origin);
-    if (this.state === DETACHED && s.kind === MESSAGE && !s.copy) return this.held();
+    if (this.state === DETACHED && s.kind === MESSAGE && !s.copy && !noStore(s)) return this.held();
   }
 
   /** A message waits for a client that may never come back: a feature keeps it safe before its sender is told. */
@@ -433,6 +463,8 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     this.jid = jid;
     this.sid = this.engine.nextSid();
     this.since = this.engine.now();
+    this.allowance = this.options.maxStanzaRate;
+    this.allowedSince = this.since;
     this.lang = this.nego?.lang ?? "";
     this.engine.waiting.delete(this);
     this.nego = undefined;
@@ -457,9 +489,10 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
 
   /**
    * Takes over the connection of a newer stream, whose client has shown that it is this session's (XEP-0198 §5).
-   * Its unacknowledged stanzas are sent again after `resumed` has been written. Nothing may be worked on.
+   * Its unacknowledged stanzas are sent again after <resumed/> has been written, by `tell` when it is not to be written
+   * by itself. Nothing may be worked on.
    */
-  resumeOn(newer: C2S): void {
+  resumeOn(newer: C2S, tell = (resumed: string): void => this.writeElement(resumed)): void {
     const sm = this.sm!;
     this.stay?.();
     this.stay = undefined;
@@ -482,7 +515,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     conn?.setOwner(this);
     this.state = ACTIVE;
     sm.sinceRequest = 0;
-    this.writeElement(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.startOver()}' previd='${sm.id}'/>`);
+    tell(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.startOver()}' previd='${sm.id}'/>`);
     const { scratch } = this.engine;
     for (const { bytes } of sm.unacked()) {
       // The connection may be of another kind than the one it was written for.
@@ -520,7 +553,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     const { conn } = this;
     const unopened = this.nego !== undefined && !this.nego.headerSent;
     if (conn !== undefined && !(unopened && this.engine.hidden)) {
-      if (unopened) this.nego!.answerHeader(this);
+      if (unopened) sendHeader(this);
       if (error !== undefined) this.sayError(error, conn);
       this.say(closing(conn));
     }

@@ -10,6 +10,7 @@ export const BUILT: ReadonlySet<string> = new Set([
   "listen.http.handlers.mongoose_websocket_handler",
   "listen.http.handlers.mongoose_graphql_handler.admin",
   "listen.http.handlers.mongoose_graphql_handler.domain_admin",
+  "listen.http.handlers.mongoose_graphql_handler.user",
   "listen.http.handlers.mongoose_prometheus_handler",
   "auth.internal",
   "auth.rdbms",

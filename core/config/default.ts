@@ -77,6 +77,7 @@ export const DEFAULT_TEXT = `# The configuration that mongooseimctl runs with wh
 
 [instrumentation.prometheus]
 
+[modules.mod_cache_users]
 [modules.mod_carboncopy]
 [modules.mod_csi]
 [modules.mod_disco]

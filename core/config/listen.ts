@@ -12,6 +12,7 @@ import {
   nonEmpty,
   nonNegative,
   nonNegativeOrInfinity,
+  own,
   port,
   positive,
   positiveOrInfinity,
@@ -51,6 +52,19 @@ const xmpp = () => ({
   state_timeout: nonNegativeOrInfinity().default(5000).describe("Milliseconds a step of the negotiation may take"),
 });
 
+/** What clients are slowed down or turned away for. */
+const rates = () => ({
+  max_stanzas_per_second: own(positiveOrInfinity())
+    .default(1000)
+    .describe("Stanzas a session may send, after a burst of up to as many, before the server reads them more slowly"),
+  max_connections_per_minute: own(positiveOrInfinity())
+    .default(600)
+    .describe("New connections from one address (an IPv6 /64 is one); the addresses of this machine have no bound"),
+  max_failed_logins_per_minute: own(positiveOrInfinity())
+    .default(60)
+    .describe("Log-ins from one address that may fail; the addresses of this machine have no bound"),
+});
+
 type Addressed = { ip_address?: string; ip_version?: 4 | 6 };
 
 /** Fills in the address: no address is all addresses of the family, and the family follows from the address. */
@@ -77,6 +91,7 @@ export const listenC2s = () =>
   addressed(
     z.strictObject({
       ...xmpp(),
+      ...rates(),
       access: boundAccess("Access rule that a user must pass to open a session"),
       allowed_auth_methods: uniqueList(enumOf(...AUTH_METHODS))
         .optional()
@@ -141,6 +156,8 @@ export const GRAPHQL_CATEGORIES = [
   "cets",
   "broadcast",
   "blocklist",
+  // Ours.
+  "report",
 ] as const;
 
 /** `listen.http[].handlers` */
@@ -151,6 +168,7 @@ export const handlers = () =>
         .array(
           z.strictObject({
             ...handler(),
+            ...rates(),
             backwards_compatible_session: z.boolean().default(true).describe("Offer the session feature of RFC 3921"),
             max_stanza_size: positiveOrInfinity().default(Number.POSITIVE_INFINITY).describe("Largest stanza, bytes"),
             ping_rate: positive().optional().describe("Milliseconds between two WebSocket pings; none when not set"),

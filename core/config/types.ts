@@ -17,6 +17,8 @@ export interface Notes {
   file?: boolean;
   /** The value is never printed. */
   secret?: boolean;
+  /** MongooseIM has no such option, or no such table. */
+  own?: boolean;
   /** Keys the table knows although this schema was built without them (they are absent from the file). */
   known?: readonly string[];
 }
@@ -34,6 +36,11 @@ export function notesOf(schema: z.ZodType): Notes {
 /** Marks an option that is accepted for compatibility and does nothing: setting it gives one warning with the reason. */
 export function inert<T extends z.ZodType>(schema: T, reason: string): T {
   return note(schema, { inert: reason });
+}
+
+/** Marks an option (or a whole table) that MongooseIM does not have. */
+export function own<T extends z.ZodType>(schema: T): T {
+  return note(schema, { own: true });
 }
 
 /** Marks an option whose value must not appear in messages. */
@@ -224,4 +231,26 @@ function isDomain(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+const MS = { seconds: 1000, minutes: 60_000, hours: 3_600_000, days: 86_400_000 } as const;
+
+/** A length of time as a table of a number and its unit. */
+export interface Period {
+  value: number;
+  unit: keyof typeof MS;
+}
+
+/** A period with its default. */
+export const period = (value: number, unit: Period["unit"], what: string) =>
+  z
+    .strictObject({
+      value: nonNegative().describe("How many of the unit"),
+      unit: enumOf("days", "hours", "minutes", "seconds").describe("Unit of time"),
+    })
+    .default({ value, unit })
+    .describe(what);
+
+export function periodMs({ value, unit }: Period): number {
+  return value * MS[unit];
 }

@@ -1,6 +1,6 @@
 // Dynamic domains as they are kept: tables domain_settings, domain_events and domain_admins of MongooseIM.
 
-import { type Db, StorageError } from "../storage/db.ts";
+import { type Db, type Statement, StorageError, type StorageErrorCode } from "../storage/db.ts";
 
 /** Values of domain_settings.status. */
 export const DISABLED = 0;
@@ -12,6 +12,12 @@ const PAGE = 5000;
 /** Domains asked for in one statement. */
 const LOOK_UPS = 500;
 
+/** How often a change is tried, and the milliseconds between. */
+const TRIES = 3;
+const BREAK = 100;
+/** Failures that may be over in a moment. */
+const PASSING: ReadonlySet<string> = new Set<StorageErrorCode>(["conflict", "locked", "unavailable"]);
+
 export interface DomainRow {
   domain: string;
   host_type: string;
@@ -20,6 +26,19 @@ export interface DomainRow {
 
 export class DomainStore {
   constructor(private readonly db: Db) {}
+
+  /** Commits a change, with another try after a short break when the database cannot just now, as MongooseIM does. */
+  private async commit(statements: readonly Statement[]): Promise<void> {
+    for (let left = TRIES - 1; ; left--) {
+      try {
+        await this.db.transaction(statements);
+        return;
+      } catch (error) {
+        if (!(error instanceof StorageError) || !PASSING.has(error.code) || left === 0) throw error;
+      }
+      await Bun.sleep(BREAK);
+    }
+  }
 
   /** Every dynamic domain. Read in pages, so that a hundred thousand do not come as one answer. */
   async all(page: (rows: DomainRow[]) => void): Promise<void> {
@@ -60,7 +79,7 @@ export class DomainStore {
   /** Adds an enabled domain; false when it is there already. Other nodes learn of it from domain_events. */
   async add(domain: string, hostType: string): Promise<boolean> {
     try {
-      await this.db.transaction([
+      await this.commit([
         { sql: "INSERT INTO domain_settings (domain, host_type, status) VALUES (?, ?, 1)", params: [domain, hostType] },
         event(domain),
       ]);
@@ -72,7 +91,7 @@ export class DomainStore {
   }
 
   async setStatus(domain: string, status: number): Promise<void> {
-    await this.db.transaction([
+    await this.commit([
       { sql: "UPDATE domain_settings SET status = ? WHERE domain = ?", params: [status, domain] },
       event(domain),
     ]);
@@ -80,7 +99,7 @@ export class DomainStore {
 
   /** Removes a domain that is marked as being deleted. */
   async remove(domain: string): Promise<void> {
-    await this.db.transaction([
+    await this.commit([
       { sql: `DELETE FROM domain_settings WHERE domain = ? AND status = ${DELETING}`, params: [domain] },
       { sql: "DELETE FROM domain_admins WHERE domain = ?", params: [domain] },
       event(domain),

@@ -12,6 +12,8 @@ export class AbsentSession implements Session {
   readonly domain: string;
   readonly sid: number;
   readonly address = "";
+  readonly port = 0;
+  readonly unread = 0;
   readonly secure = false;
   readonly available = false;
   readonly priority = 0;

@@ -44,3 +44,9 @@ export function accountOps(node: Node): AccountOps {
     },
   };
 }
+
+/** Whether the password is that of a stored user: an anonymous one has no account to act for. */
+export async function checkUser(node: Node, user: BareJid, password: string): Promise<boolean> {
+  const method = await node.hostOf(user.domain)?.auth.authenticate(user.local, user.domain, password);
+  return method !== undefined && method !== "anonymous";
+}

@@ -26,10 +26,8 @@ function sampleOf(reading: Reading, node: Node, recent: LastMinute): MetricSampl
       return { name, type: "spiral", values: { one: recent.since(reading, count), count } };
     }
     case "gauge":
-      // The one counter of MongooseIM that goes down too.
-      return reading.name === "sm_session_count"
-        ? { name, type: "counter", values: { ...values, ms_since_reset: node.now() - node.startedAt } }
-        : { name, type: "gauge", values };
+      // MongooseIM takes whatever says when it was last reset for a counter, and all its gauges do.
+      return { name, type: "counter", values: { ...values, ms_since_reset: node.now() - node.startedAt } };
     case "histogram":
       return { name, type: "histogram", values: { ...values, p50: values["median"] ?? 0 } };
   }
@@ -47,7 +45,7 @@ function exometerName({ name, labels }: Reading): string[] {
   const middle = Object.keys(others)
     .sort()
     .map((label) => others[label]);
-  return [hostType || "global", event, ...middle, measurement];
+  return [(hostType || "global").replaceAll(" ", "_"), event, ...middle, measurement];
 }
 
 const keyOf = ({ name, labels }: Reading): string => `${name} ${JSON.stringify(labels)}`;

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { type BareJid, JidError, makeBare } from "../jid.ts";
-import { defineOperation, OperationError, type OperationNode } from "../operations.ts";
+import { defineOperation, OperationError, type OperationNode, userOf } from "../operations.ts";
 import { parseCsvLine } from "./csv.ts";
 import type { OutputOf } from "./language.ts";
 import { kickAll } from "./session.ts";
@@ -15,6 +15,19 @@ async function checkDomain(domain: string, node: OperationNode): Promise<void> {
   if ((await node.domains.hostTypeOf(domain)) === undefined) {
     throw new OperationError("domain_not_found", "Domain does not exist", { domain });
   }
+}
+
+async function unregister(user: BareJid, node: OperationNode): Promise<string> {
+  const known = await node.accounts.exists(user);
+  if (known && (await node.accounts.remove(user)) === "ok") return `User ${user.text} successfully unregistered`;
+  throw new OperationError("not_allowed", NOT_ALLOWED, { jid: user.text });
+}
+
+async function changePassword(user: BareJid, password: string, node: OperationNode): Promise<string> {
+  if (password === "") throw new OperationError("empty_password", "Empty password", { jid: user.text });
+  const known = await node.accounts.exists(user);
+  if (known && (await node.accounts.setPassword(user, password)) === "ok") return "Password changed";
+  throw new OperationError("not_allowed", NOT_ALLOWED, { jid: user.text });
 }
 
 const listUsers = defineOperation({
@@ -152,14 +165,7 @@ const removeUser = defineOperation({
   result: "UserPayload",
   scope: "domain",
   domainArgs: ["user"],
-  async run({ user }, _caller, node) {
-    const jid = user.bare.text;
-    const known = await node.accounts.exists(user.bare);
-    if (!known || (await node.accounts.remove(user.bare)) !== "ok") {
-      throw new OperationError("not_allowed", NOT_ALLOWED, { jid });
-    }
-    return { jid, message: `User ${jid} successfully unregistered` };
-  },
+  run: async ({ user }, _caller, node) => ({ jid: user.bare, message: await unregister(user.bare, node) }),
 });
 
 const banUser = defineOperation({
@@ -194,15 +200,32 @@ const changeUserPassword = defineOperation({
   result: "UserPayload",
   scope: "domain",
   domainArgs: ["user"],
-  async run({ user, newPassword }, _caller, node) {
-    const jid = user.bare.text;
-    if (newPassword === "") throw new OperationError("empty_password", "Empty password", { jid });
-    const known = await node.accounts.exists(user.bare);
-    if (!known || (await node.accounts.setPassword(user.bare, newPassword)) !== "ok") {
-      throw new OperationError("not_allowed", NOT_ALLOWED, { jid });
-    }
-    return { jid, message: "Password changed" };
-  },
+  run: async ({ user, newPassword }, _caller, node) => ({
+    jid: user.bare,
+    message: await changePassword(user.bare, newPassword, node),
+  }),
+});
+
+const unregisterSelf = defineOperation({
+  category: "account",
+  name: "unregister",
+  kind: "mutation",
+  description: "Remove your account and all your data",
+  args: {},
+  result: "String",
+  scope: "user",
+  run: (_args, caller, node) => unregister(userOf(caller), node),
+});
+
+const changeOwnPassword = defineOperation({
+  category: "account",
+  name: "changePassword",
+  kind: "mutation",
+  description: "Change your password",
+  args: { newPassword: "String!" },
+  result: "String",
+  scope: "user",
+  run: ({ newPassword }, caller, node) => changePassword(userOf(caller), newPassword, node),
 });
 
 type Import = OutputOf<"ImportPayload!">;
@@ -288,4 +311,6 @@ export const accountOperations = [
   banUser,
   changeUserPassword,
   importUsers,
+  unregisterSelf,
+  changeOwnPassword,
 ];

@@ -23,6 +23,7 @@ const CATEGORIES: Readonly<Record<string, Category>> = {
   muc_light: { typePrefix: "MUCLight", description: "MUC Light rooms" },
   offline: { typePrefix: "Offline", description: "Stored offline messages" },
   private: { typePrefix: "Private", description: "Private XML storage" },
+  report: { typePrefix: "Report", description: "What users reported when they blocked somebody" },
   roster: { typePrefix: "Roster", description: "Contacts and subscriptions" },
   server: { typePrefix: "Server", description: "The server, its log level and its cluster" },
   session: { typePrefix: "Session", description: "Sessions of users" },

@@ -119,7 +119,8 @@ const CODES: readonly (readonly [RegExp, string])[] = [
   [/^Cannot query field/, "unknown_field"],
   [/^Unknown argument/, "unknown_argument"],
   [/^Unknown type/, "type_not_found"],
-  [/is required, but it was not provided/, "missing_non_null_param"],
+  [/is required, but it was not provided|of required type ".*" was not provided/, "missing_non_null_param"],
+  [/does not exist in ".*" enum/, "unknown_enum"],
   [
     /^(Value|Expected value|Enum|Int cannot|String cannot|Boolean cannot|Float cannot|Variable ".*" of type)/,
     "input_coercion",

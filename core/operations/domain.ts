@@ -74,7 +74,9 @@ const addDomain = defineOperation({
   scope: "global",
   needs: NEEDS,
   async run({ domain, hostType }, _caller, node) {
-    return settled(await node.domains.add(domain, hostType), { domain, hostType });
+    const added = settled(await node.domains.add(domain, hostType), { domain, hostType });
+    // MongooseIM gives no status here.
+    return { domain: added.domain, hostType: added.hostType };
   },
 });
 

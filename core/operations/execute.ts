@@ -84,10 +84,7 @@ export async function execute(request: GraphqlRequest, options: ExecuteOptions):
   }
   const invalid = validate(schema, document, RULES, { maxErrors: 5 });
   if (invalid.length > 0) {
-    return refused(
-      400,
-      invalid.map((e) => ({ message: e.message, extensions: { code: validationCode(e) } })),
-    );
+    return refused(400, invalid.map(aboutInput));
   }
   const definition = getOperationAST(document, request.operationName);
   if (!definition) {
@@ -98,10 +95,7 @@ export async function execute(request: GraphqlRequest, options: ExecuteOptions):
   }
   const variables = getVariableValues(schema, definition.variableDefinitions ?? [], withoutNulls(request.variables));
   if (variables.errors) {
-    return refused(
-      400,
-      variables.errors.map((e) => ({ message: e.message, extensions: { code: "input_coercion" } })),
-    );
+    return refused(400, variables.errors.map(aboutInput));
   }
 
   const selected = new Collector(schema, document, definition, variables.coerced);
@@ -131,6 +125,13 @@ export async function execute(request: GraphqlRequest, options: ExecuteOptions):
 /** MongooseIM takes a null variable for one that was left out, so that its default applies. */
 function withoutNulls(variables: Readonly<Record<string, unknown>> | undefined): Record<string, unknown> {
   return Object.fromEntries(Object.entries(variables ?? {}).filter(([, value]) => value !== null));
+}
+
+/** A mistake in a document or its variables. What a scalar says stands for itself, without "Variable ... got". */
+function aboutInput(error: GraphQLError): FormattedError {
+  const inner = error.originalError;
+  const own = inner instanceof GraphQLError && inner.extensions["code"] === "input_coercion" ? inner : error;
+  return { message: own.message, extensions: { code: validationCode(error) } };
 }
 
 const refused = (status: 400 | 401, errors: readonly FormattedError[]): GraphqlAnswer => ({ status, body: { errors } });
@@ -290,6 +291,6 @@ export async function resolveOperation(
     }
     audit({ outcome: "crashed", error });
     // What went wrong is for the log; it may hold what the caller must not see.
-    throw new OperationError("resolver_crash", `Unexpected ${operation.name} resolver crash`);
+    throw new OperationError("resolver_crash", `Unexpected ${info.parentType.name} resolver crash`);
   }
 }

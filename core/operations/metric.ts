@@ -1,6 +1,6 @@
 // Category metric: metrics of nodes, as MongooseIM reports them.
 
-import { defineOperation, type MetricSample } from "../operations.ts";
+import { defineOperation, type MetricSample, type OperationNode } from "../operations.ts";
 import type { OutputOf } from "./language.ts";
 
 /** Names begin with the given segments; "_" stands for any segment. */
@@ -8,6 +8,12 @@ const named =
   (name: readonly string[]) =>
   (sample: MetricSample): boolean =>
     name.every((segment, i) => (segment === "_" ? i < sample.name.length : segment === sample.name[i]));
+
+/** The name that is asked for: a host type may be written as it is, while metrics have no space in theirs. */
+function asked(name: readonly string[], node: OperationNode): readonly string[] {
+  const hostTypes = node.domains.hostTypes();
+  return name.map((segment) => (hostTypes.includes(segment) ? segment.replaceAll(" ", "_") : segment));
+}
 
 /** GraphQL's Int has 32 bits and no fraction: a figure past them is given as the largest there is. */
 const int = (value: number): number => Math.max(-0x80000000, Math.min(0x7fffffff, Math.round(value)));
@@ -21,16 +27,32 @@ const TYPE_NAMES = {
   gauge: "GaugeMetric",
 } as const;
 
+/** A field's name begins with a letter; as a key, a percentile is a number. */
+const PERCENTILE = /^p(\d+)$/;
+/** Of keys in a dictionary: MongooseIM's. */
+const ORDER = ["count", "one", "value", "ms_since_reset", "n", "mean", "min", "max", "median"].concat([
+  "50",
+  "75",
+  "90",
+  "95",
+  "99",
+  "999",
+]);
+
 type Dict = OutputOf<"MetricDictResult!">;
 
 function asDicts(samples: readonly MetricSample[], name: readonly string[], keys: readonly string[]): Dict[] {
   return samples.filter(named(name)).map((sample) => ({
     name: sample.name,
     dict: Object.entries(sample.values)
-      .filter(([key]) => keys.length === 0 || keys.includes(key))
-      .map(([key, value]) => ({ key, value: int(value) })),
+      .map(([key, value]) => ({ key: key.replace(PERCENTILE, "$1"), value: int(value) }))
+      .filter(({ key }) => keys.length === 0 || keys.includes(key))
+      .sort((a, b) => ORDER.indexOf(a.key) - ORDER.indexOf(b.key)),
   }));
 }
+
+/** What stands for the metrics of a node that does not answer. */
+const NODE_DOWN: Dict[] = [{ name: ["error", "nodedown"], dict: [] }];
 
 const NAME = { type: "[String]", description: "First segments of the name; all metrics when left out" } as const;
 const KEYS = { type: "[String]", description: "Which values to give; all when left out" } as const;
@@ -46,7 +68,7 @@ const getMetrics = defineOperation({
   run: ({ name = [] }, _caller, node) =>
     node.metrics
       .samples()
-      .filter(named(name))
+      .filter(named(asked(name, node)))
       .map((sample) => ({
         __typename: TYPE_NAMES[sample.type],
         name: sample.name,
@@ -63,7 +85,7 @@ const getMetricsAsDicts = defineOperation({
   args: { name: NAME, keys: KEYS },
   result: "[MetricDictResult]",
   scope: "global",
-  run: ({ name = [], keys = [] }, _caller, node) => asDicts(node.metrics.samples(), name, keys),
+  run: ({ name = [], keys = [] }, _caller, node) => asDicts(node.metrics.samples(), asked(name, node), keys),
 });
 
 const getClusterMetricsAsDicts = defineOperation({
@@ -75,12 +97,11 @@ const getClusterMetricsAsDicts = defineOperation({
   result: "[MetricNodeResult]",
   scope: "global",
   async run({ name = [], keys = [], nodes = [] }, _caller, node) {
-    const asked = nodes.length > 0 ? nodes : node.nodes();
+    const segments = asked(name, node);
     return Promise.all(
-      asked.map(async (each) => {
+      (nodes.length > 0 ? nodes : node.nodes()).map(async (each) => {
         const samples = each === node.name ? node.metrics.samples() : await node.metrics.samplesOf(each);
-        // A node that does not answer has no entry.
-        return samples && { node: each, result: asDicts(samples, name, keys) };
+        return { node: each, result: samples ? asDicts(samples, segments, keys) : NODE_DOWN };
       }),
     );
   },

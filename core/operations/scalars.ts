@@ -74,19 +74,25 @@ export function printDateTime(at: Microseconds): string {
 /** What an administrator may send or store as one element. */
 const ELEMENT: Limits = { size: 4_194_304, tag: 65_536, depth: 128, attributes: 128, elements: 65_536 };
 
+/** What MongooseIM's parser says of the usual mistakes. */
+const PARSER_WORDS: Readonly<Record<string, string>> = {
+  "text outside of an element": "expected <",
+  "the element does not end": "expected >",
+};
+
 function xmlElement(value: unknown): Stanza {
   const bytes = Buffer.from(text(value).trim());
   try {
     return viewElement(bytes, undefined, ELEMENT);
   } catch (error) {
-    if (error instanceof FrameError) throw new ScalarError("failed_to_parse_xml_element");
+    if (error instanceof FrameError) throw new ScalarError(`<<"${PARSER_WORDS[error.message] ?? error.message}">>`);
     throw error;
   }
 }
 
 const nonEmpty = (value: unknown): string => {
   const given = text(value);
-  if (given === "") throw new ScalarError("empty_string");
+  if (given === "") throw new ScalarError('"Given string is empty"');
   return given;
 };
 const same = <T extends string | number>(value: T): T => value;
@@ -162,11 +168,16 @@ export const scalars = {
     (element) => (typeof element === "string" ? element : element.text),
   ),
   NonEmptyString: scalarType<string, string>("NonEmptyString", "Text of at least one character", nonEmpty, same),
-  PosInt: scalarType<number, number>("PosInt", "An integer above zero", integer(1, "not_a_positive_integer"), same),
+  PosInt: scalarType<number, number>(
+    "PosInt",
+    "An integer above zero",
+    integer(1, '"Value is not a positive integer"'),
+    same,
+  ),
   NonNegInt: scalarType<number, number>(
     "NonNegInt",
     "An integer of zero or more",
-    integer(0, "not_a_non_negative_integer"),
+    integer(0, '"Value is not a non-negative integer"'),
     same,
   ),
 } as const;

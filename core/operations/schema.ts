@@ -31,6 +31,7 @@ import {
 } from "graphql";
 import type { Audience, Operation } from "../operations.ts";
 import { category } from "./categories.ts";
+import { erlangTerm } from "./erlang-term.ts";
 import { type ExecutionContext, resolveCategory, resolveOperation } from "./execute.ts";
 import { argType, type NamedType, parseRef, ScalarError, type ScalarType } from "./language.ts";
 import { coreTypes } from "./types.ts";
@@ -143,7 +144,9 @@ function makeScalar(type: ScalarType): GraphQLScalarType {
       return type.parse(value);
     } catch (error) {
       if (!(error instanceof ScalarError)) throw error;
-      throw new GraphQLError(`${JSON.stringify(value)} is not a ${type.name}: ${error.reason}`, {
+      // MongooseIM's sentence, which clients look into for the reason.
+      const about = `Input coercion failed for type ${type.name} with value ${erlangTerm(value)}`;
+      throw new GraphQLError(`${about}. The reason it failed is: ${error.reason}`, {
         extensions: { code: "input_coercion" },
       });
     }

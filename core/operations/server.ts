@@ -24,7 +24,7 @@ const checkAuth = defineOperation({
       case "domain_admin":
         return { authStatus: "AUTHORIZED", authType: "DOMAIN_ADMIN", domain: caller.domain };
       default:
-        return { authStatus: "UNAUTHORIZED", authType: "UNAUTHORIZED" };
+        return { authStatus: "UNAUTHORIZED" };
     }
   },
 });

@@ -1,7 +1,7 @@
 // Category session: who is connected, and how to end it.
 
 import { type BareJid, isFull } from "../jid.ts";
-import { defineOperation, OperationError, type OperationNode, type SessionInfo } from "../operations.ts";
+import { defineOperation, OperationError, type OperationNode, type SessionInfo, userOf } from "../operations.ts";
 import type { OutputOf } from "./language.ts";
 
 const KICKED = "Kicked by administrator";
@@ -21,10 +21,14 @@ async function checkUser(user: BareJid, node: OperationNode): Promise<void> {
 }
 
 /** Sessions by resource, so that numbers given to getUserResource stay the same between calls. */
-async function sessionsOf(user: BareJid, node: OperationNode): Promise<readonly SessionInfo[]> {
-  await checkUser(user, node);
+async function sorted(user: BareJid, node: OperationNode): Promise<readonly SessionInfo[]> {
   const sessions = await node.sessions.of(user);
   return sessions.toSorted((a, b) => (a.jid.resource < b.jid.resource ? -1 : 1));
+}
+
+async function sessionsOf(user: BareJid, node: OperationNode): Promise<readonly SessionInfo[]> {
+  await checkUser(user, node);
+  return sorted(user, node);
 }
 
 const describeSession = (session: SessionInfo): OutputOf<"Session!"> => ({
@@ -209,6 +213,39 @@ const setPresence = defineOperation({
   },
 });
 
+const listResources = defineOperation({
+  category: "session",
+  name: "listResources",
+  kind: "query",
+  description: "List the resources of your sessions",
+  args: {},
+  result: "[ResourceName!]",
+  scope: "user",
+  run: async (_args, caller, node) => (await sorted(userOf(caller), node)).map(({ jid }) => jid.resource),
+});
+
+const countResources = defineOperation({
+  category: "session",
+  name: "countResources",
+  kind: "query",
+  description: "Count your sessions",
+  args: {},
+  result: "Int",
+  scope: "user",
+  run: async (_args, caller, node) => (await node.sessions.of(userOf(caller))).length,
+});
+
+const listOwnSessions = defineOperation({
+  category: "session",
+  name: "listSessions",
+  kind: "query",
+  description: "List your sessions",
+  args: {},
+  result: "[Session!]",
+  scope: "user",
+  run: async (_args, caller, node) => (await sorted(userOf(caller), node)).map(describeSession),
+});
+
 export const sessionOperations = [
   listSessions,
   countSessions,
@@ -220,4 +257,7 @@ export const sessionOperations = [
   kickUserSession,
   kickUser,
   setPresence,
+  listResources,
+  countResources,
+  listOwnSessions,
 ];

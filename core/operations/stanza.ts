@@ -1,13 +1,19 @@
-// Category stanza: stanzas sent in a local user's name.
+// Category stanza: stanzas sent in a local user's name, by an administrator or by the user himself.
 
-import { type Jid, tryParseJid } from "../jid.ts";
-import { defineOperation, OperationError, type OperationNode } from "../operations.ts";
+import { type BareJid, type Jid, tryParseJid } from "../jid.ts";
+import { defineOperation, OperationError, type OperationNode, userOf } from "../operations.ts";
 import type { Stanza } from "../stanza.ts";
 import { viewText } from "../xml/framer.ts";
 import { escapeXml, type Markup, xml } from "../xml/markup.ts";
 
-/** Sends in the name of `from`, who must be a user of ours. Gives the stanza's id. */
-async function send(stanza: Stanza, from: Jid, to: Jid, node: OperationNode): Promise<{ id: string | undefined }> {
+/** Sends a stanza that has its addresses. Gives its id. */
+async function send(stanza: Stanza, node: OperationNode): Promise<{ id: string | undefined }> {
+  await node.stanzas.send(stanza);
+  return { id: stanza.id };
+}
+
+/** An administrator sends in the name of a stored user of ours. */
+async function checkSender(from: Jid, node: OperationNode): Promise<void> {
   const extensions = { from: from.text };
   if ((await node.domains.hostTypeOf(from.domain)) === undefined) {
     throw new OperationError("unknown_user", "User's domain does not exist", extensions);
@@ -15,73 +21,126 @@ async function send(stanza: Stanza, from: Jid, to: Jid, node: OperationNode): Pr
   if (!(await node.accounts.exists(from.bare))) {
     throw new OperationError("unknown_user", "User does not exist", extensions);
   }
+}
+
+/** A user sends in his own name, from any resource. */
+function ownSender(user: BareJid, from: Jid = user): Jid {
+  if (from.bare.text === user.text) return from;
+  throw new OperationError("invalid_sender", "Sender's JID is different from the user's JID", { from: from.text });
+}
+
+function message(type: "chat" | "headline", from: Jid, to: Jid, content: Markup, node: OperationNode): Stanza {
+  const id = node.randomHex(16);
+  const stanza = viewText(
+    xml`<message type='${type}' from='${from.text}' to='${to.text}' id='${id}'>${content}</message>`.text,
+  );
   stanza.from = from;
   stanza.to = to;
-  await node.stanzas.send(stanza);
-  return { id: stanza.id };
+  return stanza;
 }
 
-const message = (type: "chat" | "headline", from: Jid, to: Jid, content: Markup, node: OperationNode): Stanza =>
-  viewText(
-    xml`<message type='${type}' from='${from.text}' to='${to.text}' id='${node.randomHex(16)}'>${content}</message>`
-      .text,
-  );
+const chat = (from: Jid, to: Jid, body: string, node: OperationNode): Stanza =>
+  message("chat", from, to, xml`<body>${body}</body>`, node);
 
-const sendMessage = defineOperation({
-  category: "stanza",
-  name: "sendMessage",
-  kind: "mutation",
-  description: "Send a chat message from a user to anyone",
-  args: { from: "JID!", to: "JID!", body: "String!" },
-  result: "SendStanzaPayload",
-  scope: "domain",
-  domainArgs: ["from"],
-  run: ({ from, to, body }, _caller, node) =>
-    send(message("chat", from, to, xml`<body>${body}</body>`, node), from, to, node),
-});
-
-const sendMessageHeadLine = defineOperation({
-  category: "stanza",
-  name: "sendMessageHeadLine",
-  kind: "mutation",
-  description: "Send a headline message from a user to anyone",
-  args: { from: "JID!", to: "JID!", subject: "String", body: "String" },
-  result: "SendStanzaPayload",
-  scope: "domain",
-  domainArgs: ["from"],
-  run({ from, to, subject, body }, _caller, node) {
-    const head = subject === undefined ? undefined : xml`<subject>${subject}</subject>`;
-    const text = body === undefined ? undefined : xml`<body>${body}</body>`;
-    return send(message("headline", from, to, xml`${head}${text}`, node), from, to, node);
-  },
-});
-
-/** Reads an address of the stanza that the administrator wrote. */
-function address(text: string | undefined, whose: "sender" | "recipient"): Jid {
-  if (text === undefined) throw new OperationError(`no_${whose}`, `Missing ${whose} JID`);
-  const jid = tryParseJid(text);
-  if (!jid) throw new OperationError(`invalid_${whose}`, `Invalid ${whose} JID`);
-  return jid;
+interface HeadLine {
+  readonly to: Jid;
+  readonly subject?: string;
+  readonly body?: string;
+}
+function headLine(from: Jid, { to, subject, body }: HeadLine, node: OperationNode): Stanza {
+  const head = subject === undefined ? undefined : xml`<subject>${subject}</subject>`;
+  const text = body === undefined ? undefined : xml`<body>${body}</body>`;
+  return message("headline", from, to, xml`${head}${text}`, node);
 }
 
-const sendStanza = defineOperation({
-  category: "stanza",
-  name: "sendStanza",
-  kind: "mutation",
-  description: "Send any stanza; its from is a user of ours",
-  args: { stanza: "XmlElement" },
-  result: "SendStanzaPayload",
-  scope: "global",
-  run({ stanza }, _caller, node) {
-    if (!stanza) throw new OperationError("no_stanza", "Missing stanza");
-    const from = address(stanza.fromText, "sender");
-    const to = address(stanza.toText, "recipient");
-    return send(stanza.id === undefined ? withId(stanza, node.randomHex(16)) : stanza, from, to, node);
-  },
-});
+/** The addresses of a stanza that the caller wrote; a missing one is undefined. */
+function addresses({ fromText, toText }: Stanza): { readonly from: Jid | undefined; readonly to: Jid } {
+  const from = fromText === undefined ? undefined : tryParseJid(fromText);
+  if (fromText !== undefined && from === undefined) throw new OperationError("invalid_sender", "Invalid sender JID");
+  if (toText === undefined) throw new OperationError("no_recipient", "Missing recipient JID");
+  const to = tryParseJid(toText);
+  if (to === undefined) throw new OperationError("invalid_recipient", "Invalid recipient JID");
+  return { from, to };
+}
 
-/** The stanza with an id, which answers and archives go by. */
+/** The stanza with addresses and an id, which answers and archives go by. */
+function addressed(stanza: Stanza, from: Jid, to: Jid, node: OperationNode): Stanza {
+  const whole = stanza.id === undefined ? withId(stanza, node.randomHex(16)) : stanza;
+  whole.from = from;
+  whole.to = to;
+  return whole;
+}
+
 const withId = (stanza: Stanza, id: string): Stanza =>
   viewText(stanza.text.replace(/^<[^\s/>]+/, (name) => `${name} id='${escapeXml(id)}'`));
 
-export const stanzaOperations = [sendMessage, sendMessageHeadLine, sendStanza];
+function given(stanza: Stanza | undefined): Stanza {
+  if (stanza) return stanza;
+  throw new OperationError("no_stanza", "Missing stanza");
+}
+
+const HEAD = { category: "stanza", kind: "mutation", result: "SendStanzaPayload" } as const;
+const OF_DOMAIN = { ...HEAD, scope: "domain", domainArgs: ["from"] } as const;
+const OF_USER = { ...HEAD, scope: "user" } as const;
+
+export const stanzaOperations = [
+  defineOperation({
+    ...OF_DOMAIN,
+    name: "sendMessage",
+    description: "Send a chat message from a user to anyone",
+    args: { from: "JID!", to: "JID!", body: "String!" },
+    async run({ from, to, body }, _caller, node) {
+      await checkSender(from, node);
+      return send(chat(from, to, body, node), node);
+    },
+  }),
+  defineOperation({
+    ...OF_DOMAIN,
+    name: "sendMessageHeadLine",
+    description: "Send a headline message from a user to anyone",
+    args: { from: "JID!", to: "JID!", subject: "String", body: "String" },
+    async run({ from, ...rest }, _caller, node) {
+      await checkSender(from, node);
+      return send(headLine(from, rest, node), node);
+    },
+  }),
+  defineOperation({
+    ...HEAD,
+    scope: "global",
+    name: "sendStanza",
+    description: "Send any stanza; its from is a user of ours",
+    args: { stanza: "XmlElement" },
+    async run({ stanza }, _caller, node) {
+      const written = given(stanza);
+      const { from, to } = addresses(written);
+      if (from === undefined) throw new OperationError("no_sender", "Missing sender JID");
+      await checkSender(from, node);
+      return send(addressed(written, from, to, node), node);
+    },
+  }),
+  defineOperation({
+    ...OF_USER,
+    name: "sendMessage",
+    description: "Send a chat message to anyone; from is one of your own JIDs",
+    args: { from: "JID", to: "JID!", body: "String!" },
+    run: ({ from, to, body }, caller, node) => send(chat(ownSender(userOf(caller), from), to, body, node), node),
+  }),
+  defineOperation({
+    ...OF_USER,
+    name: "sendMessageHeadLine",
+    description: "Send a headline message to anyone; from is one of your own JIDs",
+    args: { from: "JID", to: "JID!", subject: "String", body: "String" },
+    run: ({ from, ...rest }, caller, node) => send(headLine(ownSender(userOf(caller), from), rest, node), node),
+  }),
+  defineOperation({
+    ...OF_USER,
+    name: "sendStanza",
+    description: "Send any stanza; its from, if it has one, is one of your own JIDs",
+    args: { stanza: "XmlElement" },
+    run({ stanza }, caller, node) {
+      const written = given(stanza);
+      const { from, to } = addresses(written);
+      return send(addressed(written, ownSender(userOf(caller), from), to, node), node);
+    },
+  }),
+];

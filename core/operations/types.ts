@@ -99,6 +99,12 @@ export const coreTypes = {
     "XA",
   ]),
 
+  // token
+  Token: objectType("Token", "Tokens to log in with: as they are, to be sent as Base64", {
+    access: "String",
+    refresh: "String",
+  }),
+
   // stanza
   SendStanzaPayload: objectType("SendStanzaPayload", "A stanza that was sent", { id: "ID" }),
   StanzaMap: objectType("StanzaMap", "An archived stanza", {

@@ -54,11 +54,16 @@ export class IqTable {
     return false;
   }
 
+  /** Whether a feature has an answer of its own to this request for an account that does not exist. */
+  knowsAbsent(stanza: Stanza): boolean {
+    return stanza.childCount > 0 && this.handlers.has(`${stanza.type} absent ${stanza.kidNs(0)}`);
+  }
+
   /**
-   * Runs the handler for a request to the server (`host`) or an account. The result is the reply's markup without the
-   * envelope, undefined for an empty one; throws StanzaError.
+   * Runs the handler for a request to the server (`host`), an account, or one that does not exist (`absent`). The
+   * result is the reply's markup without the envelope, undefined for an empty one; throws StanzaError.
    */
-  answer(stanza: Stanza, target: "host" | "account"): MaybePromise<string> {
+  answer(stanza: Stanza, target: "host" | "account" | "absent"): MaybePromise<string> {
     const ns = stanza.kidNs(0);
     const { type } = stanza;
     let found = this.handlers.get(`${type} ${target} ${ns}`);

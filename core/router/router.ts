@@ -123,7 +123,7 @@ export class Router {
     return this.serverIq(host, s, "host");
   }
 
-  private serverIq(host: RoutedHost, s: Stanza, target: "host" | "account"): MaybePromise<void> {
+  private serverIq(host: RoutedHost, s: Stanza, target: "host" | "account" | "absent"): MaybePromise<void> {
     if (s.type === "result" || s.type === "error") {
       const session = s.origin as Session | undefined;
       if (session !== undefined) this.parts.answered(session, s);
@@ -191,7 +191,9 @@ export class Router {
   private accountIq(host: RoutedHost, s: Stanza): MaybePromise<void> {
     const exists = s.type === "result" || s.type === "error" || this.parts.accountExists(host, s.to.bare);
     const give = (there: boolean): MaybePromise<void> =>
-      there ? this.serverIq(host, s, "account") : this.bounce(s, new StanzaError("service-unavailable"));
+      there || host.iqs.knowsAbsent(s)
+        ? this.serverIq(host, s, there ? "account" : "absent")
+        : this.bounce(s, new StanzaError("service-unavailable"));
     return exists instanceof Promise ? exists.then(give) : give(exists);
   }
 

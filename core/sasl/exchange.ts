@@ -39,7 +39,7 @@ export function clientFirst(ctx: SaslContext, step: Step): SaslExchange {
   };
 }
 
-export function failure(condition: SaslCondition, more: { text?: string; local?: string } = {}): SaslFailure {
+export function failure(condition: SaslCondition, more: Omit<SaslFailure, "kind" | "condition"> = {}): SaslFailure {
   return { kind: "failure", condition, ...more };
 }
 
@@ -57,4 +57,11 @@ export function localOf(name: string): string | undefined {
 export function isOwnIdentity(authzid: string, local: string, domain: string): boolean {
   const jid = tryParseJid(authzid);
   return jid instanceof BareJid && jid.local === local && jid.domain === domain;
+}
+
+/** Some clients log in with their bare JID, and MongooseIM lets them; a JID of another domain is nobody here. */
+export function ownName(authcid: string, domain: string): string | undefined {
+  const at = authcid.indexOf("@");
+  if (at < 0) return authcid;
+  return authcid.slice(at + 1).toLowerCase() === domain ? authcid.slice(0, at) : undefined;
 }

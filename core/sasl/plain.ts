@@ -1,5 +1,5 @@
 // SASL PLAIN (RFC 4616): the password as it is. On an unencrypted stream only where the listener allows it.
-import { clientFirst, failure, isOwnIdentity, localOf } from "./exchange.ts";
+import { clientFirst, failure, isOwnIdentity, localOf, ownName } from "./exchange.ts";
 import { decodeUtf8 } from "./text.ts";
 import type { SaslContext, SaslExchange, SaslStep } from "./types.ts";
 
@@ -24,11 +24,4 @@ async function check({ auth, domain, allowedMethods }: SaslContext, message: Uin
   const method = await auth.authenticate(local, domain, password, allowedMethods);
   if (method === undefined) return failure("not-authorized", { local });
   return { kind: "success", local, method, ...(method === "anonymous" && { anonymous: true }) };
-}
-
-/** Some clients log in with their bare JID, and MongooseIM lets them; a JID of another domain is nobody here. */
-function ownName(authcid: string, domain: string): string | undefined {
-  const at = authcid.indexOf("@");
-  if (at < 0) return authcid;
-  return authcid.slice(at + 1).toLowerCase() === domain ? authcid.slice(0, at) : undefined;
 }

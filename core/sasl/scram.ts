@@ -1,10 +1,10 @@
-// SASL SCRAM, the server's side (RFC 5802, RFC 7677), with channel binding.
+// SASL SCRAM, the server's side (RFC 5802, RFC 7677), with channel binding and the downgrade protection of XEP-0474.
 import type { FoundCredentials } from "../auth/host.ts";
 import { preparePassword } from "../auth/password.ts";
 import { hmac, proofHolds } from "../auth/scram-keys.ts";
 import type { AuthMethod, HashName, ScramKeys } from "../auth/types.ts";
+import { bindingData, isPlus } from "./channel.ts";
 import { clientFirst, failure, isOwnIdentity, localOf } from "./exchange.ts";
-import { bindingData, isPlus } from "./mechanisms.ts";
 import { type ClientFirst, parseClientFinal, parseClientFirst } from "./scram-messages.ts";
 import { decodeUtf8, encodeUtf8 } from "./text.ts";
 import type { SaslContext, SaslExchange, SaslFailure, SaslStep } from "./types.ts";
@@ -62,7 +62,8 @@ async function begin(ctx: SaslContext, hash: HashName, plus: boolean, text: stri
   const found = await ctx.auth.credentials(local, ctx.domain, hash, ctx.allowedMethods);
   const account = accountOf(ctx, hash, local, found);
   const nonce = first.nonce + ctx.random(NONCE_LENGTH).toBase64();
-  const serverFirst = `r=${nonce},s=${account.salt.toBase64()},i=${account.iterations}`;
+  const digest = ctx.digest === undefined ? "" : `,h=${ctx.digest(hash)}`;
+  const serverFirst = `r=${nonce},s=${account.salt.toBase64()},i=${account.iterations}${digest}`;
   return { local, binding, nonce, clientFirstBare: first.bare, serverFirst, account };
 }
 

@@ -1,6 +1,59 @@
-// The contract between the stream machine and the SASL mechanisms (RFC 4422, RFC 6120 §6).
+// The contract between the stream machine and the SASL mechanisms (RFC 4422, RFC 6120 §6, XEP-0388), those of features
+// among them.
 import type { HostAuth } from "../auth/host.ts";
-import type { AuthMethod } from "../auth/types.ts";
+import type { AuthMethod, HashName } from "../auth/types.ts";
+import type { Stanza } from "../stanza.ts";
+import type { Markup } from "../xml/markup.ts";
+
+declare module "../hooks.ts" {
+  interface FoldHooks {
+    /**
+     * The mechanisms of a host type beside the engine's own: a feature pushes its mechanisms onto `acc`. Asked once for
+     * each kind of channel, not for each log-in, so handlers answer at once and the answer depends on the configuration
+     * alone. Which of them are offered, and in which order, `auth.sasl_mechanisms` says. Ours, not MongooseIM's.
+     */
+    sasl_mechanisms: { acc: Mechanism[]; params: object };
+  }
+}
+
+/**
+ * A mechanism. The engine's are in mechanisms.ts; a feature has its own on offer while it runs:
+ *
+ *     hooks: { sasl_mechanisms: (list, _, ctx) => void list.push({ option: "oauth", name: "X-OAUTH", ... }) }
+ */
+export interface Mechanism {
+  /** Its name in `auth.sasl_mechanisms`. */
+  readonly option: string;
+  /** Its IANA name. */
+  readonly name: string;
+  /** It proves a token that the server gave out (XEP-0484): on offer in <fast/> alone, and never by RFC 6120's SASL. */
+  readonly token?: true;
+  /** Whether it is offered on such a channel. Asked once for each kind of channel. */
+  suits(channel: OfferContext): boolean;
+  /** Begins an exchange. `clientFirst` (exchange.ts) is the frame for mechanisms in which the client speaks first. */
+  start(ctx: SaslContext): SaslExchange;
+}
+
+/** The part of a stream's context that decides what it is offered. */
+export type OfferContext = Pick<
+  SaslContext,
+  "auth" | "tls" | "exporter" | "endpoint" | "certificate" | "allowedMethods"
+>;
+
+/** The software that logs in, as it says itself (XEP-0388 §2.3): not to be shown to others. */
+export interface UserAgent {
+  /** A UUID (version 4) as sent, which stays the same for an installation. */
+  readonly id?: string;
+  readonly software?: string;
+  readonly device?: string;
+}
+
+/** An attempt by XEP-0388, as mechanisms and inline features see it; the same object from its beginning to its end. */
+export interface AuthenticateRequest {
+  /** <authenticate/>, with what the client asks for inline. */
+  readonly stanza: Stanza;
+  readonly userAgent: UserAgent | undefined;
+}
 
 /** Failure conditions of RFC 6120 §6.5, and `no-mechanism`, which MongooseIM answers for an unknown mechanism. */
 export type SaslCondition =
@@ -29,8 +82,8 @@ export interface SaslSuccess {
   local: string;
   /** Additional data for `<success/>` (RFC 6120 §6.4.6). */
   data?: Uint8Array;
-  /** The back end that said yes. */
-  method: AuthMethod;
+  /** The back end that said yes; "token" for what the server itself gave out. */
+  method: AuthMethod | "token";
   /** The account ends with its session. */
   anonymous?: boolean;
 }
@@ -39,6 +92,8 @@ export interface SaslFailure {
   kind: "failure";
   condition: SaslCondition;
   text?: string;
+  /** A condition of the application beside that of the RFC. */
+  extra?: Markup;
   /** The prepared localpart that was claimed, when it came that far; for logs and the `auth_failed` hook. */
   local?: string;
 }
@@ -72,8 +127,16 @@ export interface SaslContext {
   /** The channel's `tls-server-end-point` data (RFC 5929 §4). */
   endpoint?: () => Uint8Array;
   certificate?: ClientCertificate;
-  /** The mechanisms that were offered on this stream; only these can be started. */
+  /** The mechanisms that were offered on this stream; only these, and `tokens` by XEP-0388, can be started. */
   offered: readonly string[];
+  /** Those that prove a token. */
+  tokens?: readonly string[];
+  /** The mechanisms of features. */
+  added?: readonly Mechanism[];
+  /** The hash of what was offered (XEP-0474), Base64; SCRAM does not tell it when absent. */
+  digest?: (hash: HashName) => string;
+  /** The attempt, when it is one by XEP-0388. */
+  request?: AuthenticateRequest;
   /** The listener's `allowed_auth_methods`; all methods when absent. */
   allowedMethods?: readonly AuthMethod[];
   /** Told when a back end could not be asked (the client is told temporary-auth-failure). */

@@ -13,7 +13,7 @@ _mongooseimctl() {
     --config|check) COMPREPLY=($(compgen -f -- "$cur")); return ;;
   esac
   case "$first:$second" in
-    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account domain last metric offline private roster server session stanza stat vcard' ;;
+    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account domain last metric offline private report roster server session stanza stat token vcard' ;;
     'config:') list='check' ;;
     'completion:') list='bash zsh fish' ;;
     'account:') list='banUser changeUserPassword checkPassword checkPasswordHash checkUser countUsers importUsers listUsers registerUser removeUser' ;;
@@ -54,6 +54,11 @@ _mongooseimctl() {
     'private:') list='getPrivate setPrivate' ;;
     'private:getPrivate') list='--user --element --nameSpace --help' ;;
     'private:setPrivate') list='--user --elementString --help' ;;
+    'report:') list='countReports deleteOldReports deleteReport listReports' ;;
+    'report:countReports') list='--domain --reporter --reported --help' ;;
+    'report:deleteOldReports') list='--domain --before --help' ;;
+    'report:deleteReport') list='--domain --id --help' ;;
+    'report:listReports') list='--domain --reporter --reported --limit --index --help' ;;
     'roster:') list='addContact addContacts deleteContact deleteContacts getContact listContacts setMutualSubscription subscribeAllToAll subscribeToAll subscription' ;;
     'roster:addContact') list='--user --contact --name --groups --help' ;;
     'roster:addContacts') list='--user --contacts --help' ;;
@@ -96,6 +101,9 @@ _mongooseimctl() {
     'stat:') list='domainStats globalStats' ;;
     'stat:domainStats') list='--domain --help' ;;
     'stat:globalStats') list='--help' ;;
+    'token:') list='requestToken revokeToken' ;;
+    'token:requestToken') list='--user --help' ;;
+    'token:revokeToken') list='--user --help' ;;
     'vcard:') list='getVcard setVcard' ;;
     'vcard:getVcard') list='--user --help' ;;
     'vcard:setVcard') list='--user --vcard --help' ;;

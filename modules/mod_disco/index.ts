@@ -4,13 +4,14 @@
 
 import { z } from "zod";
 import { domainName, erlangModule, iqdisc, nonEmpty, url } from "../../core/config/types.ts";
+import { capabilityHash, formOf, verification } from "../../core/disco/caps.ts";
 import { StanzaError } from "../../core/errors.ts";
 import type { ContactInfo, DiscoItem, DiscoParams, Identity } from "../../core/hooks.ts";
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import { defineModule, type HostType, type Iq, type ModuleContext, type RunningModule } from "../../core/module.ts";
 import { NS_DATA, NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
 import { attr, Markup, xml } from "../../core/xml/markup.ts";
-import { capabilityHash, type Info, verification } from "./caps.ts";
+import { versionsOf } from "../mod_caps/index.ts";
 
 // Clients that were written for MongooseIM know the server by this name and node.
 const NAME = "MongooseIM";
@@ -18,6 +19,7 @@ const CAPS_NODE = "https://www.erlang-solutions.com/products/mongooseim.html";
 const NS_CAPS = "http://jabber.org/protocol/caps";
 const NS_CAPS2 = "urn:xmpp:caps";
 const NS_HASHES = "urn:xmpp:hashes:2";
+const NS_HASH_NAMES = "urn:xmpp:hash-function-text-names";
 const NS_SERVER_INFO = "http://jabber.org/network/serverinfo";
 
 const config = z.strictObject({
@@ -37,6 +39,13 @@ const config = z.strictObject({
 });
 type Context = ModuleContext<z.output<typeof config>, undefined, "mod_disco_roster_get_count">;
 
+declare module "../../core/hooks.ts" {
+  interface FoldHooks {
+    /** Forms (XEP-0128) in an account's disco#info. */
+    disco_sm_info: { acc: Markup[]; params: DiscoParams };
+  }
+}
+
 export default defineModule<z.output<typeof config>, undefined, "mod_disco_roster_get_count">({
   name: "mod_disco",
   xeps: [
@@ -46,6 +55,7 @@ export default defineModule<z.output<typeof config>, undefined, "mod_disco_roste
     { n: 390, version: "0.3.2" },
   ],
   config,
+  uses: ["mod_caps"],
   features: [NS_DISCO_INFO, NS_DISCO_ITEMS],
   accountFeatures: [NS_DISCO_INFO, NS_DISCO_ITEMS],
   metrics: { mod_disco_roster_get_count: { kind: "counter", help: "Rosters read to answer a disco query" } },
@@ -54,8 +64,16 @@ export default defineModule<z.output<typeof config>, undefined, "mod_disco_roste
     "get host http://jabber.org/protocol/disco#items": serverItems,
     "get account http://jabber.org/protocol/disco#info": accountInfo,
     "get account http://jabber.org/protocol/disco#items": accountItems,
+    "get absent http://jabber.org/protocol/disco#items": absentItems,
   },
   hooks: {
+    disco_local_features: (features, { node }, { host }) => {
+      if (node !== "") return;
+      for (const version of versions(host)) {
+        const own = version === "v1" ? [NS_CAPS] : [NS_CAPS2, NS_HASHES, `${NS_HASH_NAMES}:sha-256`];
+        for (const feature of own) features.add(feature);
+      }
+    },
     c2s_stream_features: (features, { domain }, ctx) => {
       const known = capsOf(ctx).get(domain, ctx.host);
       if (known) return void features.push(known.feature);
@@ -65,6 +83,13 @@ export default defineModule<z.output<typeof config>, undefined, "mod_disco_roste
 });
 
 // --- the server ---
+
+interface Info {
+  identities: readonly Identity[];
+  features: readonly string[];
+  /** XEP-0128 forms. */
+  forms: readonly Markup[];
+}
 
 async function serverInfo(iq: Iq, ctx: Context): Promise<Markup> {
   const node = iq.payload.attrs["node"] ?? "";
@@ -99,11 +124,13 @@ function serverInfoForm(entries: Context["config"]["server_info"], module: strin
   return [xml`<x type='result' xmlns='${NS_DATA}'>${type}${fields}</x>`];
 }
 
-async function serverItems(iq: Iq, { host, config }: Context): Promise<Markup> {
+async function serverItems(iq: Iq, ctx: Context): Promise<Markup> {
+  const { host, config } = ctx;
   const params = paramsOf(iq, iq.payload.attrs["node"] ?? "");
   const extra = params.node === "" ? config.extra_domains.map((jid) => ({ jid })) : [];
   const items = await host.hooks.fold("disco_local_items", extra, params);
-  if (params.node !== "" && items.length === 0) throw new StanzaError("item-not-found");
+  // A node without items exists when there is something to say about it.
+  if (params.node !== "" && items.length === 0) await infoOfServer(params, ctx);
   // Other servers and components always see everything.
   const all = config.users_can_see_hidden_services || iq.from.local === "";
   return itemsMarkup(all ? items : items.filter((item) => !item.hidden), params.node);
@@ -111,40 +138,54 @@ async function serverItems(iq: Iq, { host, config }: Context): Promise<Markup> {
 
 // --- accounts ---
 
+/**
+ * Only the owner and those who may see his presence learn that the account exists (XEP-0030 §8, RFC 6121 §8.5), unless
+ * a feature shows strangers something of it: an open node.
+ */
 async function accountInfo(iq: Iq, ctx: Context): Promise<Markup> {
-  const { host, server } = ctx;
   const params = await accountParams(iq, ctx);
+  if (params.node === "" && !params.subscribed) throw new StanzaError("service-unavailable");
+  return infoMarkup(await infoOfAccount(params, ctx), params.node);
+}
+
+/** What an account is. Throws item-not-found for a node that nobody knows; strangers are told of none. */
+async function infoOfAccount(params: DiscoParams, { host, server }: Context): Promise<Info> {
   const root = params.node === "";
-  const type = server.sessionsOf(iq.to.bare)[0]?.anonymous ? "anonymous" : "registered";
+  const type = server.sessionsOf(params.to.bare)[0]?.anonymous ? "anonymous" : "registered";
   const own: Identity[] = root ? [{ category: "account", type }] : [];
   const declared = root ? [...host.modules.values()].flatMap((m) => m.def.accountFeatures ?? []) : [];
   const identities = await host.hooks.fold("disco_sm_identity", own, params);
   const features = await host.hooks.fold("disco_sm_features", new Set(declared), params);
-  return infoMarkup(found({ identities, features: [...features].sort(), forms: [] }), params.node);
+  const forms = await host.hooks.fold("disco_sm_info", [], params);
+  if (!params.subscribed && identities.length + features.size === 0) throw new StanzaError("service-unavailable");
+  return found({ identities, features: [...features].sort(), forms });
 }
 
 async function accountItems(iq: Iq, ctx: Context): Promise<Markup> {
   const params = await accountParams(iq, ctx);
-  const own: DiscoItem[] =
-    params.node === ""
-      ? ctx.server.sessionsOf(iq.to.bare).flatMap((s) => (s.available ? [{ jid: s.jid.text, name: iq.to.local }] : []))
-      : [];
+  const sessions = params.node === "" && params.subscribed ? ctx.server.sessionsOf(iq.to.bare) : [];
+  const own = sessions.flatMap((s): DiscoItem[] => (s.available ? [{ jid: s.jid.text, name: iq.to.local }] : []));
   const items = await ctx.host.hooks.fold("disco_sm_items", own, params);
-  if (params.node !== "" && items.length === 0) throw new StanzaError("item-not-found");
+  if (params.node !== "" && items.length === 0) await infoOfAccount(params, ctx);
   return itemsMarkup(items, params.node);
+}
+
+/** An account that does not exist has the items that one has of which the asker may know nothing (XEP-0030 §8). */
+function absentItems(iq: Iq): Markup {
+  const node = iq.payload.attrs["node"] ?? "";
+  if (node !== "") throw new StanzaError("service-unavailable");
+  return itemsMarkup([], node);
 }
 
 const STRANGER: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
 
-/** Only the owner and those who may see his presence learn that the account exists (XEP-0030 §8, RFC 6121 §8.5). */
 async function accountParams(iq: Iq, { host, metrics }: Context): Promise<DiscoParams> {
-  if (iq.from.bare.text !== iq.to.bare.text) {
-    metrics.mod_disco_roster_get_count.add();
-    const who = { jid: iq.to.bare, contact: iq.from.bare };
-    const { subscription } = await host.hooks.fold("roster_get_jid_info", STRANGER, who);
-    if (subscription !== "from" && subscription !== "both") throw new StanzaError("service-unavailable");
-  }
-  return paramsOf(iq, iq.payload.attrs["node"] ?? "");
+  const params = paramsOf(iq, iq.payload.attrs["node"] ?? "");
+  if (iq.from.bare.text === iq.to.bare.text) return params;
+  metrics.mod_disco_roster_get_count.add();
+  const who = { jid: iq.to.bare, contact: iq.from.bare };
+  const { subscription } = await host.hooks.fold("roster_get_jid_info", STRANGER, who);
+  return { ...params, subscribed: subscription === "from" || subscription === "both" };
 }
 
 // --- answers ---
@@ -174,7 +215,7 @@ const nodeAttr = (node: string): Markup | undefined => attr("node", node === "" 
 // --- capabilities ---
 
 interface Caps {
-  /** Both <c/> elements. */
+  /** The <c/> elements, one for each protocol. */
   feature: Markup;
   /** The nodes under which the answer that was hashed can be asked for. */
   nodes: readonly string[];
@@ -214,16 +255,21 @@ function capsOf(ctx: Context): CapsCache {
   return cache;
 }
 
+/** Protocols of capabilities: mod_caps may be told to use one of them only. */
+const versions = (host: HostType): readonly ("v1" | "v2")[] => versionsOf(host) ?? ["v1", "v2"];
+
 async function learn(domain: string, ctx: Context): Promise<Caps> {
   const jid: BareJid = makeBare("", domain);
-  const info = await infoOfServer({ from: jid, to: jid, node: "", subscribed: true }, ctx);
+  const told = await infoOfServer({ from: jid, to: jid, node: "", subscribed: true }, ctx);
+  const info = { ...told, forms: told.forms.map(formOf) };
   const ver = verification(info);
   const hash = capabilityHash(info);
   const v1 = xml`<c hash='sha-1' node='${CAPS_NODE}' ver='${ver}' xmlns='${NS_CAPS}'/>`;
   const v2 = xml`<c xmlns='${NS_CAPS2}'><hash algo='sha-256' xmlns='${NS_HASHES}'>${hash}</hash></c>`;
+  const used = versions(ctx.host);
   const caps = {
-    feature: new Markup(v1.text + v2.text),
-    nodes: [`${CAPS_NODE}#${ver}`, `${NS_CAPS2}#sha-256.${hash}`],
+    feature: new Markup(used.map((version) => (version === "v1" ? v1 : v2).text).join("")),
+    nodes: used.map((version) => (version === "v1" ? `${CAPS_NODE}#${ver}` : `${NS_CAPS2}#sha-256.${hash}`)),
   };
   capsOf(ctx).set(domain, ctx.host, caps);
   return caps;

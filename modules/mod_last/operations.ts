@@ -2,7 +2,7 @@
 
 import { type BareJid, makeBare, parseBareJid } from "../../core/jid.ts";
 import type { ModuleContext } from "../../core/module.ts";
-import { type Caller, defineOperation, OperationError, type OperationNode } from "../../core/operations.ts";
+import { defineOperation, OperationError, type OperationNode, userOf } from "../../core/operations.ts";
 import type { Last, LastStore } from "./store.ts";
 
 declare module "../../core/operations.ts" {
@@ -154,7 +154,7 @@ export const operations = [
     args: { user: "JID" },
     result: "LastActivity",
     scope: "user",
-    run: ({ user }, caller, node) => get(node, user?.bare ?? own(caller)),
+    run: ({ user }, caller, node) => get(node, user?.bare ?? userOf(caller)),
   }),
   defineOperation({
     ...head,
@@ -164,11 +164,6 @@ export const operations = [
     args: { timestamp: "DateTime", status: "String!" },
     result: "LastActivity",
     scope: "user",
-    run: ({ timestamp, status }, caller, node) => set(node, own(caller), timestamp, status),
+    run: ({ timestamp, status }, caller, node) => set(node, userOf(caller), timestamp, status),
   }),
 ];
-
-function own(caller: Caller): BareJid {
-  if (caller.kind !== "user") throw new TypeError("only a user has an activity of his own");
-  return caller.jid;
-}

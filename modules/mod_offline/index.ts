@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { accessRule, enumOf } from "../../core/config/types.ts";
 import { StanzaError } from "../../core/errors.ts";
+import { storable } from "../../core/hints.ts";
 import { STOP } from "../../core/hooks.ts";
 import { type BareJid, tryParseJid } from "../../core/jid.ts";
 import { defineModule, type ModuleContext, type Session } from "../../core/module.ts";
@@ -15,7 +16,7 @@ import { viewText } from "../../core/xml/framer.ts";
 import { escapeXml } from "../../core/xml/markup.ts";
 import { stanzaText } from "../../core/xml/stanza-text.ts";
 import { operations } from "./operations.ts";
-import { expiry, takeOwnDelay, worthStoring } from "./rules.ts";
+import { expiry, takeOwnDelay } from "./rules.ts";
 import { OfflineStore, type Waiting } from "./store.ts";
 
 const FEATURE = "msgoffline";
@@ -60,7 +61,7 @@ export default defineModule({
 async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefined> {
   // A carbon copy whose session is gone: the message itself was delivered.
   if (stanza.copy) return STOP;
-  if (!worthStoring(stanza)) return;
+  if (!storable(stanza)) return;
   const { store, config, host } = ctx;
   const to = stanza.to.bare;
   const limit = host.access.match(config.access_max_user_messages, to, to.domain);

@@ -1,23 +1,9 @@
-// Which messages wait for their addressee (RFC 6121 §8.5.2.2, XEP-0160 §3, XEP-0334), since when and until when.
+// Since when and until when a message waits for its addressee.
 
-import { NS_CHATSTATES, NS_DELAY, NS_HINTS, NS_SID } from "../../core/ns.ts";
+import { NS_EXPIRE } from "../../core/ns.ts";
 import type { Stanza } from "../../core/stanza.ts";
 
-const NS_EXPIRE = "jabber:x:expire";
 const MICRO = 1_000_000;
-
-/** Children that say something about a message and are nothing to be read later. */
-const ASIDE: ReadonlySet<string> = new Set([NS_HINTS, NS_SID, NS_DELAY, NS_CHATSTATES, NS_EXPIRE]);
-
-/**
- * Whether a message of a type that may be stored has something to store: a body, or a payload other than a chat state
- * and remarks about the message. The sender's hints come first.
- */
-export function worthStoring(message: Stanza): boolean {
-  if (message.has("no-store", NS_HINTS)) return false;
-  if (message.hasBody || message.has("store", NS_HINTS)) return true;
-  return message.children.some((child) => !ASIDE.has(child.ns) && child.name !== "thread");
-}
 
 /** When a message expires (XEP-0023), in microseconds like `now`; undefined for never. */
 export function expiry(message: Stanza, now: number): number | undefined {

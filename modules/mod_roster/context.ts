@@ -1,7 +1,7 @@
 // The configuration and metrics of mod_roster, and what its handlers are given.
 
 import { z } from "zod";
-import { enumOf, iqdisc } from "../../core/config/types.ts";
+import { enumOf, iqdisc, own, positive } from "../../core/config/types.ts";
 import type { MetricDef, ModuleContext } from "../../core/module.ts";
 import type { Rosters } from "./roster.ts";
 
@@ -13,6 +13,7 @@ export const config = z.strictObject({
     .boolean()
     .default(false)
     .describe("Keep a version with each roster; without it the version is a hash of the whole roster"),
+  max_items: own(positive()).default(5000).describe("Contacts a user may have"),
 });
 export type RosterConfig = z.output<typeof config>;
 

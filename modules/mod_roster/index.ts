@@ -80,6 +80,9 @@ export default defineModule({
   config,
   metrics,
   store: (db) => new Rosters(new RosterStore(db)),
+  start({ config, store }) {
+    store.maxItems = config.max_items;
+  },
   iq: {
     "get own jabber:iq:roster": get,
     "set own jabber:iq:roster": setFromIq,

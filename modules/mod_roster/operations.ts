@@ -1,14 +1,8 @@
 // Operations of the category "roster", under MongooseIM's names.
 
 import { StanzaError } from "../../core/errors.ts";
-import type { BareJid, Jid } from "../../core/jid.ts";
-import {
-  type Caller,
-  defineOperation,
-  type Operation,
-  OperationError,
-  type OperationNode,
-} from "../../core/operations.ts";
+import type { Jid } from "../../core/jid.ts";
+import { defineOperation, type Operation, OperationError, type OperationNode, userOf } from "../../core/operations.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { xml } from "../../core/xml/markup.ts";
 import type { RosterContext } from "./context.ts";
@@ -42,12 +36,6 @@ async function mustExist(node: OperationNode, ...users: readonly Jid[]): Promise
     if (await node.accounts.exists(bare)) continue;
     throw new OperationError("user_not_exist", `The user ${bare.text} does not exist`, { user: bare.text });
   }
-}
-
-/** The user who calls, in the user schema. */
-function self(caller: Caller): BareJid {
-  if (caller.kind !== "user") throw new TypeError("only users have a roster of their own");
-  return caller.jid;
 }
 
 const upper = <T extends string>(word: T): Uppercase<T> => word.toUpperCase() as Uppercase<T>;
@@ -279,7 +267,7 @@ const userOperations: readonly Operation[] = [
     description: "Get your roster",
     args: {},
     result: "[Contact!]",
-    run: (_args, caller, node) => listContacts(node, self(caller)),
+    run: (_args, caller, node) => listContacts(node, userOf(caller)),
   }),
   defineOperation({
     ...QUERY,
@@ -288,7 +276,7 @@ const userOperations: readonly Operation[] = [
     description: "Get one of your contacts",
     args: { contact: "JID!" },
     result: "Contact",
-    run: ({ contact }, caller, node) => getContact(node, self(caller), contact),
+    run: ({ contact }, caller, node) => getContact(node, userOf(caller), contact),
   }),
   defineOperation({
     ...MUTATION,
@@ -297,7 +285,7 @@ const userOperations: readonly Operation[] = [
     description: "Add a contact, without a subscription",
     args: { contact: "JID!", name: "String", groups: "[String!]" },
     result: "String",
-    run: ({ contact, name, groups }, caller, node) => addContact(node, self(caller), { jid: contact, name, groups }),
+    run: ({ contact, name, groups }, caller, node) => addContact(node, userOf(caller), { jid: contact, name, groups }),
   }),
   defineOperation({
     ...MUTATION,
@@ -306,7 +294,7 @@ const userOperations: readonly Operation[] = [
     description: "Add contacts, without subscriptions",
     args: { contacts: "[ContactInput!]!" },
     result: "[String]",
-    run: ({ contacts }, caller, node) => each(contacts, (contact) => addContact(node, self(caller), contact)),
+    run: ({ contacts }, caller, node) => each(contacts, (contact) => addContact(node, userOf(caller), contact)),
   }),
   defineOperation({
     ...MUTATION,
@@ -315,7 +303,7 @@ const userOperations: readonly Operation[] = [
     description: "Ask for, accept, decline or cancel a subscription between you and a contact",
     args: { contact: "JID!", action: "SubAction!" },
     result: "String",
-    run: ({ contact, action }, caller, node) => subscription(node, self(caller), contact, action),
+    run: ({ contact, action }, caller, node) => subscription(node, userOf(caller), contact, action),
   }),
   defineOperation({
     ...MUTATION,
@@ -324,7 +312,7 @@ const userOperations: readonly Operation[] = [
     description: "Remove a contact",
     args: { contact: "JID!" },
     result: "String",
-    run: ({ contact }, caller, node) => deleteContact(node, self(caller), contact),
+    run: ({ contact }, caller, node) => deleteContact(node, userOf(caller), contact),
   }),
   defineOperation({
     ...MUTATION,
@@ -333,7 +321,7 @@ const userOperations: readonly Operation[] = [
     description: "Remove contacts",
     args: { contacts: "[JID!]!" },
     result: "[String]",
-    run: ({ contacts }, caller, node) => each(contacts, (contact) => deleteContact(node, self(caller), contact)),
+    run: ({ contacts }, caller, node) => each(contacts, (contact) => deleteContact(node, userOf(caller), contact)),
   }),
 ];
 

@@ -10,8 +10,10 @@ import { isAsked } from "./subscription.ts";
 
 /** What presence needs of a roster. Lists hold the contacts' JIDs as text; empty lists are all the same one. */
 export interface Summary {
-  /** How many items are stored, pending requests included. */
+  /** How many items are stored, those of contacts who have only asked left out. */
   readonly items: number;
+  /** How many contacts have only asked. */
+  readonly requests: number;
   /** They receive the user's presence. */
   readonly from: readonly string[];
   /** The user receives theirs. */
@@ -21,10 +23,10 @@ export interface Summary {
 }
 
 const NOBODY: readonly string[] = Object.freeze([]);
-const EMPTY: Summary = Object.freeze({ items: 0, from: NOBODY, to: NOBODY, pending: NOBODY });
+const EMPTY: Summary = Object.freeze({ items: 0, requests: 0, from: NOBODY, to: NOBODY, pending: NOBODY });
 
-/** Items an account may have, requests of strangers included, so that nobody fills the disk with them. */
-export const MAX_ITEMS = 10_000;
+/** Requests of strangers that an account may have waiting: they fill neither the disk nor the place of contacts. */
+const MAX_REQUESTS = 1000;
 
 /** Who is connected. */
 type Directory = Pick<Server, "sessionsOf">;
@@ -43,6 +45,9 @@ export class Rosters implements PersonalStore {
   readonly #summaries = new Map<string, Summary>();
   /** The end of the last thing to be done, by account; nothing where nothing is being done. */
   readonly #last = new Map<string, Promise<void>>();
+
+  /** Contacts that an account may have. */
+  maxItems = Number.POSITIVE_INFINITY;
 
   constructor(readonly store: RosterStore) {}
 
@@ -73,7 +78,7 @@ export class Rosters implements PersonalStore {
   /**
    * Changes the item of one contact: `edit` gets it as it is and returns it as it shall be, undefined for no item.
    * @param version the roster's new version, when versions are stored
-   * @throws what `edit` throws; StanzaError not-allowed when a new item would be one too many
+   * @throws what `edit` throws; StanzaError policy-violation when a new item would be one too many
    */
   change(
     user: BareJid,
@@ -87,9 +92,7 @@ export class Rosters implements PersonalStore {
       if (after === before) return { before, after };
       if (after === undefined) await this.store.delete(user, jid, version);
       else {
-        if (before === undefined && (await this.#count(user)) >= MAX_ITEMS) {
-          throw new StanzaError("not-allowed", `A roster cannot have more than ${MAX_ITEMS} items`);
-        }
+        await this.#makeRoom(user, before, after);
         await this.store.write(user, after, { groups: after.groups !== before?.groups, version });
       }
       this.#update(user, jid, before, after);
@@ -121,8 +124,13 @@ export class Rosters implements PersonalStore {
     return this.store.personalData(user);
   }
 
-  async #count(user: BareJid): Promise<number> {
-    return this.#summaries.get(user.text)?.items ?? this.store.count(user);
+  /** @throws StanzaError policy-violation when `after` is one too many of its kind */
+  async #makeRoom(user: BareJid, before: RosterItem | undefined, after: RosterItem): Promise<void> {
+    const request = isRequest(after);
+    if (before !== undefined && isRequest(before) === request) return;
+    const { items, requests } = this.#summaries.get(user.text) ?? (await this.store.count(user));
+    if (request ? requests < MAX_REQUESTS : items < this.maxItems) return;
+    throw new StanzaError("policy-violation", `A roster cannot have more than ${this.maxItems} contacts`);
   }
 
   #remember(directory: Directory, user: BareJid, items: readonly RosterItem[]): Summary {
@@ -134,14 +142,17 @@ export class Rosters implements PersonalStore {
   #update(user: BareJid, jid: string, before: RosterItem | undefined, after: RosterItem | undefined): void {
     const old = this.#summaries.get(user.text);
     if (old === undefined) return;
-    const items = old.items + (after ? 1 : 0) - (before ? 1 : 0);
+    const [is, was] = [after === undefined ? undefined : isRequest(after), before && isRequest(before)];
+    const items = old.items + (is === false ? 1 : 0) - (was === false ? 1 : 0);
+    const requests = old.requests + (is === true ? 1 : 0) - (was === true ? 1 : 0);
     const summary: Summary = {
       items,
+      requests,
       from: changed(old.from, jid, after !== undefined && showsPresence(after)),
       to: changed(old.to, jid, after !== undefined && seesPresence(after)),
       pending: changed(old.pending, jid, after !== undefined && isAsked(after.state)),
     };
-    this.#summaries.set(user.text, items === 0 ? EMPTY : summary);
+    this.#summaries.set(user.text, items + requests === 0 ? EMPTY : summary);
   }
 
   #inTurn<T>(user: BareJid, work: () => Promise<T>): Promise<T> {
@@ -158,14 +169,19 @@ export class Rosters implements PersonalStore {
 
 const nothing = (): void => {};
 
+/** The contact has asked, and nothing else is between the two. */
+const isRequest = (item: RosterItem): boolean => item.state === "none/in";
+
 function summarise(items: readonly RosterItem[]): Summary {
   if (items.length === 0) return EMPTY;
   const which = (test: (item: RosterItem) => boolean): readonly string[] => {
     const jids = items.filter(test).map((item) => item.jid);
     return jids.length === 0 ? NOBODY : jids;
   };
+  const requests = items.filter(isRequest).length;
   return {
-    items: items.length,
+    items: items.length - requests,
+    requests,
     from: which(showsPresence),
     to: which(seesPresence),
     pending: which((item) => isAsked(item.state)),

@@ -64,10 +64,14 @@ export class RosterStore {
     return this.db.query(REQUESTS, [user.domain, user.local]);
   }
 
-  async count(user: BareJid): Promise<number> {
-    const params = [user.domain, user.local];
-    const rows = await this.db.query<{ n: number }>(`SELECT count(*) AS n FROM rosterusers ${OF_USER}`, params);
-    return Number(rows[0].n);
+  /** How many contacts have only asked, and how many others there are. */
+  async count(user: BareJid): Promise<{ items: number; requests: number }> {
+    const asked = "CASE WHEN subscription = 'N' AND ask = 'I' THEN 1 ELSE 0 END";
+    const [{ n, requests }] = await this.db.query<{ n: number | string; requests: number | string | null }>(
+      `SELECT count(*) AS n, sum(${asked}) AS requests FROM rosterusers ${OF_USER}`,
+      [user.domain, user.local],
+    );
+    return { items: Number(n) - Number(requests ?? 0), requests: Number(requests ?? 0) };
   }
 
   async write(user: BareJid, item: RosterItem, { groups, version }: WriteOptions): Promise<void> {

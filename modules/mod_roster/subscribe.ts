@@ -7,7 +7,7 @@ import type { Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { attr, xml } from "../../core/xml/markup.ts";
 import type { RosterContext } from "./context.ts";
-import { isHidden, newItem, type RosterItem } from "./item.ts";
+import { isHidden, itemXml, newItem, type RosterItem } from "./item.ts";
 import { isInterested, newVersion, pushChange } from "./push.ts";
 import type { Change } from "./roster.ts";
 import {
@@ -97,7 +97,7 @@ export async function incoming(ctx: RosterContext, stanza: Stanza, type: Subscri
     const wanted = type === "subscribe" ? (s: Session) => s.available : isInterested;
     await deliver(ctx, user, stanza, wanted);
   }
-  await pushChange(ctx, user, change, version);
+  if (isSeen(change)) await pushChange(ctx, user, change, version);
   await ctx.host.hooks.notify("roster_in_subscription", { to: user, from: contact, type, stanza });
   await announce(ctx, user, contact, change);
 }
@@ -109,6 +109,10 @@ function moved(before: RosterItem | undefined, contact: Jid, next: State, messag
   const askMessage = !isAsked(next) ? "" : message !== "" ? message : (before?.askMessage ?? "");
   return { ...(before ?? newItem(contact.text)), state: next, askMessage };
 }
+
+/** Whether clients see the change: a request that waits for the user's answer shows in no item (§3.1.3). */
+const isSeen = ({ before, after }: Change): boolean =>
+  before === undefined || after === undefined || itemXml(before) !== itemXml(after);
 
 async function deliver(ctx: RosterContext, user: BareJid, stanza: Stanza, wanted: (s: Session) => boolean) {
   for (const session of [...ctx.server.sessionsOf(user)]) {

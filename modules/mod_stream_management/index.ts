@@ -6,12 +6,16 @@ import { StreamManagement } from "../../core/c2s/sm.ts";
 import { C2S } from "../../core/c2s/stream.ts";
 import { enumOf, positive, positiveOrInfinity } from "../../core/config/types.ts";
 import { StreamError } from "../../core/errors.ts";
+import { noStore } from "../../core/hints.ts";
 import { type MaybePromise, STOP, type Verdict } from "../../core/hooks.ts";
 import { defineModule, type ModuleContext } from "../../core/module.ts";
-import { NS_SM } from "../../core/ns.ts";
+import { NS_HINTS, NS_SM } from "../../core/ns.ts";
+import type { AuthenticateRequest } from "../../core/sasl/index.ts";
 import type { Stanza } from "../../core/stanza.ts";
-import { viewElement } from "../../core/xml/framer.ts";
-import { xml } from "../../core/xml/markup.ts";
+import { viewElement, viewText } from "../../core/xml/framer.ts";
+import { Markup } from "../../core/xml/markup.ts";
+import type { Sasl2Outcome } from "../mod_sasl2/index.ts";
+import { counter, failed } from "./protocol.ts";
 import { recover } from "./recover.ts";
 import { revive } from "./revive.ts";
 import { HeldStore } from "./store.ts";
@@ -50,34 +54,26 @@ class StaleCounters {
 }
 const stale = new WeakMap<Ctx, StaleCounters>();
 
-const failed = (condition: string, h?: number): string =>
-  `<failed xmlns='${NS_SM}'${h === undefined ? "" : ` h='${h}'`}><${condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>`;
+const FEATURE = new Markup(`<sm xmlns='${NS_SM}'/>`);
 
-/** A counter attribute: 0 to 2^32-1, undefined when it is not one. */
-function counter(text: string | undefined): number | undefined {
-  if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined;
-  const h = Number(text);
-  return h < 2 ** 32 ? h : undefined;
+function enable(s: Stanza, session: C2S, ctx: Ctx): void {
+  const refused = session.nego !== undefined || session.sm !== undefined;
+  session.writeElement(refused ? failed("unexpected-request") : manage(session, s.attr("resume"), ctx));
 }
 
-function enable(s: Stanza, session: C2S, { config, server }: Ctx): void {
-  if (session.nego !== undefined || session.sm !== undefined) {
-    session.writeElement(failed("unexpected-request"));
-    return;
-  }
+/** Begins to manage a session's stream; `wanted` is the client's `resume` attribute. Returns <enabled/>. */
+function manage(session: C2S, wanted: string | undefined, { config, server }: Ctx): string {
   const sm = new StreamManagement(
     config.buffer ? config.buffer_max : 0,
     config.buffer && config.ack ? config.ack_freq : 0,
     config.resume_timeout,
   );
-  const resume = config.buffer && ["true", "1"].includes(s.attr("resume") ?? "");
+  const resume = config.buffer && ["true", "1"].includes(wanted ?? "");
   if (resume) sm.id = server.token(16);
   session.enableSm(sm);
-  session.writeElement(
-    resume
-      ? `<enabled xmlns='${NS_SM}' id='${sm.id}' max='${config.resume_timeout}' resume='true'/>`
-      : `<enabled xmlns='${NS_SM}'/>`,
-  );
+  return resume
+    ? `<enabled xmlns='${NS_SM}' id='${sm.id}' max='${config.resume_timeout}' resume='true'/>`
+    : `<enabled xmlns='${NS_SM}'/>`;
 }
 
 function acknowledged(s: Stanza, session: C2S): void {
@@ -104,13 +100,12 @@ function resume(s: Stanza, session: C2S, ctx: Ctx): MaybePromise<void> {
   }
   const id = s.attr("previd") ?? "";
   const h = counter(s.attr("h"));
-  const old = session.engine.resumable.get(id);
   if (h === undefined) {
     session.writeElement(failed("bad-request"));
     return;
   }
-  // The id alone is not enough: the stream must be the same user's.
-  if (old === undefined || old.jid.local !== local || old.jid.domain !== session.domain || old.sm === undefined) {
+  const old = lostStream(session, id, local);
+  if (old === undefined) {
     session.writeElement(failed("item-not-found", stale.get(ctx)?.get(id)));
     return;
   }
@@ -123,6 +118,41 @@ function resume(s: Stanza, session: C2S, ctx: Ctx): MaybePromise<void> {
   // A stanza that is being worked on has to be counted before h is told, or it would come twice.
   if (working !== undefined) return working.then(() => (session.closed ? undefined : resume(s, session, ctx)));
   old.resumeOn(session);
+}
+
+/** The stream with that id. The id alone is not enough: it must be the same user's. */
+function lostStream(session: C2S, id: string, local: string): (C2S & { sm: StreamManagement }) | undefined {
+  const old = session.engine.resumable.get(id);
+  const own = old?.jid.local === local && old.jid.domain === session.domain;
+  return own && old.sm !== undefined ? (old as C2S & { sm: StreamManagement }) : undefined;
+}
+
+/** <resume/> in XEP-0388's <authenticate/> (XEP-0198 §8.2): what fails is told in <success/>, and binding goes on. */
+function resumeInline(
+  outcome: Sasl2Outcome,
+  session: C2S,
+  request: AuthenticateRequest,
+  local: string,
+  ctx: Ctx,
+): MaybePromise<void> {
+  const { stanza } = request;
+  const k = stanza.find("resume", NS_SM);
+  if (k < 0) return;
+  const refuse = (condition: string, handled?: number): void =>
+    void outcome.children.push(new Markup(failed(condition, handled)));
+  const id = stanza.kidAttr(k, "previd");
+  const h = counter(stanza.kidAttr(k, "h"));
+  if (id === undefined || h === undefined) return refuse("bad-request");
+  const old = lostStream(session, id, local);
+  if (old === undefined) return refuse("item-not-found", stale.get(ctx)?.get(id));
+  if (!old.sm.ack(h)) return refuse("bad-request");
+  old.giveUpConnection();
+  const { working } = old;
+  if (working !== undefined) return working.then(() => resumeInline(outcome, session, request, local, ctx));
+  outcome.into = (answer) => {
+    if (lostStream(session, id, local) !== old) return answer.again();
+    old.resumeOn(session, (resumed) => answer.resumed(old, new Markup(resumed)));
+  };
 }
 
 /** What the client did not acknowledge goes where it would have gone without this session. */
@@ -179,18 +209,40 @@ function waitingElsewhere(session: C2S, store: HeldStore): ReadonlySet<string> |
 function detached(session: C2S, { store }: Ctx): Promise<void> | undefined {
   const { sm } = session;
   const messages = sm?.unacked().filter(({ bytes, copy }) => !copy && bytes.startsWith("<message")) ?? [];
-  if (sm === undefined || messages.length === 0) return undefined;
-  const texts = messages.map(({ bytes, at }) => ({ text: Buffer.from(bytes, "latin1").toString(), at }));
+  const texts = messages
+    .map(({ bytes, at }) => ({ text: Buffer.from(bytes, "latin1").toString(), at }))
+    .filter(({ text }) => !text.includes(NS_HINTS) || !noStore(viewText(text)));
+  if (sm === undefined || texts.length === 0) return undefined;
   return store.hold(session.jid.bare, sm.id, texts);
 }
 
 export default defineModule<Config, HeldStore>({
   name: "mod_stream_management",
-  xeps: [{ n: 198, version: "1.6" }],
+  xeps: [{ n: 198, version: "1.6.3" }],
   config,
+  uses: ["mod_sasl2"],
   store: (db) => new HeldStore(db),
   hooks: {
-    c2s_stream_features: (features) => [...features, xml`<sm xmlns='${NS_SM}'/>`],
+    c2s_stream_features: (features) => void features.push(FEATURE),
+    sasl2_stream_features: { at: 50, run: (features) => void features.push(FEATURE) },
+    sasl2_success: {
+      at: 20,
+      run: (outcome, { session, request, proof }, ctx) => {
+        if (!(session instanceof C2S)) return;
+        const done = resumeInline(outcome, session, request, proof.local, ctx);
+        return done?.then(() => outcome);
+      },
+    },
+    bind2_stream_features: { at: 50, run: (names) => void names.push(NS_SM) },
+    bind2_enable_features: {
+      at: 50,
+      run: (children, { session, bind }, ctx) => {
+        const enable = bind.getChild("enable", NS_SM);
+        if (enable && session instanceof C2S) {
+          children.push(new Markup(manage(session, enable.attrs["resume"], ctx)));
+        }
+      },
+    },
     user_send_xmlel: (s, session, ctx): Verdict => {
       if (!s.inNs(NS_SM) || !(session instanceof C2S)) return undefined;
       switch (s.name) {
@@ -216,10 +268,11 @@ export default defineModule<Config, HeldStore>({
       }
     },
     session_detached: ({ session }, ctx) => (session instanceof C2S ? detached(session, ctx) : undefined),
-    message_held: ({ session, text, at }, { store }) => {
-      const id = session instanceof C2S ? session.sm?.id : undefined;
+    message_held: ({ session, text, at, key }, { store }) => {
+      const id = key ?? (session instanceof C2S ? session.sm?.id : undefined);
       return id === undefined ? undefined : store.hold(session.jid.bare, id, [{ text, at }]);
     },
+    held_messages_gone: ({ key }, { store }) => store.release(key),
     session_resumed: ({ session }, { store }) =>
       session instanceof C2S && session.sm !== undefined ? store.release(session.sm.id) : undefined,
     reroute_unacked_messages: ({ session }, ctx) => {

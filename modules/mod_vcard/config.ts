@@ -1,4 +1,4 @@
-// Options of mod_vcard. Those of the LDAP back end and of the directory's search are here for the files that set them.
+// Options of mod_vcard. Those of the LDAP back end are here for the files that set them.
 
 import { z } from "zod";
 import {
@@ -6,7 +6,9 @@ import {
   iqdisc,
   nonEmpty,
   nonNegativeOrInfinity,
+  own,
   poolName,
+  positiveOrInfinity,
   subdomainTemplate,
 } from "../../core/config/types.ts";
 
@@ -83,7 +85,7 @@ const ldap = z.strictObject({
       z.strictObject({
         vcard_field: nonEmpty().describe("Field of the vCard"),
         ldap_pattern: nonEmpty().describe("Its value; %s stands for the attribute"),
-        ldap_field: z.string({ error: "it must be text" }).describe("LDAP attribute"),
+        ldap_field: nonEmpty().describe("LDAP attribute"),
       }),
     )
     .default(VCARD_MAP.map(([vcard_field, ldap_pattern, ldap_field]) => ({ vcard_field, ldap_pattern, ldap_field })))
@@ -115,6 +117,7 @@ export const config = z.strictObject({
   host: subdomainTemplate().default("vjud.@HOST@").describe("Domain of the user directory"),
   search: z.boolean().default(true).describe("Whether users can be searched for"),
   matches: nonNegativeOrInfinity().default(30).describe("Most users that a search finds"),
+  max_vcard_size: own(positiveOrInfinity().default(262_144).describe("Most bytes of a vCard; a bigger one is refused")),
   ldap: ldap.default(() => ldap.parse({})).describe("Options of the LDAP back end"),
   iqdisc: iqdisc("parallel"),
 });

@@ -1,15 +1,13 @@
 // Category vcard.
 
+import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
-import type { ModuleContext } from "../../core/module.ts";
 import type { InputOf } from "../../core/operations/language.ts";
-import { type Caller, defineOperation, OperationError, type OperationNode } from "../../core/operations.ts";
+import { defineOperation, OperationError, type OperationNode, userOf } from "../../core/operations.ts";
 import { parseElement } from "../../core/stanza.ts";
-import { Markup } from "../../core/xml/markup.ts";
+import { keepVcard } from "./card.ts";
 import { fromElement, toElement } from "./graphql.ts";
-import type { VcardStore } from "./store.ts";
-
-type Running = ModuleContext<unknown, VcardStore>;
+import type { Context as Running } from "./index.ts";
 
 declare module "../../core/operations.ts" {
   interface ModuleInstances {
@@ -32,10 +30,14 @@ async function get(node: OperationNode, user: BareJid) {
 }
 
 async function set(node: OperationNode, user: BareJid, input: InputOf<"VcardInput">) {
-  const { store, host } = await runningFor(node, user);
+  const running = await runningFor(node, user);
   const vcard = toElement(input);
-  await store.setVcard(user, vcard);
-  await host.hooks.notify("vcard_set", { jid: user, vcard: new Markup(vcard.toString()) });
+  try {
+    await keepVcard(running, user, vcard);
+  } catch (error) {
+    if (!(error instanceof StanzaError)) throw error;
+    throw new OperationError("internal", error.text ?? "The vCard was refused", { jid: user.text });
+  }
   return fromElement(parseElement(vcard.toString()));
 }
 
@@ -70,7 +72,13 @@ export const operations = [
     args: { user: "JID" },
     scope: "user",
     hostTypeArgs: ["user"],
-    run: ({ user }, caller, node) => get(node, user?.bare ?? own(caller)),
+    run({ user }, caller, node) {
+      if (user !== undefined) return get(node, user.bare);
+      const own = userOf(caller);
+      if (node.instance("mod_vcard", own.domain)) return get(node, own);
+      const message = "Mod_vcard for given host is not configured";
+      throw new OperationError("vcard_not_configured_error", message, { jid: own.text });
+    },
   }),
   defineOperation({
     ...head,
@@ -79,11 +87,6 @@ export const operations = [
     description: "Set your vCard",
     args: { vcard: "VcardInput!" },
     scope: "user",
-    run: ({ vcard }, caller, node) => set(node, own(caller), vcard),
+    run: ({ vcard }, caller, node) => set(node, userOf(caller), vcard),
   }),
 ];
-
-function own(caller: Caller): BareJid {
-  if (caller.kind !== "user") throw new TypeError("only a user has a vCard of his own");
-  return caller.jid;
-}

@@ -5,26 +5,23 @@ import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import type { Db, SqlValue } from "../../core/storage/db.ts";
-import { DIALECTS } from "../../core/storage/dialect.ts";
+import { DIALECTS, escapeLike } from "../../core/storage/dialect.ts";
+import { FIELDS, fieldText, folded } from "./fields.ts";
 
-const NS_VCARD = "vcard-temp";
-/** Width of MySQL's columns for the text that is compared in a search. */
-const MAX_INDEXED = 250;
+/** A user that a search has found: the columns of FIELDS, as written. */
+export interface Found {
+  readonly username: string;
+  readonly server: string;
+  readonly [column: string]: string;
+}
 
-/** Column and the path of its text in the vCard. */
-const SEARCHED: readonly (readonly [string, readonly string[]])[] = [
-  ["fn", ["FN"]],
-  ["family", ["N", "FAMILY"]],
-  ["given", ["N", "GIVEN"]],
-  ["middle", ["N", "MIDDLE"]],
-  ["nickname", ["NICKNAME"]],
-  ["bday", ["BDAY"]],
-  ["ctry", ["ADR", "CTRY"]],
-  ["locality", ["ADR", "LOCALITY"]],
-  ["email", ["EMAIL", "USERID"]],
-  ["orgname", ["ORG", "ORGNAME"]],
-  ["orgunit", ["ORG", "ORGUNIT"]],
-];
+/** A condition of a search: the folded text of a field, the whole or its beginning. */
+export interface Condition {
+  /** Column of FIELDS, or "username". */
+  readonly column: string;
+  readonly text: string;
+  readonly beginning: boolean;
+}
 
 export class VcardStore implements PersonalStore {
   constructor(private readonly db: Db) {}
@@ -38,16 +35,30 @@ export class VcardStore implements PersonalStore {
     return row?.vcard;
   }
 
-  async setVcard(jid: BareJid, vcard: Element): Promise<void> {
+  /** Stores a vCard: `text` is its markup. */
+  async setVcard(jid: BareJid, vcard: Element, text = vcard.toString()): Promise<void> {
     const { upsert } = DIALECTS[this.db.dialect];
     const fields = searchFields(vcard);
     await this.db.transaction([
-      { sql: upsert("vcard", ["server", "username"], ["vcard"]), params: [jid.domain, jid.local, vcard.toString()] },
+      { sql: upsert("vcard", ["server", "username"], ["vcard"]), params: [jid.domain, jid.local, text] },
       {
         sql: upsert("vcard_search", ["server", "lusername"], ["username", ...Object.keys(fields)]),
         params: [jid.domain, jid.local, jid.local, ...Object.values(fields)],
       },
     ]);
+  }
+
+  /** The users of a domain that meet all conditions, of which there is at least one; by name, `limit` at most. */
+  search(domain: string, conditions: readonly Condition[], limit: number): Promise<Found[]> {
+    const columns = ["username", "server", ...FIELDS.map((f) => f.column)].join(", ");
+    const where = conditions.map(({ column, beginning }) => `l${column} ${beginning ? "LIKE ? ESCAPE '$'" : "= ?"}`);
+    const values = conditions.map(({ text, beginning }) => (beginning ? `${escapeLike(text)}%` : text));
+    const bounded = Number.isFinite(limit);
+    return this.db.query<Found>(
+      `SELECT ${columns} FROM vcard_search WHERE server = ? AND ${where.join(" AND ")}
+       ORDER BY lusername${bounded ? " LIMIT ?" : ""}`,
+      bounded ? [domain, ...values, limit] : [domain, ...values],
+    );
   }
 
   async removeUser(jid: BareJid): Promise<void> {
@@ -71,19 +82,13 @@ export class VcardStore implements PersonalStore {
   }
 }
 
-/** The searched columns: each as written, and in lower case with an `l` before its name. */
+/** The searched columns: each as written, and folded with an `l` before its name. */
 function searchFields(vcard: Element): Record<string, SqlValue> {
   const columns: Record<string, SqlValue> = {};
-  for (const [column, path] of SEARCHED) {
-    const text = textAt(vcard, path);
-    columns[column] = text;
-    columns[`l${column}`] = [...text.toLowerCase()].slice(0, MAX_INDEXED).join("");
+  for (const field of FIELDS) {
+    const text = fieldText(vcard, field);
+    columns[field.column] = text;
+    columns[`l${field.column}`] = folded(text);
   }
   return columns;
-}
-
-function textAt(el: Element, path: readonly string[]): string {
-  let at: Element | undefined = el;
-  for (const name of path) at = at?.getChild(name, NS_VCARD);
-  return at?.text() ?? "";
 }

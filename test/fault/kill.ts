@@ -14,6 +14,7 @@
 //   leaving   closes its stream in order, and comes back            (socket, offline store)
 //   slow      reads now and then, what fills its socket            (the server's output buffer)
 //   broken    loses its connection and resumes the stream          (the resumable session)
+//   inactive  says so (XEP-0352), and is active now and then        (what mod_csi holds back)
 //
 // One loss is not the server's to prevent, and the moments of killing keep clear of it: what the kernel had taken for a
 // receiver whose connection then broke is safe only when the server has noticed the break and committed.
@@ -33,8 +34,8 @@ const seed = option("seed", Math.trunc(Math.random() * 2 ** 31));
 /** Pairs of each behaviour. */
 const PAIRS = option("pairs", 4);
 const BURST = 10;
-type Behaviour = "online" | "offline" | "fetching" | "leaving" | "slow" | "broken";
-const BEHAVIOURS: readonly Behaviour[] = ["online", "offline", "fetching", "leaving", "slow", "broken"];
+type Behaviour = "online" | "offline" | "fetching" | "leaving" | "slow" | "broken" | "inactive";
+const BEHAVIOURS: readonly Behaviour[] = ["online", "offline", "fetching", "leaving", "slow", "broken", "inactive"];
 /** Milliseconds in which the server notices that a connection broke, and commits what it had not been acknowledged. */
 const NOTICED = 50;
 
@@ -67,6 +68,8 @@ const server = new BinaryServer({
 
   [auth.internal]
 
+[modules.mod_csi]
+  buffer_max = 100000
 [modules.mod_offline]
 [modules.mod_ping]
 [modules.mod_presence]
@@ -166,7 +169,11 @@ class Pair {
         await Bun.sleep(50 + random() * 200);
         if (this.over) return;
         if (this.behaviour === "broken") await this.breakOff();
-        else if (this.behaviour === "slow") await this.dawdle();
+        else if (this.behaviour === "inactive") {
+          this.receiver!.send("<inactive xmlns='urn:xmpp:csi:0'/>");
+          await Bun.sleep(random() * 400);
+          this.receiver!.send("<active xmlns='urn:xmpp:csi:0'/>");
+        } else if (this.behaviour === "slow") await this.dawdle();
         else {
           await this.receiver!.close();
           await Bun.sleep(random() * 200);

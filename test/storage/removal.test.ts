@@ -8,10 +8,14 @@ import { inspect } from "../../core/storage/inspect.ts";
 import { MONGOOSEIM_TABLES } from "../../core/storage/migrations/0001_mongooseim.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { MODULES } from "../../modules/index.ts";
+import type { TokenStore } from "../../modules/mod_auth_token/store.ts";
 import type { LastStore } from "../../modules/mod_last/store.ts";
 import type { OfflineStore } from "../../modules/mod_offline/store.ts";
+import type { OfflineMarkerStore } from "../../modules/mod_offline_chatmarkers/store.ts";
 import { newItem } from "../../modules/mod_roster/item.ts";
 import { RosterStore } from "../../modules/mod_roster/store.ts";
+import type { MarkerStore } from "../../modules/mod_smart_markers/store.ts";
+import type { ReportStore } from "../../modules/mod_spam_reporting/store.ts";
 import type { HeldStore } from "../../modules/mod_stream_management/store.ts";
 import type { VcardStore } from "../../modules/mod_vcard/store.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
@@ -33,7 +37,32 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
       from: "a@b/c",
       packet: "<message/>",
     }),
+  mod_auth_token: async (store, user) => {
+    await (store as TokenStore).sequence(user, 1);
+  },
+  mod_spam_reporting: (store, user) =>
+    (store as ReportStore).add(
+      user,
+      [
+        {
+          reported: makeBare("x", "y"),
+          reason: "urn:x",
+          text: "",
+          stanzaIds: [],
+          toOrigin: true,
+          toThirdParties: false,
+        },
+      ],
+      1,
+    ),
   mod_last: (store, user) => (store as LastStore).setLastInfo(user, { seconds: 1, status: "" }),
+  mod_offline_chatmarkers: async (store, user) => {
+    await (store as OfflineMarkerStore).maybeStore(user, { thread: "", room: "", since: 1 }, 9);
+  },
+  mod_smart_markers: async (store, user) => {
+    const marker = { user, to: "contact@elsewhere", thread: "", type: "displayed", id: "1", timestamp: 1 } as const;
+    await (store as MarkerStore).write([marker], 9);
+  },
   mod_private: (store, user) => (store as PrivateStore).multiSetData(user, [{ namespace: "urn:x", data: "<x/>" }]),
   mod_stream_management: (store, user) => (store as HeldStore).hold(user, "stream", [{ text: "<message/>", at: 1 }]),
   mod_vcard: (store, user) =>

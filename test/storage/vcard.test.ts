@@ -1,9 +1,10 @@
 // vCards in vcard and vcard_search: our own rows, and those that MongooseIM left.
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { makeBare } from "../../core/jid.ts";
 import type { Element } from "../../core/stanza.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { viewText } from "../../core/xml/framer.ts";
+import { folded } from "../../modules/mod_vcard/fields.ts";
 import { VcardStore } from "../../modules/mod_vcard/store.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
@@ -112,5 +113,57 @@ onEachDatabase("vCards", (database: TestDatabase) => {
     expect(await store.personalData(user)).toEqual([
       { name: "vcard", columns: ["jid", "vcard"], rows: [[user.text, card.toString()]] },
     ]);
+  });
+
+  describe("a search", () => {
+    const found = async (domain: string, ...conditions: [string, string][]) => {
+      const asked = conditions.map(([column, text]) => ({
+        column,
+        text: folded(text.replace(/\*$/, "")),
+        beginning: text.endsWith("*"),
+      }));
+      return (await store.search(domain, asked, Number.POSITIVE_INFINITY)).map((row) => row.username);
+    };
+
+    test("compares folded text, whole or its beginning, by every condition, in one domain", async () => {
+      const [a, b, c] = [newUser("s.example"), newUser("s.example"), newUser("other.example")];
+      await store.setVcard(a, vcard("<FN>Straße ŻÓŁW</FN><N><GIVEN>Ann</GIVEN></N>"));
+      await store.setVcard(b, vcard("<FN>strasse żółty</FN><N><GIVEN>Bob</GIVEN></N>"));
+      await store.setVcard(c, vcard("<FN>Straße ŻÓŁW</FN>"));
+      expect(await found("s.example", ["fn", "STRASSE żółw"])).toEqual([a.local]);
+      expect(await found("s.example", ["fn", "straße żó*"])).toEqual([a.local, b.local]);
+      expect(await found("s.example", ["fn", "straße żó*"], ["given", "bob"])).toEqual([b.local]);
+      expect(await found("s.example", ["username", a.local.toUpperCase()])).toEqual([a.local]);
+      expect(await found("other.example", ["fn", "*"])).toEqual([c.local]);
+    });
+
+    test("takes what SQL could mistake as it is", async () => {
+      const [a, b] = [newUser("q.example"), newUser("q.example")];
+      await store.setVcard(a, vcard("<FN>100%_$ '; --\\</FN>"));
+      await store.setVcard(b, vcard("<FN>100 percent</FN>"));
+      expect(await found("q.example", ["fn", "100%_$ '; --\\"])).toEqual([a.local]);
+      expect(await found("q.example", ["fn", "100%_$*"])).toEqual([a.local]);
+      expect(await found("q.example", ["fn", "100_*"])).toEqual([]);
+      expect(await found("q.example", ["fn", "%"])).toEqual([]);
+    });
+
+    test("gives the columns as written, and no more rows than asked for", async () => {
+      const users = [newUser("l.example"), newUser("l.example"), newUser("l.example")];
+      for (const user of users) await store.setVcard(user, vcard("<FN>Same</FN><EMAIL>A@b</EMAIL>"));
+      const rows = await store.search("l.example", [{ column: "fn", text: "same", beginning: false }], 2);
+      expect(rows.map((row) => row.username)).toEqual(users.slice(0, 2).map((user) => user.local));
+      expect(rows[0]).toMatchObject({ server: "l.example", fn: "Same", email: "A@b", given: "" });
+      expect(await store.search("l.example", [{ column: "fn", text: "same", beginning: false }], 0)).toEqual([]);
+    });
+
+    test("does not find who is gone, nor those of a removed domain", async () => {
+      const [a, b] = [newUser("g.example"), newUser("g.example")];
+      for (const user of [a, b]) await store.setVcard(user, vcard("<FN>Gone</FN>"));
+      await store.removeUser(a);
+      expect(await found("g.example", ["fn", "gone"])).toEqual([b.local]);
+      await store.removeDomain("g.example");
+      expect(await found("g.example", ["fn", "gone"])).toEqual([]);
+      expect(await store.getVcard(b)).toBeUndefined();
+    });
   });
 });

@@ -1,4 +1,4 @@
-// The small features, through real sockets: mod_ping, mod_time, mod_version, mod_disco, mod_last, mod_private, mod_vcard,
+// The small features, through real sockets: mod_ping, mod_time, mod_version, mod_disco, mod_last, mod_private,
 // mod_stanzaid.
 import { describe, expect } from "vitest";
 import { childOf, childrenOf, find, textOf, type XElement } from "../support/match.ts";
@@ -204,8 +204,13 @@ describe("mod_disco", () => {
       { romeo: 1, juliet: 1 },
       async ({ romeo, juliet }) => {
         for (const node of ["", ` node="unknown"`]) {
-          romeo.says(`<iq type="get" id="d" to="${juliet.bare}"><query xmlns="${ns}"${node}/></iq>`);
-          await romeo.hears(`<iq type="error" id="d">${error("service-unavailable")}</iq>`);
+          for (const to of [juliet.bare, "nobody@localhost"]) {
+            romeo.says(`<iq type="get" id="d" to="${to}"><query xmlns="${ns}"${node}/></iq>`);
+            if (ns === NS_ITEMS && node === "") {
+              const answer = await romeo.hears(`<iq type="result" id="d" from="${to}"/>`);
+              expect(childrenOf(childOf(answer, "query", NS_ITEMS)!)).toEqual([]);
+            } else await romeo.hears(`<iq type="error" id="d" from="${to}">${error("service-unavailable")}</iq>`);
+          }
         }
       },
       { covers: covers.map((c) => `disco_and_caps_SUITE:${c}`) },
@@ -379,64 +384,6 @@ describe("mod_private", () => {
       { covers: [`private_SUITE:${covers}`] },
     );
   }
-});
-
-describe("mod_vcard", () => {
-  const card = `<vCard xmlns="vcard-temp"><FN>Juliet Capulet</FN><NICKNAME>Jule 🌹</NICKNAME><ADR><HOME/><LOCALITY>Verona – Città</LOCALITY></ADR></vCard>`;
-
-  story(
-    "XEP-0054: a card is stored, and everybody can read it",
-    { romeo: 1, juliet: 1 },
-    async ({ romeo, juliet }) => {
-      juliet.says(`<iq type="set" id="s">${card}</iq>`);
-      await juliet.receives`<iq type="result" id="s"/>`;
-      juliet.sends`<iq type="get" id="g"><vCard xmlns="vcard-temp"/></iq>`;
-      await juliet.hears(`<iq type="result" id="g">${card}</iq>`);
-      romeo.sends`<iq type="get" id="g" to="${juliet.bare}"><vCard xmlns="vcard-temp"/></iq>`;
-      await romeo.hears(`<iq type="result" id="g" from="${juliet.bare}">${card}</iq>`);
-    },
-    {
-      covers: [
-        "update_own_card",
-        "retrieve_own_card",
-        "retrieve_others_card",
-        "can_update_own_card_with_emoji_in_nickname",
-        "can_update_own_card_with_unicode_in_address",
-      ]
-        .map((c) => `vcard_SUITE:${c}`)
-        .concat([
-          "vcard_simple_SUITE:update_own_card",
-          "vcard_simple_SUITE:retrieve_own_card",
-          "vcard_simple_SUITE:retrieve_others_card",
-        ]),
-    },
-  );
-
-  story(
-    "XEP-0054 §3.2: nobody changes another's card",
-    { romeo: 1, juliet: 1 },
-    async ({ romeo, juliet }) => {
-      romeo.says(`<iq type="set" id="s" to="${juliet.bare}">${card}</iq>`);
-      const answer = await romeo.receives`<iq type="error" id="s"/>`;
-      expect(["not-allowed", "forbidden"]).toContain(childrenOf(find(answer, "error")!)[0].name);
-    },
-    { covers: ["vcard_SUITE:update_other_card", "vcard_simple_SUITE:update_other_card"] },
-  );
-
-  story("XEP-0054 §3.1: who has no card is item-not-found", { romeo: 1, juliet: 1 }, async ({ romeo, juliet }) => {
-    romeo.sends`<iq type="get" id="g" to="${juliet.bare}"><vCard xmlns="vcard-temp"/></iq>`;
-    await romeo.receives`<iq type="error" id="g">${error("item-not-found")}</iq>`;
-  });
-
-  story(
-    "XEP-0054 §3.1: who does not exist has no card",
-    { romeo: 1 },
-    async ({ romeo }) => {
-      romeo.sends`<iq type="get" id="g" to="nobody@localhost"><vCard xmlns="vcard-temp"/></iq>`;
-      await romeo.receives`<iq type="error" id="g"/>`;
-    },
-    { covers: ["vcard_SUITE:user_doesnt_exist", "vcard_simple_SUITE:user_doesnt_exist"] },
-  );
 });
 
 describe("mod_stanzaid", () => {

@@ -7,7 +7,8 @@ import { defineModule } from "../../core/module.ts";
 import { attr, xml } from "../../core/xml/markup.ts";
 import { stage } from "../support/story.ts";
 
-const of = stage();
+// Without the directory of mod_vcard, which is another service.
+const of = stage({ modules: { mod_vcard: null } });
 
 const echo = defineModule({
   name: "mod_echo",

@@ -326,6 +326,8 @@ export class FakeClient implements Session {
   presence: Stanza | undefined;
   detached = false;
   readonly address = "192.0.2.1";
+  readonly port = 50_000;
+  unread = 0;
   readonly secure = true;
   slots: unknown[] | undefined;
   /** Why the server ended the stream. */

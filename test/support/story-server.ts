@@ -14,6 +14,14 @@ export type Toml = string | number | boolean | Toml[] | { [key: string]: Toml };
 /** Changes to the usual configuration: tables are merged, null takes a key out. */
 export type Changes = { [key: string]: Toml | null | Changes };
 
+/** Where the endpoints of GraphQL are, and the credentials of the administrator (see graphql.ts). */
+export const GRAPHQL_PATHS = {
+  admin: "/api/graphql",
+  domain_admin: "/api/domain/graphql",
+  user: "/api/user/graphql",
+} as const;
+export const ADMIN = { username: "admin", password: "admin's secret" };
+
 const USUAL: { [key: string]: Toml } = {
   general: { hosts: ["localhost"], default_server_domain: "localhost", loglevel: "info" },
   listen: {
@@ -34,12 +42,20 @@ const USUAL: { [key: string]: Toml } = {
         ip_address: "127.0.0.1",
         handlers: {
           mongoose_websocket_handler: [{ host: "_", path: "/ws-xmpp", max_stanza_size: 65_536 }],
+          mongoose_graphql_handler: [
+            { host: "_", path: GRAPHQL_PATHS.admin, schema_endpoint: "admin", ...ADMIN },
+            { host: "_", path: GRAPHQL_PATHS.domain_admin, schema_endpoint: "domain_admin" },
+            { host: "_", path: GRAPHQL_PATHS.user, schema_endpoint: "user" },
+          ],
         },
       },
     ],
   },
   auth: { methods: ["internal"], password: { format: "plain" }, internal: {} },
+  services: { service_domain_db: {} },
   modules: {
+    mod_cache_users: {},
+    mod_bind2: {},
     mod_carboncopy: {},
     mod_csi: {},
     mod_disco: {},
@@ -50,6 +66,7 @@ const USUAL: { [key: string]: Toml } = {
     mod_private: {},
     mod_register: {},
     mod_roster: {},
+    mod_sasl2: {},
     mod_stanzaid: {},
     mod_stream_management: {},
     mod_time: {},
@@ -82,7 +99,7 @@ export class StoryServer {
   private readonly running: RunningServer;
   private readonly sink: MemorySink;
   readonly log: Log;
-  private readonly stateDir: string;
+  readonly stateDir: string;
 
   private constructor(running: RunningServer, log: Log, sink: MemorySink, stateDir: string) {
     this.running = running;
@@ -103,6 +120,11 @@ export class StoryServer {
 
   get node(): Node {
     return this.running.node;
+  }
+
+  /** Why the server is to end, once somebody has asked for it. */
+  get stopped(): Promise<"stop" | "restart"> {
+    return this.running.stopped;
   }
 
   /** Everything that was logged so far. */

@@ -10,6 +10,7 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { type Account, Client, type Tally } from "./client.ts";
 import type { Door } from "./client-wire.ts";
+import { Graphql } from "./graphql.ts";
 import { type Changes, StoryServer } from "./story-server.ts";
 
 /** How many clients of a role are online; 0 is an account whose clients come later. */
@@ -28,6 +29,8 @@ type Players<C extends Cast> = { [K in keyof C]: Player<C[K]> };
 export interface Scene {
   readonly door: Door;
   readonly server: StoryServer;
+  /** The server's operations, for administrators, users and the command line. */
+  readonly graphql: Graphql;
   /** A client that is not connected yet, of an account that exists. */
   actor(name: string, domain?: string): Promise<Client>;
   /** Another client of the account of `of`, not connected yet. */
@@ -147,6 +150,7 @@ export function stage(changes: Changes = {}): Stage {
     const scene: Scene = {
       door,
       server,
+      graphql: new Graphql(server, tally),
       actor: async (name, domain) => make(await open(name, domain)),
       another: (of) => make(of.account),
       stranger: (name = "stranger", domain = "localhost") =>

@@ -16,6 +16,9 @@ export const STUB_OPTIONS: C2sOptions = {
   stateTimeout: Number.POSITIVE_INFINITY,
   access: "all",
   shaper: "none",
+  maxStanzaRate: Number.POSITIVE_INFINITY,
+  maxConnectionRate: Number.POSITIVE_INFINITY,
+  maxFailedLogins: Number.POSITIVE_INFINITY,
   legacySession: false,
   limits: DEFAULT_LIMITS,
 };
@@ -23,7 +26,7 @@ export const STUB_OPTIONS: C2sOptions = {
 /** Everything is taken at once: nothing waits and nothing is lost. */
 export class StubConn implements Conn {
   readonly framing = "stream";
-  readonly backlog = 0;
+  backlog = 0;
   /** All that the server has written. */
   written = "";
   ended = false;

@@ -65,7 +65,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   core: ["core"],
 };
 
-const LEAF = /^core\/(?:(?:jid|ns|stanza|errors)\.ts|(?:precis|xml)\/)/;
+const LEAF = /^core\/(?:(?:jid|ns|stanza|errors|hints)\.ts|(?:precis|xml)\/)/;
 const KERNEL = /^core\/(?:(?:hooks|module|operations)\.ts|(?:operations|config)\/)/;
 /** Services whose types the kernel's contracts name. */
 const NAMED_BY_KERNEL = /^core\/(?:(?:log|metrics)\/|storage\/db\.ts$)/;
@@ -85,9 +85,15 @@ function coreFault({ from, to, type }: Import): string | undefined {
 /** The feature a file under modules/ belongs to: modules/mod_x.ts, modules/mod_x/… */
 const feature = (path: string): string => path.split("/")[1].replace(/\.ts$/, "");
 
+/** Rooms under modules/ that are no features, but what several features are made of: who may import them. */
+const SHARED: Readonly<Record<string, readonly string[]>> = { pubsub: ["mod_pubsub", "mod_pubsub_old"] };
+
 function moduleFault({ from, to }: Import, sources: Sources): string | undefined {
   const [one, other] = [feature(from), feature(to)];
   if (one === other) return undefined;
+  if (other in SHARED)
+    return SHARED[other].includes(one) ? undefined : `${other} is for ${SHARED[other].join(", ")} only`;
+  if (one in SHARED) return `${one} imports core only`;
   const isFront = to === `modules/${other}.ts` || to === `modules/${other}/index.ts`;
   if (!isFront) return `the inside of ${other} is its own`;
   if (from === "modules/index.ts") return undefined;
@@ -195,6 +201,7 @@ describe("the check of arrows", () => {
   const arrow = (from: string, statement: string, more: Record<string, string> = {}): string[] => {
     const there = ["cmd/a.ts", "transports/a.ts", "core/jid.ts", "core/hooks.ts", "core/node.ts", "core/storage/db.ts"];
     there.push("core/log/index.ts", "modules/mod_b.ts", "modules/mod_c/index.ts", "modules/mod_c/store.ts");
+    there.push("modules/pubsub/engine.ts");
     return wrongArrows(new Map([...there.map((p) => [p, ""] as const), ...Object.entries(more), [from, statement]]));
   };
 
@@ -204,6 +211,7 @@ describe("the check of arrows", () => {
     ["transports/x.ts", 'import { a } from "../core/node.ts";'],
     ["modules/mod_a.ts", 'import { a } from "../core/node.ts";'],
     ["modules/mod_c/quota.ts", 'import { a } from "./store.ts";'],
+    ["modules/mod_pubsub/index.ts", 'import { a } from "../pubsub/engine.ts";'],
     ["modules/index.ts", 'import b from "./mod_b.ts";\nimport c from "./mod_c/index.ts";'],
     ["core/stanza.ts", 'import { a } from "./jid.ts";'],
     ["core/module.ts", 'import type { Db } from "./storage/db.ts";\nimport { type Log } from "./log/index.ts";'],
@@ -245,6 +253,8 @@ describe("the check of arrows", () => {
     ["modules/mod_a.ts", 'import { b } from "./mod_b.ts";\n// needs: ["mod_b"]', "mod_a does not name mod_b"],
     ["modules/mod_a.ts", 'import s from "./mod_c/store.ts";\nconst m = { needs: ["mod_c"] };', "the inside of mod_c"],
     ["modules/index.ts", 'import s from "./mod_c/store.ts";', "the inside of mod_c is its own"],
+    ["modules/mod_a.ts", 'import e from "./pubsub/engine.ts";', "pubsub is for mod_pubsub, mod_pubsub_old only"],
+    ["modules/pubsub/x.ts", 'import b from "../mod_b.ts";', "pubsub imports core only"],
     ["core/x.ts", 'import { a } from "./nowhere.ts";', "there is no such file"],
   ])("finds fault with %s: %s", (from, statement, why) => {
     expect(arrow(from, statement).join()).toContain(why);

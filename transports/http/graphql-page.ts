@@ -8,7 +8,7 @@ const PAGE = `<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>GraphQL</title>
+<title>MongooseIM GraphiQL</title>
 <style>
   :root { color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif; }
   body { margin: 0 auto; max-width: 80rem; padding: 1rem; display: grid; gap: .75rem; grid-template-columns: 1fr 1fr; }
@@ -22,7 +22,7 @@ const PAGE = `<!DOCTYPE html>
 </style>
 </head>
 <body>
-<h1>GraphQL</h1>
+<h1>MongooseIM GraphiQL</h1>
 <form id="form">
   <label>User <input id="username" autocomplete="username"></label>
   <label>Password <input id="password" type="password" autocomplete="current-password"></label>

@@ -4,14 +4,16 @@ import type { GraphQLSchema } from "graphql";
 import { type Context, Hono } from "hono";
 import { accepts } from "hono/accepts";
 import { bodyLimit } from "hono/body-limit";
-import { isFull, tryParseJid } from "../../core/jid.ts";
+import { type BareJid, isFull, tryParseJid } from "../../core/jid.ts";
 import { execute, type GraphqlRequest } from "../../core/operations/execute.ts";
 import type { Caller, OperationNode } from "../../core/operations.ts";
 import { parseBasic, sameSecret } from "./auth.ts";
 import { queryPage } from "./graphql-page.ts";
+import { isOwnHost, type OwnAddress } from "./own-host.ts";
 
 interface Common {
-  readonly schema: GraphQLSchema;
+  /** Asked for at each request: it may be made at the first one. */
+  schema(): GraphQLSchema;
   readonly node: OperationNode;
   /** Root fields on offer; all when absent (option allowed_categories). */
   readonly allowedCategories?: readonly string[];
@@ -22,8 +24,11 @@ interface Common {
 export type GraphqlOptions =
   | (Common & {
       readonly endpoint: "admin";
-      /** Asked for when given; without them anyone who reaches the port is an administrator. */
-      readonly credentials?: { readonly username: string; readonly password: string };
+      /**
+       * Asked for when given. Else anyone who reaches the port is an administrator, if he calls it by its address or
+       * configured name.
+       */
+      readonly access: { readonly username: string; readonly password: string } | OwnAddress;
     })
   | (Common & {
       readonly endpoint: "domain_admin";
@@ -32,7 +37,8 @@ export type GraphqlOptions =
     })
   | (Common & {
       readonly endpoint: "user";
-      checkUser(local: string, domain: string, password: string): boolean | Promise<boolean>;
+      /** True when the password is that of the user's account. */
+      checkUser(user: BareJid, password: string): boolean | Promise<boolean>;
     });
 
 /** Bytes of a POST body: a vCard with photos fits. */
@@ -47,6 +53,12 @@ const REFUSALS = {
   malformedAuth: { status: 401, code: "request_error", message: "Malformed authorization header" },
   wrongCredentials: { status: 401, code: "wrong_credentials", message: "The provided credentials are wrong" },
   crossSite: { status: 403, code: "cross_site_request", message: "Another web site may not send requests here" },
+  wrongHost: {
+    status: 403,
+    code: "host_not_allowed",
+    message:
+      "Without credentials this endpoint answers to localhost, to the address it listens on and to its option `host`",
+  },
   method: { status: 405, code: "method_not_allowed", message: "Use GET or POST" },
   tooLarge: { status: 413, code: "request_too_large", message: `The body is larger than ${MAX_BODY} bytes` },
   notJson: { status: 415, code: "unsupported_media_type", message: "The body must be application/json" },
@@ -64,7 +76,7 @@ const isRefusal = (value: GraphqlRequest | Caller | Refusal): value is Refusal =
 
 /** The handler as a Hono application whose one route is "/". */
 export function graphqlApp(options: GraphqlOptions): Hono {
-  const { schema, node } = options;
+  const { node } = options;
   // The option has its own word for the field "httpUpload".
   const allowedCategories = options.allowedCategories?.map((name) => (name === "http_upload" ? "httpUpload" : name));
   const app = new Hono();
@@ -79,11 +91,15 @@ export function graphqlApp(options: GraphqlOptions): Hono {
   ) => {
     // Mutations are accepted over GET, as MongooseIM does: a page elsewhere must not make a browser send them.
     if (c.req.header("Sec-Fetch-Site") === "cross-site") return refuse(c, REFUSALS.crossSite);
+    if (options.endpoint === "admin" && "ip" in options.access) {
+      const host = c.req.header("Host") ?? new URL(c.req.url).host;
+      if (!isOwnHost(host, options.access)) return refuse(c, REFUSALS.wrongHost);
+    }
     const caller = await authenticate(c.req.header("Authorization"), options);
     if (isRefusal(caller)) return refuse(c, caller);
     const request = await read(c);
     if (isRefusal(request)) return refuse(c, request);
-    const { status, body } = await execute(request, { schema, node, caller, allowedCategories });
+    const { status, body } = await execute(request, { schema: options.schema(), node, caller, allowedCategories });
     return c.json(body, status);
   };
 
@@ -116,12 +132,12 @@ async function authenticate(header: string | undefined, options: GraphqlOptions)
   const nobody: Caller = { kind: "unauthorized", via: "http" };
   switch (options.endpoint) {
     case "admin": {
-      const { credentials } = options;
-      if (basic === "none") return credentials ? nobody : { kind: "admin", via: "http" };
+      const { access } = options;
+      if (basic === "none") return "username" in access ? nobody : { kind: "admin", via: "http" };
       const right =
-        credentials &&
-        sameSecret(basic.username, credentials.username) &&
-        sameSecret(basic.password, credentials.password);
+        "username" in access &&
+        sameSecret(basic.username, access.username) &&
+        sameSecret(basic.password, access.password);
       return right ? { kind: "admin", via: "http" } : REFUSALS.wrongCredentials;
     }
     case "domain_admin": {
@@ -135,7 +151,7 @@ async function authenticate(header: string | undefined, options: GraphqlOptions)
     case "user": {
       if (basic === "none") return nobody;
       const jid = tryParseJid(basic.username)?.bare;
-      if (!jid?.local || !(await options.checkUser(jid.local, jid.domain, basic.password))) {
+      if (!jid?.local || !(await options.checkUser(jid, basic.password))) {
         return REFUSALS.wrongCredentials;
       }
       return { kind: "user", via: "http", jid };

@@ -170,6 +170,11 @@ export function websocketApp(door: WebSocketDoor): Hono<{ Bindings: { server: Up
     }
     const { server } = c.env;
     const peer = server.requestIP(c.req.raw);
+    const { engine, options } = door;
+    if (!engine.addresses.connects(peer?.address ?? "", options.maxConnectionRate)) {
+      engine.log.limited("connection_rate", 10)?.warning("address_connects_too_often", { address: peer?.address });
+      return c.text("Too many connections from this address", 429);
+    }
     const conn = new WebSocketConn(door, peer?.address ?? "", peer?.port ?? 0);
     // Bun answers the upgrade itself; what is returned here is not sent.
     const ok = server.upgrade(c.req.raw, { data: conn, headers: { "Sec-WebSocket-Protocol": "xmpp" } });

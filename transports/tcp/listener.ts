@@ -4,6 +4,7 @@ import type { Socket, TCPSocketListener } from "bun";
 import type { C2sOptions } from "../../core/c2s/conn.ts";
 import type { StreamEngine } from "../../core/c2s/engine.ts";
 import { C2S } from "../../core/c2s/stream.ts";
+import { StreamError } from "../../core/errors.ts";
 import type { TlsProfile } from "../../core/tls/index.ts";
 import { ClientHelloReader } from "./clienthello.ts";
 import { type ConnDoor, type Flusher, TcpConn } from "./conn.ts";
@@ -108,6 +109,7 @@ export class TcpListener implements ConnDoor {
     socket.data = conn;
     const { proxyProtocol, tlsMode } = this.options;
     if (proxyProtocol) this.prelude(conn, { proxy: new ProxyReader() });
+    else if (!this.mayConnect(conn)) this.turnAway(conn);
     else if (tlsMode === "tls") this.prelude(conn, { hello: new ClientHelloReader() });
     else this.begin(conn);
   }
@@ -135,6 +137,10 @@ export class TcpListener implements ConnDoor {
       if (result.address !== undefined) {
         conn.source = { address: result.address, port: result.port ?? 0 };
       }
+      if (!this.mayConnect(conn)) {
+        this.turnAway(conn);
+        return;
+      }
       const rest = Buffer.from(result.rest);
       if (this.options.tlsMode === "tls") {
         this.prelude(conn, { hello: new ClientHelloReader() });
@@ -158,6 +164,23 @@ export class TcpListener implements ConnDoor {
     conn.tapped = true;
     const secure = this.door.directTls(conn.native, conn, context, step.hello.bytes);
     conn.useSocket(secure);
+  }
+
+  private mayConnect(conn: TcpConn): boolean {
+    return this.engine.addresses.connects(conn.address, this.options.maxConnectionRate);
+  }
+
+  /** Too many connections come from there. A TLS handshake would cost more than the connection does. */
+  private turnAway(conn: TcpConn): void {
+    this.engine.log.limited("connection_rate", 10)?.warning("address_connects_too_often", { address: conn.address });
+    if (this.options.tlsMode === "tls") {
+      conn.destroy();
+      return;
+    }
+    this.ready(conn);
+    const stream = new C2S(this.engine, conn, this.options);
+    conn.setOwner(stream);
+    stream.fail(new StreamError("policy-violation", "too many connections from this address"));
   }
 
   private ready(conn: TcpConn): void {

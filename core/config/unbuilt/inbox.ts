@@ -39,22 +39,3 @@ export const mod_inbox = () =>
       .default(["displayed"])
       .describe("Chat markers that mark a conversation as read"),
   });
-
-export const mod_smart_markers = () =>
-  z.strictObject({
-    async_writer: z
-      .strictObject({ pool_size: nonNegative().default(4).describe("Writers at once") })
-      .prefault({})
-      .describe("Writers of backend rdbms_async"),
-    backend: enumOf("rdbms", "rdbms_async").default("rdbms").describe("Where markers are kept"),
-    iqdisc: iqdisc("no_queue"),
-    keep_private: z.boolean().default(false).describe("Do not show a user's markers to others"),
-  });
-
-export const mod_offline_chatmarkers = () =>
-  z.strictObject({
-    backend: enumOf("rdbms").default("rdbms").describe("Where markers are kept"),
-    store_groupchat_messages: z.boolean().default(false).describe("Keep markers of rooms too"),
-  });
-
-export const mod_offline_stub = () => z.strictObject({});

@@ -9,7 +9,7 @@ import * as login from "./login.ts";
 import * as mam from "./mam.ts";
 import * as muc from "./muc.ts";
 import * as privacy from "./privacy.ts";
-import { mod_caps, mod_pubsub, mod_pubsub_old } from "./pubsub.ts";
+import { mod_caps, mod_pubsub_old } from "./pubsub.ts";
 import * as push from "./push.ts";
 
 /** Makers of the schemas, by module name. */
@@ -24,6 +24,5 @@ export const unbuiltModules: Readonly<Record<string, () => z.ZodType>> = {
   ...privacy,
   ...push,
   mod_caps,
-  mod_pubsub,
   mod_pubsub_old,
 };

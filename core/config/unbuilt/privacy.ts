@@ -15,14 +15,6 @@ export const mod_external_filter = () =>
 
 export const mod_amp = () => z.strictObject({});
 
-export const mod_sic = () => z.strictObject({ iqdisc: iqdisc("one_queue") });
-
-export const mod_adhoc = () =>
-  z.strictObject({
-    iqdisc: iqdisc("one_queue"),
-    report_commands_node: z.boolean().default(false).describe("Name the list of commands in service discovery"),
-  });
-
 export const mod_broadcast = () =>
   z.strictObject({
     backend: enumOf("rdbms").default("rdbms").describe("Where broadcasts are kept"),

@@ -8,7 +8,6 @@ import {
   keyedList,
   nonEmpty,
   nonNegative,
-  nonNegativeOrInfinity,
   positive,
   subdomainTemplate,
   uniqueNonEmptyList,
@@ -21,22 +20,6 @@ export const mod_caps = () =>
     versions: uniqueNonEmptyList(enumOf("v1", "v2"))
       .default(["v1", "v2"])
       .describe("Protocols in use: v1 is XEP-0115, v2 is XEP-0390"),
-  });
-
-export const mod_pubsub = () =>
-  z.strictObject({
-    backend: enumOf("rdbms").default("rdbms").describe("Where nodes and items are kept"),
-    default_node_config: z
-      .strictObject({
-        access_model: enumOf("open", "presence").default("presence").describe("Who may subscribe"),
-        max_items: nonNegativeOrInfinity().default(Number.POSITIVE_INFINITY).describe("Items a node keeps"),
-      })
-      .prefault({})
-      .describe("Configuration of a new node"),
-    iqdisc: iqdisc("no_queue"),
-    max_items_per_node: nonNegativeOrInfinity()
-      .default(Number.POSITIVE_INFINITY)
-      .describe("Items any node may be configured to keep"),
   });
 
 /** Pool of workers inside a module; there are no such processes here. */

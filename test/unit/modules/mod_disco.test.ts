@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { capabilityHash, formOf, type Info, verification } from "../../../core/disco/caps.ts";
 import { defineModule } from "../../../core/module.ts";
 import { parseElement } from "../../../core/stanza.ts";
 import { viewText } from "../../../core/xml/framer.ts";
 import { Markup } from "../../../core/xml/markup.ts";
-import { capabilityHash, type Info, verification } from "../../../modules/mod_disco/caps.ts";
 import modDisco from "../../../modules/mod_disco/index.ts";
 import { type FakeClient, FakeServer } from "../../support/fake-server.ts";
 
@@ -56,7 +56,8 @@ describe("the server (XEP-0030)", () => {
     await server.startModule(modExtra);
     const { identities, features } = await ask(romeo, INFO, "localhost");
     expect(identities).toEqual(["server/im/MongooseIM"]);
-    expect(features).toEqual([INFO, ITEMS, "msgoffline", "urn:extra"]);
+    const caps = ["urn:xmpp:caps", "urn:xmpp:hash-function-text-names:sha-256", "urn:xmpp:hashes:2"];
+    expect(features).toEqual(["http://jabber.org/protocol/caps", INFO, ITEMS, "msgoffline", "urn:extra", ...caps]);
   });
 
   test("has the features that hooks add", async () => {
@@ -165,7 +166,7 @@ describe("the server's capabilities", () => {
       `<field var='${name}'>${values.map((v) => `<value>${v}</value>`).join("")}</field>`;
     const form = (...fields: string[]): Info => ({
       ...EXODUS,
-      forms: [new Markup(`<x xmlns='jabber:x:data' type='result'>${fields.join("")}</x>`)],
+      forms: [formOf(new Markup(`<x xmlns='jabber:x:data' type='result'>${fields.join("")}</x>`))],
     });
     const a = form(field("FORM_TYPE", "urn:x"), field("b", "1", "2"), field("a", "3"));
     const b = form(field("a", "3"), field("b", "2", "1"), field("FORM_TYPE", "urn:x"));

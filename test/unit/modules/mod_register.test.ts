@@ -207,3 +207,37 @@ describe("with a session", () => {
     expect(server.accounts.exists("romeo", "localhost")).toBe(true);
   });
 });
+
+describe("who counts as one", () => {
+  const form = (user: string, to = "localhost", from = "tybalt@elsewhere/x") =>
+    `<iq type='set' id='r' from='${from}' to='${to}'>${account(user, "x")}</iq>`;
+
+  test("registration_timeout: the /64 of an IPv6 address", async () => {
+    const server = new FakeServer({ registrationTimeout: 600 });
+    await server.startModule(modRegister);
+    expect(condition(await stranger(server, "2001:db8::1").sends("set", account("a", "x")))).toBeUndefined();
+    expect(condition(await stranger(server, "2001:db8::2").sends("set", account("b", "x")))).toBe(
+      "resource-constraint",
+    );
+    expect(condition(await stranger(server, "2001:db8:0:1::1").sends("set", account("c", "x")))).toBeUndefined();
+  });
+
+  test("registration_timeout: a user of another server, whatever the resource", async () => {
+    const server = new FakeServer({ registrationTimeout: 600 });
+    await server.startModule(modRegister);
+    for (const [user, resource] of [
+      ["a", "x"],
+      ["b", "y"],
+    ])
+      await server.receivesFrom(form(user, "localhost", `tybalt@elsewhere/${resource}`));
+    expect(server.remote.map((text) => condition(text))).toEqual([undefined, "resource-constraint"]);
+  });
+
+  test("ip_access: nobody from another server, who has no address here", async () => {
+    const server = new FakeServer();
+    await server.startModule(modRegister, { ip_access: [{ address: "10.0.0.0/8", policy: "deny" }] });
+    await server.receivesFrom(form("a"));
+    expect(server.remote.map((text) => condition(text))).toEqual(["forbidden"]);
+    expect(server.accounts.exists("a", "localhost")).toBe(false);
+  });
+});

@@ -132,11 +132,11 @@ describe("RFC 6121 §2.3: adding and changing an item", () => {
   });
 
   test("a roster cannot grow without end", async () => {
-    const rows = Array.from({ length: 10_000 }, (_, i) => ["localhost", "juliet", `c${i}@x`, "", "N", "N", ""]);
+    const rows = Array.from({ length: 5000 }, (_, i) => ["localhost", "juliet", `c${i}@x`, "", "N", "N", ""]);
     const columns = ["server", "username", "jid", "nick", "subscription", "ask", "askmessage"];
     await server.db.insertMany("rosterusers", columns, rows);
     await juliet.sends(set("<item jid='one@more'/>"));
-    expect(juliet.received().join()).toContain("<not-allowed ");
+    expect(juliet.received().join()).toContain("<policy-violation ");
     await juliet.sends(set("<item jid='c5@x' name='still editable'/>"));
     expect(juliet.received().join()).toContain("type='result'");
   });

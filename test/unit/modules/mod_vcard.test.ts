@@ -3,7 +3,7 @@ import { parseBareJid } from "../../../core/jid.ts";
 import type { ModuleContext, PersonalStore } from "../../../core/module.ts";
 import { parseElement } from "../../../core/stanza.ts";
 import { fromElement } from "../../../modules/mod_vcard/graphql.ts";
-import modVcard from "../../../modules/mod_vcard/index.ts";
+import modVcard, { readVcard, storeVcard } from "../../../modules/mod_vcard/index.ts";
 import { type FakeClient, FakeServer } from "../../support/fake-server.ts";
 import { runner } from "./operations.ts";
 
@@ -36,11 +36,42 @@ test("XEP-0054: what the owner sets, everybody reads", async () => {
 test.each([
   ["one's own missing vCard", get(), "item-not-found"],
   ["another's missing vCard", get("juliet@localhost"), "item-not-found"],
-  ["setting another's vCard", set(CARD, "juliet@localhost"), "forbidden"],
+  ["setting another's vCard", set(CARD, "juliet@localhost"), "not-allowed"],
+  ["a field with what is no character", set("<vCard xmlns='vcard-temp'><FN>\u{FFFFE}</FN></vCard>"), "bad-request"],
+  [
+    "a vCard of too many bytes",
+    set(`<vCard xmlns='vcard-temp'><FN>${"x".repeat(262_144)}</FN></vCard>`),
+    "policy-violation",
+  ],
   ["something else of the namespace", set("<card xmlns='vcard-temp'/>"), "bad-request"],
 ])("%s is answered with an error", async (_what, iq, error) => {
   await romeo.sends(iq);
   expect(condition(romeo)).toBe(error);
+});
+
+test("what is refused changes nothing", async () => {
+  await romeo.sends(set(CARD), set("<vCard xmlns='vcard-temp'><FN>\u{FFFFE}</FN></vCard>"), get());
+  expect(romeo.received().at(-1)).toContain("Romeo M.");
+});
+
+test("a prefix that was declared around the vCard is kept", async () => {
+  await romeo.sends("<iq type='set' id='s' xmlns:p='p:ns'><vCard xmlns='vcard-temp'><p:x/></vCard></iq>");
+  const stored = await server.db.query<{ vcard: string }>("SELECT vcard FROM vcard");
+  expect(stored[0].vcard).toContain('xmlns:p="p:ns"');
+});
+
+test("other features read and store vCards, with the user's bounds", async () => {
+  const told: string[] = [];
+  server.hook({ vcard_set: ({ jid }) => void told.push(jid.text) });
+  const jid = parseBareJid("romeo@localhost");
+  expect(await readVcard(server.host, jid)).toBeUndefined();
+  expect(await storeVcard(server.host, jid, parseElement(CARD))).toBe(true);
+  expect((await readVcard(server.host, jid))?.getChildText("FN")).toBe("Romeo M.");
+  expect(await server.host.hooks.fold("set_vcard", false, { jid, vcard: parseElement(CARD) })).toBe(true);
+  expect(told).toEqual([jid.text, jid.text]);
+  const big = parseElement(`<vCard xmlns='vcard-temp'><FN>${"x".repeat(262_144)}</FN></vCard>`);
+  await expect(storeVcard(server.host, jid, big)).rejects.toThrow("policy-violation");
+  expect(await storeVcard(new FakeServer().host, jid, big)).toBe(false);
 });
 
 test("the server has a vCard", async () => {
@@ -138,6 +169,14 @@ describe("the operations", () => {
   ])("getVcard of %s is refused with %s", async (user, code) => {
     const { run } = runner(server, modVcard, ctx);
     expect(await run(`{ vcard { getVcard(user: "${user}") { formattedName } } }`)).toEqual([code]);
+  });
+
+  test("setVcard of too many bytes is refused", async () => {
+    const { run } = runner(server, modVcard, ctx, "romeo@localhost");
+    const card = { formattedName: "x".repeat(262_144), nameComponents: {} };
+    expect(
+      await run("mutation M($v: VcardInput!) { vcard { setVcard(vcard: $v) { formattedName } } }", { v: card }),
+    ).toEqual(["internal"]);
   });
 
   test("a sort string that MongooseIM stored is read", () => {

@@ -62,6 +62,7 @@ test("a build gets completions, the schema and the manual from its operations", 
     "completions/_mongooseimctl",
     "completions/mongooseimctl.fish",
     "graphql/admin.graphql",
+    "graphql/user.graphql",
     "man/mongooseimctl.1",
   ]);
   expect(files["graphql/admin.graphql"]).toContain("type AccountAdminMutation {");

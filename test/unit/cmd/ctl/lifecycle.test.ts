@@ -73,7 +73,7 @@ describe("with a server", () => {
       0,
       `MongooseIM node mim@here:
     operating system pid: 1234
-    server status: started (of: starting | started | stopping)
+    Erlang VM status: started (of: starting | started | stopping)
     version: 1.2.3 (as mongooseim)
     uptime: 1 days 02:03:04
     logs:

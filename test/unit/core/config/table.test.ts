@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { parse } from "smol-toml";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import { optionRows } from "../../../../cmd/gen/option-rows.ts";
 import { root } from "../../../../core/config/schema.ts";
 import { childOf, unwrapped } from "../../../../core/config/walk.ts";
+import { BUILT_MODULES } from "./check.ts";
 
 interface Row {
   path: string;
@@ -26,7 +28,8 @@ const ROWS: Row[] = readFileSync(join(import.meta.dirname, "options.tsv"), "utf8
     return { path, type, required, default: fallback, validation, inHostConfig };
   });
 
-const SCHEMA = root({}, "all");
+// What is built is held to the table by its own schema.
+const SCHEMA = root(BUILT_MODULES, "all");
 
 /** Rows that stand for "any name of this kind": one such name. */
 const ANY: Record<string, string> = { "modules.*": "mod_amp", "listen.http[].handlers.*": "mongoose_bosh_handler" };
@@ -202,6 +205,24 @@ describe("the option table", () => {
 
   test.each(ROWS.filter((row) => row.inHostConfig === "n"))("does not know host_config[].$path", (row) => {
     expect(schemaOf(`host_config[].${row.path}`)).toBeUndefined();
+  });
+
+  test("has no row for what is marked as our own, and one for everything else", () => {
+    const path = (row: string): string => row.replaceAll("[]", "");
+    const known = new Set(ROWS.map((row) => path(row.path)));
+    const any = [...known]
+      .filter((at) => at.includes("*") && at !== "modules.*")
+      .map((at) => new RegExp(`^${at.replaceAll("*", "[^.]+")}$`));
+    const isTheirs = (at: string): boolean => known.has(at) || any.some((pattern) => pattern.test(at));
+    const inside: string[] = [];
+    const wrong: string[] = [];
+    for (const row of optionRows(SCHEMA, "", (at) => at.startsWith("host_config[]."))) {
+      const at = path(row.path);
+      if (inside.some((table) => at.startsWith(table))) continue;
+      if (row.own) inside.push(`${at}.`);
+      if (!at.startsWith("host_config") && row.own === isTheirs(at)) wrong.push(row.path);
+    }
+    expect(wrong).toEqual([]);
   });
 
   test("is described, option by option", () => {

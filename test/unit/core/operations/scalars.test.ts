@@ -46,13 +46,13 @@ describe("scalars refuse with MongooseIM's reasons", () => {
     ["NodeName", "a", "incorrect_node_name"],
     ["DateTime", "yesterday", "failed_to_parse_datetime"],
     ["DateTime", "2026-13-01T00:00:00Z", "failed_to_parse_datetime"],
-    ["XmlElement", "<a>", "failed_to_parse_xml_element"],
-    ["XmlElement", "<a/><b/>", "failed_to_parse_xml_element"],
-    ["XmlElement", "", "failed_to_parse_xml_element"],
-    ["NonEmptyString", "", "empty_string"],
-    ["PosInt", 0, "not_a_positive_integer"],
-    ["PosInt", 1.5, "not_a_positive_integer"],
-    ["NonNegInt", -1, "not_a_non_negative_integer"],
+    ["XmlElement", "<a>", '<<"expected >">>'],
+    ["XmlElement", "<a/><b/>", '<<"something follows the element">>'],
+    ["XmlElement", "", '<<"expected <">>'],
+    ["NonEmptyString", "", '"Given string is empty"'],
+    ["PosInt", 0, '"Value is not a positive integer"'],
+    ["PosInt", 1.5, '"Value is not a positive integer"'],
+    ["NonNegInt", -1, '"Value is not a non-negative integer"'],
   ] as const)("%s %j: %s", (name, value, reason) => {
     expect(refusal(() => scalars[name].parse(value))).toBe(reason);
   });

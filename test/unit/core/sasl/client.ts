@@ -36,7 +36,7 @@ export class ScramClient {
   final(challenge: Uint8Array): Buffer {
     const { hash, password, gs2 = "n,,", binding, extensions = "", nonce, falseNonce } = this.options;
     const serverFirst = Buffer.from(challenge).toString();
-    const fields = /^r=([^,]+),s=([^,]+),i=(\d+)$/.exec(serverFirst);
+    const fields = /^r=([^,]+),s=([^,]+),i=(\d+)(?:,|$)/.exec(serverFirst);
     if (!fields?.[1].startsWith(nonce)) throw new Error(`Bad challenge ${serverFirst}`);
     const size = createHash(hash).digest().length;
     this.#salted = pbkdf2Sync(password, Buffer.from(fields[2], "base64"), Number(fields[3]), size, hash);

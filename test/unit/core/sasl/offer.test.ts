@@ -1,5 +1,8 @@
+import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
-import { channelBindingTypes, startMechanism, unknownMechanisms } from "../../../../core/sasl/index.ts";
+import { channelBindingTypes, type Mechanism, Offer, startMechanism } from "../../../../core/sasl/index.ts";
+import { downgradeDigest } from "../../../../core/sasl/offer.ts";
+import { viewText } from "../../../../core/xml/framer.ts";
 import { accounts } from "../auth/accounts.ts";
 import { stream } from "./stream.ts";
 
@@ -98,6 +101,47 @@ test("XEP-0440: the binding types of the channel are told", () => {
   expect(channelBindingTypes({ ...binding, tls: false })).toEqual([]);
 });
 
-test("configured mechanisms that this server lacks are named", () => {
-  expect(unknownMechanisms(["plain", "digest", "oauth"])).toEqual(["digest", "oauth"]);
+test("mechanisms of features take their place in the order of the configuration; tokens are a list of their own", () => {
+  const mechanism = (option: string, name: string, more: Partial<Mechanism> = {}): Mechanism => ({
+    option,
+    name,
+    suits: () => true,
+    start: () => ({
+      start: () => ({ kind: "failure", condition: "not-authorized" }),
+      next: () => ({ kind: "failure", condition: "not-authorized" }),
+    }),
+    ...more,
+  });
+  const { auth } = accounts({ internal: {}, sasl_mechanisms: ["oauth", "ht_sha256_none", "plain", "ht_sha256_expr"] });
+  const offer = new Offer({ auth, tls: true }, [
+    mechanism("ht_sha256_none", "HT-SHA-256-NONE", { token: true }),
+    mechanism("ht_sha256_expr", "HT-SHA-256-EXPR", { token: true, suits: ({ exporter }) => exporter !== undefined }),
+    mechanism("oauth", "X-OAUTH"),
+    mechanism("ht_sha512_none", "HT-SHA-512-NONE", { token: true }),
+  ]);
+  expect(offer.offered).toEqual(["X-OAUTH", "PLAIN"]);
+  expect(offer.tokens).toEqual(["HT-SHA-256-NONE"]);
+
+  const { offered, tokens, added } = offer;
+  const ctx = stream(auth, { offered, tokens, added });
+  expect(startMechanism("X-OAUTH", ctx)).toBeDefined();
+  expect(startMechanism("HT-SHA-512-NONE", ctx)).toBeUndefined();
+  // A token is proved by XEP-0388's <authenticate/> alone.
+  expect(startMechanism("HT-SHA-256-NONE", ctx)).toBeUndefined();
+  const request = { stanza: viewText("<authenticate xmlns='urn:xmpp:sasl:2'/>"), userAgent: undefined };
+  expect(startMechanism("HT-SHA-256-NONE", { ...ctx, request })).toBeDefined();
+});
+
+test("XEP-0474 §5.3: the digest of the example", () => {
+  const bindings = ["tls-server-end-point", "tls-exporter"];
+  expect(downgradeDigest("sha", ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"], bindings)).toBe("G6k/rBLDqgOhRRaCuuatSDFkJ08=");
+});
+
+test("XEP-0474 §5.1: without binding types there is no second list", () => {
+  const { auth } = accounts({ internal: {}, sasl_mechanisms: ["scram_sha256_plus", "plain", "scram_sha256"] });
+  const digest = (text: string): string => createHash("sha256").update(text).digest("base64");
+  expect(new Offer({ auth, tls: true }).digest("sha256")).toBe(digest("PLAIN\x1eSCRAM-SHA-256"));
+  expect(new Offer({ auth, ...binding }).digest("sha256")).toBe(
+    digest("PLAIN\x1eSCRAM-SHA-256\x1eSCRAM-SHA-256-PLUS\x1ftls-exporter"),
+  );
 });

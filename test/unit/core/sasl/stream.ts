@@ -1,7 +1,7 @@
 // A stream's side of SASL for tests.
 import { randomBytes } from "node:crypto";
 import type { HostAuth } from "../../../../core/auth/index.ts";
-import { offeredMechanisms, type SaslContext, type SaslStep, startMechanism } from "../../../../core/sasl/index.ts";
+import { Offer, type SaslContext, type SaslStep, startMechanism } from "../../../../core/sasl/index.ts";
 
 /** A context on domain "localhost" that offers what it can. */
 export function stream(auth: HostAuth, more: Partial<SaslContext> = {}): SaslContext {
@@ -12,7 +12,7 @@ export function stream(auth: HostAuth, more: Partial<SaslContext> = {}): SaslCon
     random: (n: number) => new Uint8Array(randomBytes(n)),
     ...more,
   };
-  return { ...ctx, offered: more.offered ?? offeredMechanisms(ctx) };
+  return { ...ctx, offered: more.offered ?? new Offer(ctx).offered };
 }
 
 /** Begins `mechanism` with an initial response; text is sent as UTF-8. */

@@ -10,12 +10,12 @@ const WHO = "{ checkAuth { authType domain } }";
 const COUNT = '{ account { countUsers(domain: "localhost") } }';
 const basic = (user: string, password: string) => ({ Authorization: `Basic ${btoa(`${user}:${password}`)}` });
 
-const common = () => ({ schema, node: fakeNode(), onError: () => {} });
-const open = (): GraphqlOptions => ({ ...common(), endpoint: "admin" });
+const common = () => ({ schema: () => schema, node: fakeNode(), onError: () => {} });
+const open = (): GraphqlOptions => ({ ...common(), endpoint: "admin", access: { ip: "127.0.0.1" } });
 const closed = (): GraphqlOptions => ({
   ...common(),
   endpoint: "admin",
-  credentials: { username: "admin", password: "secret" },
+  access: { username: "admin", password: "secret" },
 });
 const ofDomains = (): GraphqlOptions => ({
   ...common(),
@@ -37,6 +37,22 @@ async function post(options: GraphqlOptions, body: unknown, headers: Record<stri
 const codeOf = ({ status, body }: Awaited<ReturnType<typeof post>>) => [status, body.errors?.[0].extensions.code];
 const get = (query: string, headers: Record<string, string> = {}) =>
   graphqlApp(open()).request(`/?${query}`, { headers });
+
+describe("without credentials an administrator's endpoint", () => {
+  const asked = (host: string, options = open()) => post(options, { query: WHO }, { Host: host });
+  test.each(["localhost:5551", "127.0.0.1", "[::1]:5551"])("answers to %s", async (host) => {
+    expect((await asked(host)).status).toBe(200);
+  });
+  test.each(["evil.example", "127.0.0.1.evil.example:5551", "10.0.0.7"])("refuses %s", async (host) => {
+    expect(codeOf(await asked(host))).toEqual([403, "host_not_allowed"]);
+  });
+  test("refuses a page of another name that reads by GET", async () => {
+    expect((await get(`query=${encodeURIComponent(WHO)}`, { Host: "evil.example" })).status).toBe(403);
+  });
+  test("with credentials any name will do", async () => {
+    expect((await asked("mim.example", closed())).status).toBe(200);
+  });
+});
 
 describe("POST", () => {
   test("runs a query and gives JSON", async () => {
@@ -131,7 +147,11 @@ test("only the allowed categories answer, http_upload being httpUpload", async (
     scope: "global",
     run: () => "here",
   });
-  const options = { ...open(), schema: buildSchema([...coreOperations, upload]), allowedCategories: ["http_upload"] };
+  const options = {
+    ...open(),
+    schema: () => buildSchema([...coreOperations, upload]),
+    allowedCategories: ["http_upload"],
+  };
   const answer = await post(options, { query: "{ httpUpload { probe } server { getLoglevel } }" });
   expect(answer.body.data).toEqual({ httpUpload: { probe: "here" }, server: null });
   expect(codeOf(answer)).toEqual([200, "category_disabled"]);
@@ -151,7 +171,7 @@ test("a page of another site cannot make a browser run a mutation", async () => 
 
 describe("who is asking", () => {
   const admin = { checkAuth: { authType: "ADMIN", domain: null } };
-  const nobody = { checkAuth: { authType: "UNAUTHORIZED", domain: null } };
+  const nobody = { checkAuth: { authType: null, domain: null } };
   const WRONG = [401, "wrong_credentials"];
 
   test("without credentials configured everybody is an administrator", async () => {
@@ -192,7 +212,7 @@ describe("who is asking", () => {
     const user: GraphqlOptions = {
       ...common(),
       endpoint: "user",
-      checkUser: (local, domain, password) => `${local}@${domain}:${password}` === "alice@localhost:pw",
+      checkUser: (user, password) => `${user.text}:${password}` === "alice@localhost:pw",
     };
     expect((await post(user, { query: COUNT }, basic("Alice@localhost", "pw"))).status).toBe(401);
     expect(codeOf(await post(user, { query: COUNT }, basic("alice@localhost", "pw")))[1]).toBe("no_permissions");

@@ -1,0 +1,123 @@
+// What service discovery tells of an account's nodes (XEP-0163 §6, XEP-0060 §5).
+
+import { StanzaError } from "../../core/errors.ts";
+import type { DiscoItem, DiscoParams, Identity } from "../../core/hooks.ts";
+import type { Markup } from "../../core/xml/markup.ts";
+import { requireAccess } from "../pubsub/access.ts";
+import type { PubsubEngine } from "../pubsub/engine.ts";
+import { resultForm } from "../pubsub/fields.ts";
+import { NS_PUBSUB } from "../pubsub/form.ts";
+import type { PubsubNode } from "../pubsub/model.ts";
+import type { NodeHead } from "../pubsub/store.ts";
+
+/** §10, as far as personal nodes have it. */
+const FEATURES = [
+  "access-authorize",
+  "access-open",
+  "access-presence",
+  "access-roster",
+  "access-whitelist",
+  "auto-create",
+  "auto-subscribe",
+  "config-node",
+  "config-node-max",
+  "create-and-configure",
+  "create-nodes",
+  "delete-items",
+  "delete-nodes",
+  "item-ids",
+  "last-published",
+  "manage-subscriptions",
+  "member-affiliation",
+  "meta-data",
+  "modify-affiliations",
+  "outcast-affiliation",
+  "persistent-items",
+  "presence-notifications",
+  "presence-subscribe",
+  "publish",
+  "publish-only-affiliation",
+  "publish-options",
+  "publisher-affiliation",
+  "purge-nodes",
+  "retract-items",
+  "retrieve-affiliations",
+  "retrieve-default",
+  "retrieve-items",
+  "retrieve-subscriptions",
+  "rsm",
+  "subscribe",
+  "subscription-notifications",
+];
+
+/** Nodes that are listed. */
+const MAX_LISTED = 1000;
+
+/** A node, if the asker may know of it. */
+async function visible(engine: PubsubEngine, params: DiscoParams): Promise<PubsubNode | undefined> {
+  const node = await engine.nodes.get(params.to.bare, params.node);
+  return node !== undefined && (await mayKnow(engine, node, params)) ? node : undefined;
+}
+
+async function mayKnow(engine: PubsubEngine, node: PubsubNode, { from }: DiscoParams): Promise<boolean> {
+  try {
+    await requireAccess(engine, node, from.bare);
+    return true;
+  } catch (error) {
+    if (error instanceof StanzaError) return false;
+    throw error;
+  }
+}
+
+export async function identities(engine: PubsubEngine, acc: Identity[], params: DiscoParams): Promise<Identity[]> {
+  if (params.node === "") return [...acc, { category: "pubsub", type: "pep" }];
+  const node = await visible(engine, params);
+  if (node === undefined) return acc;
+  const { title } = node.config;
+  return [...acc, { category: "pubsub", type: "leaf", ...(title !== "" && { name: title }) }];
+}
+
+/** @param filtered whether clients' interests are known, by mod_caps */
+export async function features(
+  engine: PubsubEngine,
+  acc: Set<string>,
+  params: DiscoParams,
+  filtered: boolean,
+): Promise<Set<string>> {
+  if (params.node !== "") return (await visible(engine, params)) === undefined ? acc : acc.add(NS_PUBSUB);
+  acc.add(NS_PUBSUB);
+  for (const feature of FEATURES) acc.add(`${NS_PUBSUB}#${feature}`);
+  if (filtered) acc.add(`${NS_PUBSUB}#filtered-notifications`);
+  return acc;
+}
+
+export async function items(engine: PubsubEngine, acc: DiscoItem[], params: DiscoParams): Promise<DiscoItem[]> {
+  if (params.node !== "") {
+    // As in MongooseIM: what is at a node is asked for by pubsub itself.
+    if ((await visible(engine, params)) !== undefined) throw new StanzaError("item-not-found");
+    return acc;
+  }
+  const service = params.to.bare;
+  const found: DiscoItem[] = [];
+  for (const head of await engine.store.nodes(service, "", MAX_LISTED)) {
+    if (!(await listed(engine, head, params))) continue;
+    const { title } = head.config;
+    found.push({ jid: service.text, node: head.name, ...(title !== "" && { name: title }) });
+  }
+  return [...acc, ...found];
+}
+
+/** Whether the asker may know of a node; for most, its access model alone says so. */
+async function listed(engine: PubsubEngine, { name, config }: NodeHead, params: DiscoParams): Promise<boolean> {
+  if (params.from.bare.text === params.to.bare.text) return true;
+  if (config.access_model === "open" || config.access_model === "authorize") return true;
+  if (config.access_model === "presence" && params.subscribed) return true;
+  const node = await engine.nodes.get(params.to.bare, name);
+  return node !== undefined && (await mayKnow(engine, node, params));
+}
+
+/** The meta-data of a node (§5.4). */
+export async function forms(engine: PubsubEngine, acc: Markup[], params: DiscoParams): Promise<Markup[]> {
+  const node = params.node === "" ? undefined : await visible(engine, params);
+  return node === undefined ? acc : [...acc, resultForm(node.config, engine.profile.limits, "meta-data")];
+}

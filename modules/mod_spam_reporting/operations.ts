@@ -1,0 +1,119 @@
+// Operations of the category "report": what users of a domain have reported. Ours, MongooseIM has none.
+
+import { type Jid, parseBareJid, tryParseJid } from "../../core/jid.ts";
+import { objectType } from "../../core/operations/language.ts";
+import { defineOperation, OperationError, type OperationNode } from "../../core/operations.ts";
+import type { ReportContext } from "./index.ts";
+import type { StoredReport } from "./store.ts";
+
+const AbuseReport = objectType("AbuseReport", "What a user said about somebody he blocked", {
+  id: "ID!",
+  reporter: "BareJID!",
+  reported: "String!",
+  reason: "String!",
+  text: "String!",
+  stanzaIds: "[ReportedStanza!]!",
+  forwardToOrigin: "Boolean!",
+  forwardToThirdParties: "Boolean!",
+  timestamp: "DateTime!",
+});
+const ReportedStanza = objectType("ReportedStanza", "A stanza that is reported, by its stanza-id (XEP-0359)", {
+  by: "String!",
+  id: "String!",
+});
+
+declare module "../../core/operations/language.ts" {
+  interface NamedTypes {
+    AbuseReport: typeof AbuseReport;
+    ReportedStanza: typeof ReportedStanza;
+  }
+}
+declare module "../../core/operations.ts" {
+  interface ModuleInstances {
+    mod_spam_reporting: ReportContext;
+  }
+}
+
+const MICRO = 1000;
+
+function contextOf(node: OperationNode, domain: string): ReportContext {
+  const running = node.instance("mod_spam_reporting", domain);
+  if (running) return running;
+  throw new OperationError("domain_not_found", "Domain not found", { domain });
+}
+
+const shown = (r: StoredReport) => ({
+  id: r.id,
+  reporter: parseBareJid(r.reporter),
+  reported: r.reported,
+  reason: r.reason,
+  text: r.text,
+  stanzaIds: r.stanzaIds,
+  forwardToOrigin: r.toOrigin,
+  forwardToThirdParties: r.toThirdParties,
+  timestamp: r.at * MICRO,
+});
+
+const filterOf = ({ reporter, reported }: { reporter?: Jid; reported?: string }) => ({
+  reporter: reporter?.bare,
+  reported: reported === undefined ? undefined : (tryParseJid(reported)?.text ?? reported),
+});
+
+/** The number behind an id; nothing is stored under any other text. */
+function idOf(text: string): bigint | undefined {
+  return /^\d{1,18}$/.test(text) ? BigInt(text) : undefined;
+}
+
+const HEAD = { category: "report", needs: ["mod_spam_reporting"], scope: "domain" } as const;
+const FILTER = { domain: "DomainName!", reporter: "JID", reported: "NonEmptyString" } as const;
+const OF_DOMAIN = ["domain", "reporter"] as const;
+
+export const operations = [
+  defineOperation({
+    ...HEAD,
+    name: "listReports",
+    kind: "query",
+    description: "List what users of a domain have reported, the newest first",
+    args: { ...FILTER, limit: "PosInt = 50", index: "NonNegInt = 0" },
+    result: "[AbuseReport!]",
+    domainArgs: OF_DOMAIN,
+    types: [AbuseReport, ReportedStanza],
+    run: async ({ domain, limit, index, ...filter }, _caller, node) =>
+      (await contextOf(node, domain).store.list(domain, filterOf(filter), limit, index)).map(shown),
+  }),
+  defineOperation({
+    ...HEAD,
+    name: "countReports",
+    kind: "query",
+    description: "Count what users of a domain have reported",
+    args: FILTER,
+    result: "Int",
+    domainArgs: OF_DOMAIN,
+    run: ({ domain, ...filter }, _caller, node) => contextOf(node, domain).store.count(domain, filterOf(filter)),
+  }),
+  defineOperation({
+    ...HEAD,
+    name: "deleteReport",
+    kind: "mutation",
+    description: "Delete a report",
+    args: { domain: "DomainName!", id: "ID!" },
+    result: "String",
+    domainArgs: ["domain"],
+    run: async ({ domain, id }, _caller, node) => {
+      const { store } = contextOf(node, domain);
+      const number = idOf(id);
+      if (number !== undefined && (await store.remove(domain, number))) return "Report deleted";
+      throw new OperationError("report_not_found", "There is no such report", { id });
+    },
+  }),
+  defineOperation({
+    ...HEAD,
+    name: "deleteOldReports",
+    kind: "mutation",
+    description: "Delete what users of a domain reported before a time; tells how many reports that were",
+    args: { domain: "DomainName!", before: "DateTime!" },
+    result: "Int",
+    domainArgs: ["domain"],
+    run: ({ domain, before }, _caller, node) => contextOf(node, domain).store.removeOld(domain, before / MICRO),
+  }),
+];
