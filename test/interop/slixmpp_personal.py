@@ -9,6 +9,7 @@ Every fact is a line `{"fact": ..., "holds": ..., "seen": ...}` on stdout.
 import asyncio
 import json
 import sys
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import slixmpp
@@ -21,7 +22,7 @@ PNG = bytes.fromhex(
 )
 PLUGINS = (
     "xep_0012 xep_0030 xep_0048 xep_0049 xep_0050 xep_0054 xep_0060 xep_0077 xep_0084 xep_0092 xep_0115 xep_0118 xep_0153 "
-    "xep_0163 xep_0172 xep_0191 xep_0199 xep_0202 xep_0223 xep_0279 xep_0280 xep_0352"
+    "xep_0163 xep_0172 xep_0191 xep_0199 xep_0202 xep_0223 xep_0280 xep_0352"
 ).split()
 
 
@@ -100,7 +101,10 @@ async def eventing(alice, bob):
     fact("a nickname arrives", nick and nick["pubsub_event"]["items"]["item"]["nick"]["nick"] == "Ally", nick)
     items = await bob["xep_0060"].get_items(alice.boundjid.bare, "http://jabber.org/protocol/nick")
     fact("a contact may read the node", "Ally" in str(items), items)
-    await alice["xep_0060"].publish(alice.boundjid.bare, "urn:test:private", payload=None, options=whitelist(alice))
+    payload = ElementTree.fromstring("<secret xmlns='urn:test:private'>sesame</secret>")
+    await alice["xep_0060"].publish(alice.boundjid.bare, "urn:test:private", payload=payload, options=whitelist(alice))
+    own = await alice["xep_0060"].get_items(alice.boundjid.bare, "urn:test:private")
+    fact("the owner reads a whitelist node", "sesame" in str(own), own)
     refused = await condition(bob["xep_0060"].get_items(alice.boundjid.bare, "urn:test:private"))
     fact("nobody else reads a whitelist node", refused in ("forbidden", "not-allowed", "item-not-found"), refused)
     refused = await condition(bob["xep_0060"].publish(alice.boundjid.bare, "http://jabber.org/protocol/nick"))
@@ -116,6 +120,7 @@ def whitelist(client):
 
 
 async def avatars(alice, bob):
+    await alice["xep_0054"].publish_vcard(alice["xep_0054"].make_vcard())
     await alice["xep_0084"].publish_avatar(PNG)
     avatar = alice["xep_0084"].generate_id(PNG)
     await alice["xep_0084"].publish_avatar_metadata([{"id": avatar, "type": "image/png", "bytes": str(len(PNG))}])
@@ -135,6 +140,8 @@ async def vcards(alice, bob):
     await alice["xep_0054"].publish_vcard(vcard)
     seen = (await bob["xep_0054"].get_vcard(alice.boundjid.bare, cached=False))["vcard_temp"]
     fact("a vCard is read by others", seen["FN"] == "Alice of Wonderland", seen)
+    # The plugin adds the photo to the vCard that is there.
+    await bob["xep_0054"].publish_vcard(bob["xep_0054"].make_vcard())
     await bob["xep_0153"].set_avatar(avatar=PNG, mtype="image/png")
     photo = (await alice["xep_0054"].get_vcard(bob.boundjid.bare, cached=False))["vcard_temp"]["PHOTO"]
     fact("a vCard avatar is kept", photo["BINVAL"] == PNG, photo)
@@ -180,8 +187,6 @@ async def small_ones(alice, bob):
     fact("and says what it is", version["name"] == "MongooseIM", version)
     time = (await alice["xep_0202"].get_entity_time(DOMAIN))["entity_time"]
     fact("and what time it is", time.xml.find("{urn:xmpp:time}utc") is not None, time)
-    ip = await alice["xep_0279"].check_ip()
-    fact("and from where it is called", "127.0.0.1" in str(ip), ip)
     last = (await bob["xep_0012"].get_last_activity(alice.boundjid.bare))["last_activity"]
     fact("a contact may ask for the last activity", last["seconds"] >= 0, last)
 
