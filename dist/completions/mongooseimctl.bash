@@ -13,7 +13,7 @@ _mongooseimctl() {
     --config|check) COMPREPLY=($(compgen -f -- "$cur")); return ;;
   esac
   case "$first:$second" in
-    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account domain last metric offline private report roster server session stanza stat token vcard' ;;
+    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account blocklist domain last metric offline private report roster server session stanza stat token vcard' ;;
     'config:') list='check' ;;
     'completion:') list='bash zsh fish' ;;
     'account:') list='banUser changeUserPassword checkPassword checkPasswordHash checkUser countUsers importUsers listUsers registerUser removeUser' ;;
@@ -27,6 +27,11 @@ _mongooseimctl() {
     'account:listUsers') list='--domain --limit --index --help' ;;
     'account:registerUser') list='--domain --username --password --help' ;;
     'account:removeUser') list='--user --help' ;;
+    'blocklist:') list='addUser listBlockedUsers removeUser userCount' ;;
+    'blocklist:addUser') list='--user --reason --help' ;;
+    'blocklist:listBlockedUsers') list='--domain --limit --index --help' ;;
+    'blocklist:removeUser') list='--user --help' ;;
+    'blocklist:userCount') list='--domain --help' ;;
     'domain:') list='addDomain allDomains deleteDomainPassword disableDomain domainDetails domainsByHostType enableDomain removeDomain requestRemoveDomain setDomainPassword' ;;
     'domain:addDomain') list='--domain --hostType --help' ;;
     'domain:allDomains') list='--help' ;;
