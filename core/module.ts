@@ -98,6 +98,8 @@ export interface ModuleDef<C = unknown, S = undefined, M extends string = string
   config: z.ZodType<C>;
   /** Features that must be on too. */
   needs?: readonly string[];
+  /** Features that are on with it though the configuration does not name them, with the options they then have. */
+  implies?: Readonly<Record<string, (config: C) => Readonly<Record<string, unknown>>>>;
   /** Features that are started before this one when they are on; without them it does less. */
   uses?: readonly string[];
   /** disco#info features of the server. */

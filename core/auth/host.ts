@@ -152,10 +152,17 @@ export class HostAuth {
     return this.#hasher.derive(hash, password, salt, iterations);
   }
 
-  /** Whether there is such a user; with `storedOnly`, users that exist while their session lives do not count. */
-  async exists(local: string, domain: string, { storedOnly = false } = {}): Promise<boolean> {
+  /**
+   * Whether there is such a user; with `storedOnly`, users that exist while their session lives do not count, with
+   * `allowed`, those of other methods.
+   */
+  async exists(
+    local: string,
+    domain: string,
+    { storedOnly = false, allowed }: { storedOnly?: boolean; allowed?: readonly AuthMethod[] } = {},
+  ): Promise<boolean> {
     const backend = await this.#timed("auth_does_user_exist", () =>
-      this.#first(undefined, async (b) => (b.stored || !storedOnly) && (await b.exists(local, domain))),
+      this.#first(allowed, async (b) => (b.stored || !storedOnly) && (await b.exists(local, domain))),
     );
     return backend !== undefined;
   }

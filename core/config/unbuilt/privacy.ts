@@ -13,8 +13,6 @@ export const mod_domain_isolation = () => z.strictObject({});
 export const mod_external_filter = () =>
   z.strictObject({ pool_tag: poolName().describe("Tag of the http pool of the filtering service") });
 
-export const mod_amp = () => z.strictObject({});
-
 export const mod_extdisco = () =>
   z.strictObject({
     iqdisc: iqdisc("no_queue"),
