@@ -13,7 +13,7 @@ _mongooseimctl() {
     --config|check) COMPREPLY=($(compgen -f -- "$cur")); return ;;
   esac
   case "$first:$second" in
-    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account broadcast domain last metric offline private roster server session stanza stat token vcard' ;;
+    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account blocklist broadcast domain last metric offline private report roster server session stanza stat token vcard' ;;
     'config:') list='check' ;;
     'completion:') list='bash zsh fish' ;;
     'account:') list='banUser changeUserPassword checkPassword checkPasswordHash checkUser countUsers importUsers listUsers registerUser removeUser' ;;
@@ -27,6 +27,11 @@ _mongooseimctl() {
     'account:listUsers') list='--domain --limit --index --help' ;;
     'account:registerUser') list='--domain --username --password --help' ;;
     'account:removeUser') list='--user --help' ;;
+    'blocklist:') list='addUser listBlockedUsers removeUser userCount' ;;
+    'blocklist:addUser') list='--user --reason --help' ;;
+    'blocklist:listBlockedUsers') list='--domain --limit --index --help' ;;
+    'blocklist:removeUser') list='--user --help' ;;
+    'blocklist:userCount') list='--domain --help' ;;
     'broadcast:') list='abortBroadcast deleteInactiveBroadcastsByDomain deleteInactiveBroadcastsByIds getBroadcast getBroadcasts startBroadcast' ;;
     'broadcast:abortBroadcast') list='--domain --id --help' ;;
     'broadcast:deleteInactiveBroadcastsByDomain') list='--domain --help' ;;
@@ -61,6 +66,11 @@ _mongooseimctl() {
     'private:') list='getPrivate setPrivate' ;;
     'private:getPrivate') list='--user --element --nameSpace --help' ;;
     'private:setPrivate') list='--user --elementString --help' ;;
+    'report:') list='countReports deleteOldReports deleteReport listReports' ;;
+    'report:countReports') list='--domain --reporter --reported --help' ;;
+    'report:deleteOldReports') list='--domain --before --help' ;;
+    'report:deleteReport') list='--domain --id --help' ;;
+    'report:listReports') list='--domain --reporter --reported --limit --index --help' ;;
     'roster:') list='addContact addContacts deleteContact deleteContacts getContact listContacts setMutualSubscription subscribeAllToAll subscribeToAll subscription' ;;
     'roster:addContact') list='--user --contact --name --groups --help' ;;
     'roster:addContacts') list='--user --contacts --help' ;;
