@@ -9,10 +9,13 @@ import { MONGOOSEIM_TABLES } from "../../core/storage/migrations/0001_mongooseim
 import { viewText } from "../../core/xml/framer.ts";
 import { MODULES } from "../../modules/index.ts";
 import type { TokenStore } from "../../modules/mod_auth_token/store.ts";
+import type { BlocklistStore } from "../../modules/mod_blocklist/store.ts";
 import type { InviteStore } from "../../modules/mod_invites/store.ts";
 import type { LastStore } from "../../modules/mod_last/store.ts";
 import type { OfflineStore } from "../../modules/mod_offline/store.ts";
 import type { OfflineMarkerStore } from "../../modules/mod_offline_chatmarkers/store.ts";
+import { EVERY_KIND, PrivacyList } from "../../modules/mod_privacy/list.ts";
+import type { Lists } from "../../modules/mod_privacy/lists.ts";
 import { newItem } from "../../modules/mod_roster/item.ts";
 import { RosterStore } from "../../modules/mod_roster/store.ts";
 import type { MarkerStore } from "../../modules/mod_smart_markers/store.ts";
@@ -53,32 +56,33 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
       createdAt: 1,
       expiresAt: 2,
     });
+  mod_blocklist: (store, user) => (store as BlocklistStore).block(user, "reason"),
+  mod_privacy: (store, user) => {
+    const item = { type: "jid", value: user.text, action: "block", order: 1, kinds: EVERY_KIND } as const;
+    return (store as Lists).store.replace(user, undefined, new PrivacyList("blocking", [item]), true);
   },
   mod_spam_reporting: (store, user) =>
     (store as ReportStore).add(
       user,
       [
-        {
           reported: makeBare("x", "y"),
           reason: "urn:x",
           text: "",
           stanzaIds: [],
           toOrigin: true,
-          toThirdParties: false,
-        },
+          toThirdParties: false,,
       ],
       1,
     ),
-  mod_last: (store, user) => (store as LastStore).setLastInfo(user, { seconds: 1, status: "" }),
-  mod_offline_chatmarkers: async (store, user) => {
-    await (store as OfflineMarkerStore).maybeStore(user, { thread: "", room: "", since: 1 }, 9);
-  },
+  mod_last: (store, user) => (store as LastStore).setLastInfo(user, seconds: 1, status: "" ),
+  mod_offline_chatmarkers: async (store, user) => 
+    await (store as OfflineMarkerStore).maybeStore(user, { thread: "", room: "", since: 1 }, 9);,
   mod_smart_markers: async (store, user) => {
     const marker = { user, to: "contact@elsewhere", thread: "", type: "displayed", id: "1", timestamp: 1 } as const;
     await (store as MarkerStore).write([marker], 9);
   },
-  mod_private: (store, user) => (store as PrivateStore).multiSetData(user, [{ namespace: "urn:x", data: "<x/>" }]),
-  mod_stream_management: (store, user) => (store as HeldStore).hold(user, "stream", [{ text: "<message/>", at: 1 }]),
+  mod_private: (store, user) => (store as PrivateStore).multiSetData(user, [namespace: "urn:x", data: "<x/>" ]),
+  mod_stream_management: (store, user) => (store as HeldStore).hold(user, "stream", [text: "<message/>", at: 1 ]),
   mod_vcard: (store, user) =>
     (store as VcardStore).setVcard(user, viewText("<vCard xmlns='vcard-temp'><FN>x</FN></vCard>").element),
 };
