@@ -44,6 +44,11 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
   mod_auth_token: async (store, user) => {
     await (store as TokenStore).sequence(user, 1);
   },
+  mod_blocklist: (store, user) => (store as BlocklistStore).block(user, "reason"),
+  mod_privacy: (store, user) => {
+    const item = { type: "jid", value: user.text, action: "block", order: 1, kinds: EVERY_KIND } as const;
+    return (store as Lists).store.replace(user, undefined, new PrivacyList("blocking", [item]), true);
+  },
   mod_invites: async (store, user) => {
     await (store as InviteStore).add(user.text, {
       domain: user.domain,
@@ -56,33 +61,32 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
       createdAt: 1,
       expiresAt: 2,
     });
-  mod_blocklist: (store, user) => (store as BlocklistStore).block(user, "reason"),
-  mod_privacy: (store, user) => {
-    const item = { type: "jid", value: user.text, action: "block", order: 1, kinds: EVERY_KIND } as const;
-    return (store as Lists).store.replace(user, undefined, new PrivacyList("blocking", [item]), true);
   },
   mod_spam_reporting: (store, user) =>
     (store as ReportStore).add(
       user,
       [
+        {
           reported: makeBare("x", "y"),
           reason: "urn:x",
           text: "",
           stanzaIds: [],
           toOrigin: true,
-          toThirdParties: false,,
+          toThirdParties: false,
+        },
       ],
       1,
     ),
-  mod_last: (store, user) => (store as LastStore).setLastInfo(user, seconds: 1, status: "" ),
-  mod_offline_chatmarkers: async (store, user) => 
-    await (store as OfflineMarkerStore).maybeStore(user, { thread: "", room: "", since: 1 }, 9);,
+  mod_last: (store, user) => (store as LastStore).setLastInfo(user, { seconds: 1, status: "" }),
+  mod_offline_chatmarkers: async (store, user) => {
+    await (store as OfflineMarkerStore).maybeStore(user, { thread: "", room: "", since: 1 }, 9);
+  },
   mod_smart_markers: async (store, user) => {
     const marker = { user, to: "contact@elsewhere", thread: "", type: "displayed", id: "1", timestamp: 1 } as const;
     await (store as MarkerStore).write([marker], 9);
   },
-  mod_private: (store, user) => (store as PrivateStore).multiSetData(user, [namespace: "urn:x", data: "<x/>" ]),
-  mod_stream_management: (store, user) => (store as HeldStore).hold(user, "stream", [text: "<message/>", at: 1 ]),
+  mod_private: (store, user) => (store as PrivateStore).multiSetData(user, [{ namespace: "urn:x", data: "<x/>" }]),
+  mod_stream_management: (store, user) => (store as HeldStore).hold(user, "stream", [{ text: "<message/>", at: 1 }]),
   mod_vcard: (store, user) =>
     (store as VcardStore).setVcard(user, viewText("<vCard xmlns='vcard-temp'><FN>x</FN></vCard>").element),
 };
