@@ -94,7 +94,7 @@ export class HostRuntime implements StreamHost {
 
   /** Starts the configured features, those that others need first. */
   async start(available: ReadonlyMap<string, AnyModule>): Promise<void> {
-    const configured = this.parts.config.modules as Readonly<Record<string, unknown>>;
+    const configured = withImplied(this.parts.config.modules as Readonly<Record<string, unknown>>, available);
     const started = new Set<string>();
     const start = async (name: string): Promise<void> => {
       const def = available.get(name);
@@ -192,4 +192,22 @@ export class HostRuntime implements StreamHost {
     }
     return bound;
   }
+}
+
+/** The configured features and those that they imply. */
+function withImplied(
+  given: Readonly<Record<string, unknown>>,
+  available: ReadonlyMap<string, AnyModule>,
+): Record<string, unknown> {
+  const all: Record<string, unknown> = { ...given };
+  const imply = (name: string): void => {
+    for (const [other, options] of Object.entries(available.get(name)?.implies ?? {})) {
+      const def = available.get(other);
+      if (all[other] !== undefined || def === undefined) continue;
+      all[other] = def.config.parse(options(all[name]));
+      imply(other);
+    }
+  };
+  for (const name of Object.keys(given)) if (given[name] !== undefined) imply(name);
+  return all;
 }

@@ -7,11 +7,46 @@ import type { Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { escapeXml } from "../../core/xml/markup.ts";
 
+/** Presence that the server sends to many in a session's name. */
+export type PresenceKind = "" | "unavailable" | "probe";
+
+declare module "../../core/hooks.ts" {
+  interface FoldHooks {
+    /**
+     * Bare or full JIDs, as text, that presence of a session is about to be sent to; a handler leaves out those who may
+     * not have it. The account's other sessions get it anyhow.
+     */
+    presence_audience: { acc: readonly string[]; params: { session: Session; type: PresenceKind } };
+  }
+}
+
 const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });
 
 /** Who receives the user's presence and whose presence the user receives; at once for a connected user. */
 export function subscriptions(host: HostType, jid: BareJid): MaybePromise<SubscriptionLists> {
   return host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid });
+}
+
+/** Which of these JIDs a presence of the session may be sent to (a fold: mod_privacy leaves some out). */
+export function audience(
+  ctx: ModuleContext,
+  session: Session,
+  type: PresenceKind,
+  jids: readonly string[],
+): MaybePromise<readonly string[]> {
+  return jids.length === 0 ? jids : ctx.host.hooks.fold("presence_audience", jids, { session, type });
+}
+
+/** Sends a session's presence to those of the contacts, given as text, who may have it. */
+export function toAudience(
+  ctx: ModuleContext,
+  session: Session,
+  presence: Stanza,
+  contacts: readonly string[],
+): MaybePromise<void> {
+  const allowed = audience(ctx, session, presence.type === "unavailable" ? "unavailable" : "", contacts);
+  if (allowed instanceof Promise) return allowed.then((jids) => toContacts(ctx, presence, jids));
+  toContacts(ctx, presence, allowed);
 }
 
 /** A copy of a presence that says whom it is for: for the way to another server, which must be told. */
