@@ -7,6 +7,7 @@ import mod_auth_token from "./mod_auth_token/index.ts";
 import mod_bind2 from "./mod_bind2.ts";
 import mod_blocking from "./mod_blocking/index.ts";
 import mod_blocklist from "./mod_blocklist/index.ts";
+import mod_broadcast from "./mod_broadcast/index.ts";
 import mod_cache_users from "./mod_cache_users.ts";
 import mod_caps from "./mod_caps/index.ts";
 import mod_carboncopy from "./mod_carboncopy.ts";
@@ -43,6 +44,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_bind2,
   mod_blocking,
   mod_blocklist,
+  mod_broadcast,
   mod_cache_users,
   mod_caps,
   mod_carboncopy,

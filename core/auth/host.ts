@@ -335,16 +335,17 @@ export interface SnapshotResult {
   readonly cursor: string | undefined;
 }
 
-interface Cursor {
+/** A place in a snapshot. */
+export interface Cursor {
   /** Milliseconds since 1970. */
   readonly until: number;
   readonly backend: number;
   readonly after: string;
 }
 
-const writeCursor = ({ until, backend, after }: Cursor): string => `${until}/${backend}/${after}`;
+export const writeCursor = ({ until, backend, after }: Cursor): string => `${until}/${backend}/${after}`;
 
-function readCursor(text: string): Cursor {
+export function readCursor(text: string): Cursor {
   const [all, until, backend, after] = /^(\d{1,15})\/(\d{1,3})\/(.*)$/s.exec(text) ?? [];
   if (all === undefined) throw new RangeError("the cursor is not one of ours");
   return { until: Number(until), backend: Number(backend), after };
