@@ -159,6 +159,17 @@ export function checkPacket(
   return list instanceof Promise ? list.then(next) : next(list);
 }
 
+/** The fold amp_determine_strategy: what the addressee has turned away ends nowhere. */
+export async function ampStrategy(
+  strategy: FoldHooks["amp_determine_strategy"]["acc"],
+  { stanza, to, event }: FoldHooks["amp_determine_strategy"]["params"],
+  ctx: PrivacyContext,
+): Promise<FoldHooks["amp_determine_strategy"]["acc"]> {
+  if (event !== "initial" || to.bare.isDomain) return strategy;
+  const action = await checkPacket("allow", { jid: to.bare, stanza, dir: "in" }, ctx);
+  return action === "allow" ? strategy : { deliver: ["none"] };
+}
+
 const addressee = ({ server }: PrivacyContext, to: Jid): Session | undefined =>
   isFull(to) ? server.session(to) : undefined;
 
