@@ -114,7 +114,7 @@ export interface NoticeHooks {
   reroute_unacked_messages: { session: Session };
   roster_in_subscription: { to: BareJid; from: BareJid; type: string; stanza: Stanza };
   roster_out_subscription: { from: BareJid; to: BareJid; type: string; stanza: Stanza };
-  /** A message was given up: neither delivered nor stored. */
+  /** A message that the client had not acknowledged when its connection was lost, or that has come for it since. */
   unacknowledged_message: { session: Session; stanza: Stanza };
   vcard_set: { jid: BareJid; vcard: Markup };
   user_ping_response: { session: Session; ms: number; ok: boolean };

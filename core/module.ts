@@ -236,6 +236,16 @@ export interface Accounts {
   setPassword(local: string, domain: string, password: string): Promise<"ok" | "not_allowed" | "bad_password">;
   checkPassword(local: string, domain: string, password: string): MaybePromise<boolean>;
   remove(local: string, domain: string): Promise<"ok" | "not_allowed" | "user_does_not_exist">;
+  /** Authentication methods in use, in order. */
+  readonly methods: readonly string[];
+  /** Number of stored accounts of a domain. */
+  count(domain: string): MaybePromise<number>;
+  /** User names of a domain as there were at a time (milliseconds since 1970), page after page; no cursor: the last. */
+  snapshot(
+    domain: string,
+    limit: number,
+    from: { until: number } | { cursor: string },
+  ): Promise<{ users: readonly string[]; cursor: string | undefined }>;
 }
 
 /** The server around a feature. */
@@ -247,6 +257,8 @@ export interface Server {
   token(bytes: number): string;
   /** A new archive/stanza id: unique over nodes, monotonic within one. */
   messageId(): bigint;
+  /** Name of this node in the cluster. */
+  readonly name: string;
   readonly version: string;
   /** Milliseconds since 1970. */
   readonly startedAt: number;

@@ -7,6 +7,7 @@ import mod_auth_token from "./mod_auth_token/index.ts";
 import mod_bind2 from "./mod_bind2.ts";
 import mod_blocking from "./mod_blocking/index.ts";
 import mod_blocklist from "./mod_blocklist/index.ts";
+import mod_broadcast from "./mod_broadcast/index.ts";
 import mod_cache_users from "./mod_cache_users.ts";
 import mod_caps from "./mod_caps/index.ts";
 import mod_carboncopy from "./mod_carboncopy.ts";
@@ -14,6 +15,7 @@ import mod_csi from "./mod_csi.ts";
 import mod_disco from "./mod_disco/index.ts";
 import mod_domain_isolation from "./mod_domain_isolation.ts";
 import mod_fast_auth_token from "./mod_fast_auth_token/index.ts";
+import mod_invites from "./mod_invites/index.ts";
 import mod_keystore from "./mod_keystore.ts";
 import mod_last from "./mod_last/index.ts";
 import mod_offline from "./mod_offline/index.ts";
@@ -43,6 +45,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_bind2,
   mod_blocking,
   mod_blocklist,
+  mod_broadcast,
   mod_cache_users,
   mod_caps,
   mod_carboncopy,
@@ -50,6 +53,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_disco,
   mod_domain_isolation,
   mod_fast_auth_token,
+  mod_invites,
   mod_keystore,
   mod_last,
   mod_offline,

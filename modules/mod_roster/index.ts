@@ -3,10 +3,10 @@
 import { StanzaError } from "../../core/errors.ts";
 import { type ContactInfo, type MaybePromise, STOP, type Stop, type SubscriptionLists } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
-import { defineModule, type HostType, type Iq, type Session } from "../../core/module.ts";
+import { defineModule, type Iq, type Session } from "../../core/module.ts";
 import { NS_ROSTER_VER } from "../../core/ns.ts";
 import { Markup, xml } from "../../core/xml/markup.ts";
-import { config, metrics, type RosterContext } from "./context.ts";
+import { config, metrics, type RosterContext, rosterOf } from "./context.ts";
 import { askOf, isHidden, itemXml, queryXml, type RosterItem, subscriptionOf } from "./item.ts";
 import { operations } from "./operations.ts";
 import { hashVersion, newVersion, showInterest } from "./push.ts";
@@ -60,11 +60,6 @@ const lists = (acc: SubscriptionLists, { from, to }: Summary): SubscriptionLists
 
 const join = (a: readonly string[], b: readonly string[]): readonly string[] => [...new Set([...a, ...b])];
 
-/** What other modules may ask of the rosters of a host type: undefined where mod_roster is off. */
-export function rosterOf(host: HostType): RosterContext | undefined {
-  return host.modules.get("mod_roster")?.ctx as RosterContext | undefined;
-}
-
 const infoOf = ({ name, groups, state }: RosterItem): ContactInfo => ({
   subscription: subscriptionOf(state),
   ask: askOf(state),
@@ -78,8 +73,9 @@ export async function contactsOf({ store, server }: RosterContext, user: BareJid
   return new Map(items.filter((item) => !isHidden(item)).map((item) => [item.jid, infoOf(item)]));
 }
 
+export { acceptUnasked, makeMutual } from "./invited.ts";
 export type { RosterContext };
-export { deliverRequests, hasFrom };
+export { deliverRequests, hasFrom, rosterOf };
 
 declare module "../../core/operations.ts" {
   interface ModuleInstances {

@@ -70,6 +70,8 @@ export interface Target {
   readonly name: string;
   /** Measures with xmppload on a freshly started server whose accounts are there. */
   load(step: string, scenario: string, args: readonly string[], options?: LoadOptions): Promise<Row>;
+  /** Starts it anew with `accounts` accounts user0.. and without anything that they kept. */
+  fresh(accounts: number): Promise<{ readonly port: number; readonly pid: number }>;
   /** Milliseconds to listening and bytes at rest, of a server that has been started before. */
   cold(restSeconds: number): Promise<Row>;
   stop(): Promise<void>;
@@ -166,6 +168,16 @@ export class Ours implements Target {
     const where = this.where(domain, tls ? this.ports.tls : this.ports.plain);
     const words = [join(benchDir, "xmppload"), scenario, ...where, "--pid", String(this.pid), ...args];
     return { peer: this.name, step, ...lastLine(await generate(tls ? [...words, "--tls"] : words)) };
+  }
+
+  async fresh(accounts: number): Promise<{ port: number; pid: number }> {
+    await this.stop();
+    rmSync(join(this.base, "plain-localhost"), { recursive: true, force: true });
+    this.accounts.delete("plain-localhost/localhost");
+    await this.restart({ auth: "plain", host: "localhost" });
+    await this.register(accounts);
+    await this.restart({ auth: "plain", host: "localhost" });
+    return { port: this.port, pid: this.pid };
   }
 
   async cold(restSeconds: number): Promise<Row> {
@@ -277,6 +289,17 @@ export class Peer implements Target {
     const env = { RESTART: "1", AUTH: options.auth ?? "plain" };
     const words = [this.name, scenario, ...args, ...(options.tls ? ["--tls"] : [])];
     return { ...lastLine(await this.script(words, env)), peer: this.name, step };
+  }
+
+  async fresh(accounts: number): Promise<{ port: number; pid: number }> {
+    await this.script(["clean", this.name]);
+    await this.script(["start", this.name]);
+    await generate([
+      ...[join(benchDir, "xmppload"), "register", "--port", String(this.port), "--domain", "localhost"],
+      ...["--clients", String(accounts), "--settle", "0"],
+    ]);
+    const pid = Number(await this.script(["pid", this.name]));
+    return { port: this.port, pid };
   }
 
   async cold(restSeconds: number): Promise<Row> {

@@ -47,6 +47,7 @@ type IqHandler = (iq: Iq, ctx: ModuleContext) => unknown;
 export class FakeServer implements Server {
   readonly clock = new FakeClock();
   readonly db = new MemoryDb();
+  readonly name = "mongooseim@localhost";
   readonly version = "0.0.0-test";
   readonly startedAt = this.clock.time;
   /** Lines the server logged, warnings and worse. */
