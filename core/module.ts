@@ -73,6 +73,15 @@ export interface MetricDef {
   /** Labels beside host_type, each with its value in a host type. */
   labels?: Readonly<Record<string, (hostType: string) => string>>;
 }
+/** Calls of a feature's store that are counted and timed, as MongooseIM does for its back ends. */
+export interface TimedCalls<S = unknown> {
+  /** What the `backend` option may say. */
+  backends: readonly string[];
+  /** Whose methods they are. */
+  in(store: S): object;
+  /** The methods, by MongooseIM's names for them. */
+  calls: Readonly<Record<string, string>>;
+}
 export interface Counter {
   /** Adds `n`, 1 when not given; for a histogram, observes `n`. */
   add(n?: number): void;
@@ -113,6 +122,7 @@ export interface ModuleDef<C = unknown, S = undefined, M extends string = string
   /** Opens the feature's store on the database its `backend` option names. */
   store?: (db: Db) => S & PersonalStore;
   metrics?: Readonly<Record<M, MetricDef>>;
+  timed?: TimedCalls<S>;
   operations?: readonly Operation[];
   start?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;
   stop?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;
