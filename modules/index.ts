@@ -15,6 +15,7 @@ import mod_csi from "./mod_csi.ts";
 import mod_disco from "./mod_disco/index.ts";
 import mod_domain_isolation from "./mod_domain_isolation.ts";
 import mod_fast_auth_token from "./mod_fast_auth_token/index.ts";
+import mod_invites from "./mod_invites/index.ts";
 import mod_keystore from "./mod_keystore.ts";
 import mod_last from "./mod_last/index.ts";
 import mod_offline from "./mod_offline/index.ts";
@@ -52,6 +53,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_disco,
   mod_domain_isolation,
   mod_fast_auth_token,
+  mod_invites,
   mod_keystore,
   mod_last,
   mod_offline,
