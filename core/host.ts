@@ -20,6 +20,7 @@ import type {
 } from "./module.ts";
 import { IqTable } from "./router/iq.ts";
 import type { Db } from "./storage/db.ts";
+import { timeCalls } from "./store-metrics.ts";
 
 export const newCounters = (): StreamCounters => ({
   messagesSent: 0,
@@ -125,6 +126,7 @@ export class HostRuntime implements StreamHost {
       log: log.child({ module: def.name, host_type: this.name }),
       now: () => server.now(),
     };
+    if (backend !== undefined) timeCalls(def, ctx.store, backend, this.parts.registry, this.name);
     this.running.set(def.name, { def, ctx });
     for (const [key, handler] of Object.entries(def.iq ?? {})) this.iqs.add(def.name, key, handler, ctx);
     if (def.hooks) this.hooks.add(def.name, def.hooks, ctx);

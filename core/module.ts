@@ -73,6 +73,15 @@ export interface MetricDef {
   /** Labels beside host_type, each with its value in a host type. */
   labels?: Readonly<Record<string, (hostType: string) => string>>;
 }
+/** Calls of a feature's store that are counted and timed, as MongooseIM does for its back ends. */
+export interface TimedCalls<S = unknown> {
+  /** What the `backend` option may say. */
+  backends: readonly string[];
+  /** Whose methods they are. */
+  in(store: S): object;
+  /** The methods, by MongooseIM's names for them. */
+  calls: Readonly<Record<string, string>>;
+}
 export interface Counter {
   /** Adds `n`, 1 when not given; for a histogram, observes `n`. */
   add(n?: number): void;
@@ -113,6 +122,7 @@ export interface ModuleDef<C = unknown, S = undefined, M extends string = string
   /** Opens the feature's store on the database its `backend` option names. */
   store?: (db: Db) => S & PersonalStore;
   metrics?: Readonly<Record<M, MetricDef>>;
+  timed?: TimedCalls<S>;
   operations?: readonly Operation[];
   start?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;
   stop?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;
@@ -255,6 +265,11 @@ export interface Server {
   readonly log: Log;
   /** Sends a stanza (its `from` and `to` set) on its way, as the sender would. */
   route(stanza: Stanza): MaybePromise<void>;
+  /**
+   * Whether the filters of the host type of `stanza.to` let it pass, as routing asks: for those who send the same to many
+   * and hand it to the sessions themselves. A filter may add to the stanza: each addressee wants a copy of its own.
+   */
+  passes(stanza: Stanza, host: HostType): MaybePromise<boolean>;
   /** Routes markup that the server wrote. */
   routeXml(from: Jid, to: Jid, markup: Markup): MaybePromise<void>;
   /** Answers a stanza with an error, unless it is an error itself. */

@@ -19,7 +19,7 @@ import {
 } from "../support/privacy.ts";
 import { stage } from "../support/story.ts";
 
-const { story } = stage({ modules: { mod_privacy: {} } });
+const { story } = stage({ modules: { mod_privacy: {}, mod_amp: {} } });
 const covers = (...cases: string[]) => ({ covers: cases.map((name) => `privacy_SUITE:${name}`) });
 
 story(
@@ -328,5 +328,34 @@ story(
     await again.skipsTo((e) => e.name === "resumed");
     juliet.sends`<message to="${romeo.full}" type="chat" id="n"><body>Back?</body></message>`;
     await juliet.hears(refusalOf("message", "n", romeo.full));
+  },
+);
+
+story(
+  "XEP-0079: a sender who wants to know is told that his message was turned away",
+  { romeo: 1, juliet: 1 },
+  async ({ romeo, juliet }) => {
+    const amp = "http://jabber.org/protocol/amp";
+    const sends = async (to: string) => {
+      const rule = `<rule condition="deliver" value="none" action="notify"/>`;
+      juliet.says(
+        `<message to="${to}" type="chat" id="amp"><body>Filtered</body><amp xmlns="${amp}">${rule}</amp></message>`,
+      );
+      await juliet.receives`<message from="localhost" type="{none}"><amp xmlns="${amp}" status="notify" from="${juliet.full}" to="${to}">${rule}</amp></message>`;
+      await juliet.hears(refusalOf("message", "amp", to));
+      await juliet.receivesNothing();
+    };
+    await activates(romeo, "deny_all_message", item(1, "deny", {}, "message"));
+    await sends(romeo.full);
+    await romeo.receivesNothing();
+    await uses(romeo, "default", "deny_all_message");
+    await romeo.leaves();
+    await sends(romeo.bare);
+  },
+  {
+    covers: [
+      "amp_big_SUITE:notify_deliver_to_online_user_recipient_privacy_test",
+      "amp_big_SUITE:notify_deliver_to_offline_user_recipient_privacy_test",
+    ],
   },
 );

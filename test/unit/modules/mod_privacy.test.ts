@@ -403,6 +403,27 @@ describe("§2.11: presence", () => {
     juliet.hears();
   });
 
+  test("of a user with many contacts and a rule for a group costs one query", async () => {
+    const many = Array.from({ length: 200 }, (_, i) => `c${i}@localhost`);
+    const columns = ["server", "username", "jid", "nick", "subscription", "ask", "askmessage"];
+    await server.db.insertMany(
+      "rosterusers",
+      columns,
+      many.map((contact) => ["localhost", "romeo", contact, "", "F", "N", ""]),
+    );
+    await romeo.ends();
+    romeo = server.connect(ROMEO);
+    await out("hide", " type='group' value='Friends'");
+    await activate(romeo, "hide");
+    await romeo.sends("<presence/>");
+    server.db.log.length = 0;
+    await romeo.sends("<presence><show>dnd</show></presence>");
+    expect(server.db.log).toHaveLength(1);
+    juliet.received();
+    await romeo.sends("<presence><show>xa</show></presence>");
+    juliet.hears();
+  });
+
   test("XEP-0126 §3.1: a user who comes unseen is not seen", async () => {
     await out("invisible", "");
     await romeo.sends("<presence type='unavailable'/>");
