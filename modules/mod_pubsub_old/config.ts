@@ -18,27 +18,25 @@ import { PLUGINS } from "./plugins.ts";
 
 const flag = (what: string) => z.boolean().optional().describe(what);
 
+const word = (what: string) => nonEmpty().optional().describe(what);
+
 const nodeConfig = z.strictObject({
-  access_model: enumOf(...(ACCESS_MODELS as readonly [string, ...string[]]))
-    .optional()
-    .describe("Who may subscribe and read"),
+  access_model: word("Who may subscribe and read"),
   deliver_notifications: flag("Send events"),
   deliver_payloads: flag("Send items with events"),
   max_items: nonNegative().optional().describe("Items a node keeps"),
   max_payload_size: nonNegative().optional().describe("Largest item, bytes"),
-  node_type: enumOf("leaf", "collection").optional().describe("Leaf or collection"),
-  notification_type: enumOf("normal", "headline").optional().describe("Type of event messages"),
+  node_type: word("Leaf or collection"),
+  notification_type: word("Type of event messages"),
   notify_config: flag("Tell subscribers of a new configuration"),
   notify_delete: flag("Tell subscribers that the node was deleted"),
   notify_retract: flag("Tell subscribers that an item was retracted"),
   persist_items: flag("Keep items"),
   presence_based_delivery: flag("Send events only to who is online"),
-  publish_model: enumOf("publishers", "subscribers", "open").optional().describe("Who may publish"),
+  publish_model: word("Who may publish"),
   purge_offline: flag("Delete items when their publisher goes offline"),
   roster_groups_allowed: z.array(nonEmpty()).optional().describe("Roster groups that may subscribe"),
-  send_last_published_item: enumOf("never", "on_sub", "on_sub_and_presence")
-    .optional()
-    .describe("When the last item is sent"),
+  send_last_published_item: word("When the last item is sent"),
   subscribe: flag("Allow subscriptions"),
 });
 
@@ -95,3 +93,23 @@ export const config = z.strictObject({
 });
 
 export type PubsubOldConfig = z.output<typeof config>;
+
+/** Words that MongooseIM's table of options takes any text for. */
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  access_model: ACCESS_MODELS,
+  node_type: ["leaf", "collection"],
+  notification_type: ["normal", "headline"],
+  publish_model: ["publishers", "subscribers", "open"],
+  send_last_published_item: ["never", "on_sub", "on_sub_and_presence"],
+};
+
+/** Throws one line for the operator when a word of `default_node_config` means nothing. */
+export function checkWords({ default_node_config: given }: PubsubOldConfig): void {
+  for (const [option, words] of Object.entries(WORDS)) {
+    const value = given[option as keyof typeof given];
+    if (value === undefined || words.some((w) => w === value)) continue;
+    throw new Error(
+      `Cannot use "${value}" as modules.mod_pubsub_old.default_node_config.${option}: it must be one of ${words.join(", ")}`,
+    );
+  }
+}

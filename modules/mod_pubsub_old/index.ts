@@ -6,7 +6,7 @@ import { PubsubEngine } from "../pubsub/engine.ts";
 import { NS_PUBSUB } from "../pubsub/form.ts";
 import { publisherGone } from "../pubsub/offline.ts";
 import { cameOnline, loadWatched } from "./comings.ts";
-import { config, type PubsubOldConfig } from "./config.ts";
+import { checkWords, config, type PubsubOldConfig } from "./config.ts";
 import type { Context, Running } from "./context.ts";
 import { MemoryLastItems, StoredLastItems } from "./last.ts";
 import { type Metric, metrics } from "./metrics.ts";
@@ -30,6 +30,7 @@ function runningOf(ctx: Context): Running {
 
 async function start(ctx: Context): Promise<void> {
   const { config, store, host, server, log } = ctx;
+  checkWords(config);
   store.settings = {
     itemPublisher: config.item_publisher,
     parents: parentsIn(config.nodetree),

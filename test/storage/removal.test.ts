@@ -112,13 +112,11 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
       [user.text, "publisher"],
     ]);
     const node = await store.create({ service, name, kind: "flat", config, affiliations });
-    for (const at of [own, node]) {
-      if (at === undefined) throw new Error("no node");
-      const item = { id: "i", publisher: user, payload: "<x/>", at: 1 };
-      await store.publish(at, item, { newest: 1, since: 0 });
-      await store.setLast(at, item);
-      await store.putSubscription(at, { jid: user, state: "subscribed", subid: "s", options: undefined });
-    }
+    if (own === undefined || node === undefined) throw new Error("no node");
+    const item = { id: "i", publisher: user, payload: "<x/>", at: 1 };
+    await store.publish(node, item, { newest: 1, since: 0 });
+    for (const at of [own, node]) await store.setLast(at, item);
+    await store.putSubscription(node, { jid: user, state: "subscribed", subid: "s", options: undefined });
   },
   mod_vcard: (store, user) =>
     (store as VcardStore).setVcard(user, viewText("<vCard xmlns='vcard-temp'><FN>x</FN></vCard>").element),
