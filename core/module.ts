@@ -67,11 +67,13 @@ export interface ServiceDef<C = unknown, S = unknown, M extends string = string>
 export type AnyService = ServiceDef<unknown, unknown, string>;
 
 /** A kind of counter a feature has, by its metric name. */
-export interface MetricDef {
+export interface MetricDef<S = never> {
   kind: "counter" | "gauge" | "histogram";
   help: string;
   /** Labels beside host_type, each with its value in a host type. */
   labels?: Readonly<Record<string, (hostType: string) => string>>;
+  /** Of a gauge: its value, asked of the feature's store when metrics are read. */
+  read?(store: S): number;
 }
 export interface Counter {
   /** Adds `n`, 1 when not given; for a histogram, observes `n`. */
@@ -110,7 +112,12 @@ export interface ModuleDef<C = unknown, S = undefined, M extends string = string
   services?: readonly ServiceDef<C, S, M>[];
   /** Opens the feature's store on the database its `backend` option names. */
   store?: (db: Db) => S & PersonalStore;
-  metrics?: Readonly<Record<M, MetricDef>>;
+  metrics?: Readonly<Record<M, MetricDef<S>>>;
+  /**
+   * Functions of MongooseIM's back end whose calls are counted and timed, and the store's methods that are theirs
+   * ("store.version": of what is in a field). Shown as `<name>_<backend>_count` and `_time`.
+   */
+  measured?: Readonly<Record<string, string | readonly string[]>>;
   operations?: readonly Operation[];
   start?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;
   stop?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;

@@ -46,6 +46,7 @@ export default defineModule({
   features: [FEATURE],
   accountFeatures: [FEATURE],
   store: (db) => new OfflineStore(db),
+  measured: { pop_messages: "popMessages", write_messages: "writeMessages" },
   hooks: {
     offline_message: { type: ["chat", "", "normal"], run: keep },
     offline_groupchat_message: {
