@@ -36,6 +36,8 @@ export type RouteStanzaHook =
   | "filter_local_packet"
   /** Presence of any type for the bare JID of a local account; whoever handles it stops it. Ours, not MongooseIM's. */
   | "account_presence"
+  /** A request for the bare JID of a local account, before the server answers for it. Ours, not MongooseIM's. */
+  | "account_iq"
   | "offline_message"
   | "offline_groupchat_message"
   /**
@@ -112,7 +114,7 @@ export interface NoticeHooks {
   reroute_unacked_messages: { session: Session };
   roster_in_subscription: { to: BareJid; from: BareJid; type: string; stanza: Stanza };
   roster_out_subscription: { from: BareJid; to: BareJid; type: string; stanza: Stanza };
-  /** A message was given up: neither delivered nor stored. */
+  /** A message that the client had not acknowledged when its connection was lost, or that has come for it since. */
   unacknowledged_message: { session: Session; stanza: Stanza };
   vcard_set: { jid: BareJid; vcard: Markup };
   user_ping_response: { session: Session; ms: number; ok: boolean };
@@ -232,6 +234,7 @@ export class HookTable {
   filterPacket: readonly Entry[] = [];
   filterLocal: readonly Entry[] = [];
   accountPresence: readonly Entry[] = [];
+  accountIq: readonly Entry[] = [];
   offline: readonly Entry[] = [];
   offlineGroupchat: readonly Entry[] = [];
   undelivered: readonly Entry[] = [];
@@ -286,6 +289,7 @@ export class HookTable {
     this.filterPacket = of("filter_packet");
     this.filterLocal = of("filter_local_packet");
     this.accountPresence = of("account_presence");
+    this.accountIq = of("account_iq");
     this.offline = of("offline_message");
     this.offlineGroupchat = of("offline_groupchat_message");
     this.undelivered = of("failed_to_store_message");

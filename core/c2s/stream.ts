@@ -316,7 +316,10 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
 
   private queueing(done: Promise<void>): void {
     const mine = done
-      .catch((error: unknown) => this.engine.log.error("delivery_failed", { error, jid: this.jid.text }))
+      .catch((error: unknown) => {
+        // A feature's refusal is for the sender, who is told by whoever routed the stanza.
+        if (!(error instanceof StanzaError)) this.engine.log.error("delivery_failed", { error, jid: this.jid.text });
+      })
       .then(() => {
         if (this.inbox === mine) this.inbox = undefined;
       });

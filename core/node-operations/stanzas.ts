@@ -32,6 +32,8 @@ export async function sendAs(node: Node, stanza: Stanza, session: Session): Prom
   if (!(session instanceof AbsentSession)) stanza.origin = session;
   const lists = { [MESSAGE]: hooks.sendMessage, [PRESENCE]: hooks.sendPresence, [IQ]: hooks.sendIq };
   try {
+    // A user who is not there has what he would have if he were, such as his privacy list.
+    if (session instanceof AbsentSession) await hooks.notify("user_open_session", { session });
     checkIq(stanza);
     if ((await hooks.session(lists[stanza.kind], stanza, session)) === STOP) return;
     await node.route(stanza);

@@ -83,10 +83,14 @@ export default defineModule<z.output<typeof config>, MarkerStore, Metric>({
   config,
   features: [NS_SMART],
   store: (db) => new MarkerStore(db),
-  measured: {
-    get_chat_markers: "getMarkersTo",
-    get_conv_chat_marker: "getConversation",
-    update_chat_marker: ["write", "later"],
+  timed: {
+    backends: ["rdbms", "rdbms_async"],
+    in: (store) => store,
+    calls: {
+      get_chat_markers: "getMarkersTo",
+      get_conv_chat_marker: "getConversation",
+      update_chat_marker: ["write", "later"],
+    },
   },
   metrics: {
     async_pool_request_count: { kind: "counter", help: "Entries given to a pool of writers", labels: POOL },

@@ -9,9 +9,13 @@ import { MONGOOSEIM_TABLES } from "../../core/storage/migrations/0001_mongooseim
 import { viewText } from "../../core/xml/framer.ts";
 import { MODULES } from "../../modules/index.ts";
 import type { TokenStore } from "../../modules/mod_auth_token/store.ts";
+import type { BlocklistStore } from "../../modules/mod_blocklist/store.ts";
+import type { InviteStore } from "../../modules/mod_invites/store.ts";
 import type { LastStore } from "../../modules/mod_last/store.ts";
 import type { OfflineStore } from "../../modules/mod_offline/store.ts";
 import type { OfflineMarkerStore } from "../../modules/mod_offline_chatmarkers/store.ts";
+import { EVERY_KIND, PrivacyList } from "../../modules/mod_privacy/list.ts";
+import type { Lists } from "../../modules/mod_privacy/lists.ts";
 import { newItem } from "../../modules/mod_roster/item.ts";
 import { RosterStore } from "../../modules/mod_roster/store.ts";
 import type { MarkerStore } from "../../modules/mod_smart_markers/store.ts";
@@ -39,6 +43,24 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
     }),
   mod_auth_token: async (store, user) => {
     await (store as TokenStore).sequence(user, 1);
+  },
+  mod_blocklist: (store, user) => (store as BlocklistStore).block(user, "reason"),
+  mod_privacy: (store, user) => {
+    const item = { type: "jid", value: user.text, action: "block", order: 1, kinds: EVERY_KIND } as const;
+    return (store as Lists).store.replace(user, undefined, new PrivacyList("blocking", [item]), true);
+  },
+  mod_invites: async (store, user) => {
+    await (store as InviteStore).add(user.text, {
+      domain: user.domain,
+      inviter: user.local,
+      kind: "roster",
+      account: "",
+      mayRegister: false,
+      subscribe: true,
+      uses: 1,
+      createdAt: 1,
+      expiresAt: 2,
+    });
   },
   mod_spam_reporting: (store, user) =>
     (store as ReportStore).add(
