@@ -268,6 +268,11 @@ export interface Server {
   readonly log: Log;
   /** Sends a stanza (its `from` and `to` set) on its way, as the sender would. */
   route(stanza: Stanza): MaybePromise<void>;
+  /**
+   * Whether the filters of the host type of `stanza.to` let it pass, as routing asks: for those who send the same to many
+   * and hand it to the sessions themselves. A filter may add to the stanza: each addressee wants a copy of its own.
+   */
+  passes(stanza: Stanza, host: HostType): MaybePromise<boolean>;
   /** Routes markup that the server wrote. */
   routeXml(from: Jid, to: Jid, markup: Markup): MaybePromise<void>;
   /** Answers a stanza with an error, unless it is an error itself. */

@@ -81,17 +81,16 @@ export class Delivery {
   toSession(session: Session): void {
     if (this.#had?.has(session)) return;
     this.#had?.add(session);
-    if (session.host.hooks.filterLocal.length > 0) this.route(session.jid);
-    else this.#give(session);
-  }
-
-  #give(session: Session): void {
     this.#view ??= this.#make();
-    const copy = this.#view.clone();
-    copy.to = session.jid;
     // What one of them refuses does not concern the others.
     try {
-      session.receive(copy, session.jid)?.catch(() => undefined);
+      const copy = this.#view.clone();
+      copy.to = session.jid;
+      const passes = this.engine.server.passes(copy, session.host);
+      const give = (): MaybePromise<void> => session.receive(copy, session.jid);
+      const done =
+        passes instanceof Promise ? passes.then((p) => (p ? give() : undefined)) : passes ? give() : undefined;
+      done?.catch(() => undefined);
     } catch (error) {
       if (!(error instanceof StanzaError)) throw error;
     }

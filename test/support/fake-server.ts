@@ -209,6 +209,9 @@ export class FakeServer implements Server {
   session(jid: FullJid): FakeClient | undefined {
     return this.sessionsOf(jid.bare).find((s) => s.jid.text === jid.text);
   }
+  async passes(stanza: Stanza): Promise<boolean> {
+    return (await this.host.hooks.route(this.host.hooks.filterLocal, stanza)) !== STOP;
+  }
   serviceOf(): undefined {
     return undefined;
   }
