@@ -184,7 +184,10 @@ export interface Session {
 
   /** Delivers a stanza to the client; `to` replaces its to attribute. Runs the user_receive and presend hooks. */
   receive(stanza: Stanza, to?: Jid): MaybePromise<void>;
-  /** As `receive`, for what was stored for this client: it is waited for when it is slow. Absent: `receive`. */
+  /**
+   * As `receive`, for what was stored for this client: it is waited for when it is slow, and what a feature turns away
+   * is dropped. Absent: `receive`.
+   */
   replay?(stanza: Stanza): MaybePromise<void>;
   /** Writes a stanza that has passed the user_receive and presend hooks; routes it again when the stream has ended. */
   put(stanza: Stanza, to?: Jid): MaybePromise<void>;

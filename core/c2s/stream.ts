@@ -295,7 +295,9 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
 
   /**
    * As `receive`, for what was stored for this client and comes all at once: one that is slow to read or to acknowledge
-   * is waited for. A bound that ended the stream would store it all again, and again.
+   * is waited for. A bound that ended the stream would store it all again, and again. What a feature turns away (the
+   * sender was blocked since) is dropped: its sender was told long ago that it is stored, and is not to learn who comes
+   * online.
    */
   replay(s: Stanza): MaybePromise<void> {
     if (this.conn !== undefined && this.conn.backlog > MAX_REPLAY) {
@@ -304,7 +306,14 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
       }).then(() => this.replay(s));
     }
     this.sm?.allow();
-    return this.receive(s);
+    const refused = (error: unknown): void => {
+      if (!(error instanceof StanzaError)) throw error;
+    };
+    try {
+      return this.receive(s)?.catch(refused);
+    } catch (error) {
+      return refused(error);
+    }
   }
 
   /** Something is being delivered that waits: what comes after waits behind it. */
