@@ -8,8 +8,10 @@ import type { Node } from "../node.ts";
 import { OperationError, type StanzaOps } from "../operations.ts";
 import { IQ, MESSAGE, OTHER, PRESENCE, type Stanza } from "../stanza.ts";
 import { AbsentSession } from "./absent-session.ts";
+import { Followers } from "./followers.ts";
 
 export function stanzaOps(node: Node): StanzaOps {
+  const followers = new Followers();
   return {
     async send(stanza) {
       const { from } = stanza;
@@ -18,6 +20,11 @@ export function stanzaOps(node: Node): StanzaOps {
       if (stanza.kind === OTHER) throw new OperationError("bad_stanza", "A stanza is a message, a presence or an iq");
       const there = isFull(from) ? node.session(from) : undefined;
       await sendAs(node, stanza, there ?? new AbsentSession(node, host, from));
+    },
+    follow(user) {
+      const host = node.hostOf(user.domain);
+      if (host === undefined) throw new OperationError("unknown_user", "User's domain does not exist");
+      return followers.follow(host, user);
     },
   };
 }

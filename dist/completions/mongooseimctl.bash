@@ -110,10 +110,11 @@ _mongooseimctl() {
     'session:listUserSessions') list='--user --help' ;;
     'session:listUsersWithStatus') list='--domain --status --help' ;;
     'session:setPresence') list='--user --type --show --status --priority --help' ;;
-    'stanza:') list='sendMessage sendMessageHeadLine sendStanza' ;;
+    'stanza:') list='sendMessage sendMessageHeadLine sendStanza subscribeForMessages' ;;
     'stanza:sendMessage') list='--from --to --body --help' ;;
     'stanza:sendMessageHeadLine') list='--from --to --subject --body --help' ;;
     'stanza:sendStanza') list='--stanza --help' ;;
+    'stanza:subscribeForMessages') list='--caller --help' ;;
     'stat:') list='domainStats globalStats' ;;
     'stat:domainStats') list='--domain --help' ;;
     'stat:globalStats') list='--help' ;;

@@ -288,6 +288,8 @@ complete -c mongooseimctl -n '__mongooseimctl_at stanza sendMessageHeadLine' -l 
 complete -c mongooseimctl -n '__mongooseimctl_at stanza sendMessageHeadLine' -l body -x -d 'String'
 complete -c mongooseimctl -n '__mongooseimctl_at stanza' -a sendStanza -d 'Send any stanza; its from is a user of ours'
 complete -c mongooseimctl -n '__mongooseimctl_at stanza sendStanza' -l stanza -x -d 'XmlElement'
+complete -c mongooseimctl -n '__mongooseimctl_at stanza' -a subscribeForMessages -d 'Get the messages to a user as they come'
+complete -c mongooseimctl -n '__mongooseimctl_at stanza subscribeForMessages' -l caller -x -d 'JID!'
 complete -c mongooseimctl -n '__mongooseimctl_at stat' -a domainStats -d 'Figures of a domain'
 complete -c mongooseimctl -n '__mongooseimctl_at stat domainStats' -l domain -x -d 'DomainName!'
 complete -c mongooseimctl -n '__mongooseimctl_at stat' -a globalStats -d 'Figures of the whole installation'
