@@ -46,6 +46,11 @@ export default defineModule({
   features: [FEATURE],
   accountFeatures: [FEATURE],
   store: (db) => new OfflineStore(db),
+  timed: {
+    backends: ["mnesia", "rdbms"],
+    in: (store) => store,
+    calls: { pop_messages: "popMessages", write_messages: "writeMessages" },
+  },
   hooks: {
     offline_message: { type: ["chat", "", "normal"], run: keep },
     offline_groupchat_message: {
