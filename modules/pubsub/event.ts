@@ -1,7 +1,7 @@
 // Events (XEP-0060 §7.1.2, §12): made once, with an address for each who gets them.
 
 import { StanzaError } from "../../core/errors.ts";
-import type { MaybePromise } from "../../core/hooks.ts";
+import { type MaybePromise, STOP } from "../../core/hooks.ts";
 import { type BareJid, isFull, type Jid, parseJid } from "../../core/jid.ts";
 import type { Session } from "../../core/module.ts";
 import { NS_DELAY } from "../../core/ns.ts";
@@ -81,19 +81,15 @@ export class Delivery {
   toSession(session: Session): void {
     if (this.#had?.has(session)) return;
     this.#had?.add(session);
-    if (session.host.hooks.filterLocal.length > 0) this.route(session.jid);
-    else this.#give(session);
-  }
-
-  #give(session: Session): void {
     this.#view ??= this.#make();
     const copy = this.#view.clone();
     copy.to = session.jid;
     // What one of them refuses does not concern the others.
     try {
-      session.receive(copy, session.jid)?.catch(() => undefined);
+      const done = pass(session, copy);
+      if (done !== undefined) done.catch(this.#lost);
     } catch (error) {
-      if (!(error instanceof StanzaError)) throw error;
+      this.#lost(error);
     }
   }
 
@@ -121,13 +117,16 @@ export class Delivery {
     else if (this.event.type === "normal" && !onlyAvailable) this.route(jid);
   }
 
+  readonly #lost = (error: unknown): void => {
+    if (!(error instanceof StanzaError)) this.engine.log.error("event_not_delivered", { error });
+  };
+
   route(to: Jid): void {
     const { engine, event } = this;
     const stanza = viewText(eventText(event, this.#id, ` to='${escapeXml(to.text)}'`));
     stanza.from = event.service;
     stanza.to = to;
-    const failed = (error: unknown) => engine.log.error("event_not_routed", { error, to: to.text });
-    engine.server.route(stanza)?.catch(failed);
+    engine.server.route(stanza)?.catch(this.#lost);
   }
 
   #make(): Stanza {
@@ -136,6 +135,14 @@ export class Delivery {
     view.lead = ` from='${escapeXml(this.event.service.text)}'`;
     return view;
   }
+}
+
+/** Through what looks at a stanza on its way to a local domain, to the client. */
+function pass(session: Session, copy: Stanza): MaybePromise<void> {
+  const { hooks } = session.host;
+  const verdict = hooks.filterLocal.length > 0 ? hooks.route(hooks.filterLocal, copy) : undefined;
+  if (verdict === undefined) return session.receive(copy, session.jid);
+  if (verdict !== STOP) return verdict.then((v) => (v === STOP ? undefined : session.receive(copy, session.jid)));
 }
 
 /** Sends an event of a node to all who are to have it. */
