@@ -91,6 +91,10 @@ export class Listeners {
   private addHttp(section: HttpSection, index: number): void {
     const { node, config, certificates, log } = this.parts;
     const tls = section.tls && certificates.open(section.tls, `listen.http[${index}].tls`);
+    if (tls?.verification.mode === "selfsigned_peer") {
+      const advice = "client certificates must be signed by an authority of cacertfile here";
+      log.warning("self_signed_clients_refused", { port: section.port, advice });
+    }
     const handlers = this.parts.handlers(section);
     let maxMessage = 1024 * 1024;
     let idle = 0;

@@ -26,7 +26,9 @@ export type SessionStanzaHook =
   | "user_receive_message"
   | "user_receive_presence"
   | "user_receive_iq"
-  | "xmpp_presend_element";
+  | "xmpp_presend_element"
+  /** A stanza was written to a client, or is kept for one that is detached (XEP-0198). Only tells; not waited for. */
+  | "xmpp_send_element";
 
 /** Hooks that see a stanza on its way to a local domain, whoever sent it. */
 export type RouteStanzaHook =
@@ -34,8 +36,14 @@ export type RouteStanzaHook =
   | "filter_local_packet"
   /** Presence of any type for the bare JID of a local account; whoever handles it stops it. Ours, not MongooseIM's. */
   | "account_presence"
+  /** A request for the bare JID of a local account, before the server answers for it. Ours, not MongooseIM's. */
+  | "account_iq"
   | "offline_message"
   | "offline_groupchat_message"
+  /**
+   * A message of a client of this node was neither delivered nor stored, and its sender is about to be told: STOP
+   * leaves the error out. Of the sender's host type; handlers must be synchronous.
+   */
   | "failed_to_store_message";
 
 export type StanzaHook = SessionStanzaHook | RouteStanzaHook;
@@ -106,7 +114,7 @@ export interface NoticeHooks {
   reroute_unacked_messages: { session: Session };
   roster_in_subscription: { to: BareJid; from: BareJid; type: string; stanza: Stanza };
   roster_out_subscription: { from: BareJid; to: BareJid; type: string; stanza: Stanza };
-  /** A message was given up: neither delivered nor stored. */
+  /** A message that the client had not acknowledged when its connection was lost, or that has come for it since. */
   unacknowledged_message: { session: Session; stanza: Stanza };
   vcard_set: { jid: BareJid; vcard: Markup };
   user_ping_response: { session: Session; ms: number; ok: boolean };
@@ -222,11 +230,14 @@ export class HookTable {
   receivePresence: readonly Entry[] = [];
   receiveIq: readonly Entry[] = [];
   presend: readonly Entry[] = [];
+  sent: readonly Entry[] = [];
   filterPacket: readonly Entry[] = [];
   filterLocal: readonly Entry[] = [];
   accountPresence: readonly Entry[] = [];
+  accountIq: readonly Entry[] = [];
   offline: readonly Entry[] = [];
   offlineGroupchat: readonly Entry[] = [];
+  undelivered: readonly Entry[] = [];
 
   constructor(private readonly observer: HookObserver) {}
 
@@ -274,11 +285,14 @@ export class HookTable {
     this.receivePresence = of("user_receive_packet", "user_receive_presence");
     this.receiveIq = of("user_receive_packet", "user_receive_iq");
     this.presend = of("xmpp_presend_element");
+    this.sent = of("xmpp_send_element");
     this.filterPacket = of("filter_packet");
     this.filterLocal = of("filter_local_packet");
     this.accountPresence = of("account_presence");
+    this.accountIq = of("account_iq");
     this.offline = of("offline_message");
     this.offlineGroupchat = of("offline_groupchat_message");
+    this.undelivered = of("failed_to_store_message");
   }
 
   /** Whether anybody listens to a hook. */

@@ -20,6 +20,7 @@ import type {
 } from "./module.ts";
 import { IqTable } from "./router/iq.ts";
 import type { Db } from "./storage/db.ts";
+import { timeCalls } from "./store-metrics.ts";
 
 export const newCounters = (): StreamCounters => ({
   messagesSent: 0,
@@ -94,7 +95,7 @@ export class HostRuntime implements StreamHost {
 
   /** Starts the configured features, those that others need first. */
   async start(available: ReadonlyMap<string, AnyModule>): Promise<void> {
-    const configured = this.parts.config.modules as Readonly<Record<string, unknown>>;
+    const configured = withImplied(this.parts.config.modules as Readonly<Record<string, unknown>>, available);
     const started = new Set<string>();
     const start = async (name: string): Promise<void> => {
       const def = available.get(name);
@@ -125,6 +126,7 @@ export class HostRuntime implements StreamHost {
       log: log.child({ module: def.name, host_type: this.name }),
       now: () => server.now(),
     };
+    if (backend !== undefined) timeCalls(def, ctx.store, backend, this.parts.registry, this.name);
     this.running.set(def.name, { def, ctx });
     for (const [key, handler] of Object.entries(def.iq ?? {})) this.iqs.add(def.name, key, handler, ctx);
     if (def.hooks) this.hooks.add(def.name, def.hooks, ctx);
@@ -192,4 +194,22 @@ export class HostRuntime implements StreamHost {
     }
     return bound;
   }
+}
+
+/** The configured features and those that they imply. */
+function withImplied(
+  given: Readonly<Record<string, unknown>>,
+  available: ReadonlyMap<string, AnyModule>,
+): Record<string, unknown> {
+  const all: Record<string, unknown> = { ...given };
+  const imply = (name: string): void => {
+    for (const [other, options] of Object.entries(available.get(name)?.implies ?? {})) {
+      const def = available.get(other);
+      if (all[other] !== undefined || def === undefined) continue;
+      all[other] = def.config.parse(options(all[name]));
+      imply(other);
+    }
+  };
+  for (const name of Object.keys(given)) if (given[name] !== undefined) imply(name);
+  return all;
 }

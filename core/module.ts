@@ -73,6 +73,15 @@ export interface MetricDef {
   /** Labels beside host_type, each with its value in a host type. */
   labels?: Readonly<Record<string, (hostType: string) => string>>;
 }
+/** Calls of a feature's store that are counted and timed, as MongooseIM does for its back ends. */
+export interface TimedCalls<S = unknown> {
+  /** What the `backend` option may say. */
+  backends: readonly string[];
+  /** Whose methods they are. */
+  in(store: S): object;
+  /** The methods, by MongooseIM's names for them. */
+  calls: Readonly<Record<string, string>>;
+}
 export interface Counter {
   /** Adds `n`, 1 when not given; for a histogram, observes `n`. */
   add(n?: number): void;
@@ -98,6 +107,8 @@ export interface ModuleDef<C = unknown, S = undefined, M extends string = string
   config: z.ZodType<C>;
   /** Features that must be on too. */
   needs?: readonly string[];
+  /** Features that are on with it though the configuration does not name them, with the options they then have. */
+  implies?: Readonly<Record<string, (config: C) => Readonly<Record<string, unknown>>>>;
   /** Features that are started before this one when they are on; without them it does less. */
   uses?: readonly string[];
   /** disco#info features of the server. */
@@ -111,6 +122,7 @@ export interface ModuleDef<C = unknown, S = undefined, M extends string = string
   /** Opens the feature's store on the database its `backend` option names. */
   store?: (db: Db) => S & PersonalStore;
   metrics?: Readonly<Record<M, MetricDef>>;
+  timed?: TimedCalls<S>;
   operations?: readonly Operation[];
   start?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;
   stop?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;
@@ -224,6 +236,16 @@ export interface Accounts {
   setPassword(local: string, domain: string, password: string): Promise<"ok" | "not_allowed" | "bad_password">;
   checkPassword(local: string, domain: string, password: string): MaybePromise<boolean>;
   remove(local: string, domain: string): Promise<"ok" | "not_allowed" | "user_does_not_exist">;
+  /** Authentication methods in use, in order. */
+  readonly methods: readonly string[];
+  /** Number of stored accounts of a domain. */
+  count(domain: string): MaybePromise<number>;
+  /** User names of a domain as there were at a time (milliseconds since 1970), page after page; no cursor: the last. */
+  snapshot(
+    domain: string,
+    limit: number,
+    from: { until: number } | { cursor: string },
+  ): Promise<{ users: readonly string[]; cursor: string | undefined }>;
 }
 
 /** The server around a feature. */
@@ -235,12 +257,19 @@ export interface Server {
   token(bytes: number): string;
   /** A new archive/stanza id: unique over nodes, monotonic within one. */
   messageId(): bigint;
+  /** Name of this node in the cluster. */
+  readonly name: string;
   readonly version: string;
   /** Milliseconds since 1970. */
   readonly startedAt: number;
   readonly log: Log;
   /** Sends a stanza (its `from` and `to` set) on its way, as the sender would. */
   route(stanza: Stanza): MaybePromise<void>;
+  /**
+   * Whether the filters of the host type of `stanza.to` let it pass, as routing asks: for those who send the same to many
+   * and hand it to the sessions themselves. A filter may add to the stanza: each addressee wants a copy of its own.
+   */
+  passes(stanza: Stanza, host: HostType): MaybePromise<boolean>;
   /** Routes markup that the server wrote. */
   routeXml(from: Jid, to: Jid, markup: Markup): MaybePromise<void>;
   /** Answers a stanza with an error, unless it is an error itself. */

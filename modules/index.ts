@@ -2,14 +2,20 @@
 
 import type { AnyModule } from "../core/module.ts";
 import mod_adhoc from "./mod_adhoc/index.ts";
+import mod_amp from "./mod_amp/index.ts";
 import mod_auth_token from "./mod_auth_token/index.ts";
 import mod_bind2 from "./mod_bind2.ts";
+import mod_blocking from "./mod_blocking/index.ts";
+import mod_blocklist from "./mod_blocklist/index.ts";
+import mod_broadcast from "./mod_broadcast/index.ts";
 import mod_cache_users from "./mod_cache_users.ts";
 import mod_caps from "./mod_caps/index.ts";
 import mod_carboncopy from "./mod_carboncopy.ts";
 import mod_csi from "./mod_csi.ts";
 import mod_disco from "./mod_disco/index.ts";
+import mod_domain_isolation from "./mod_domain_isolation.ts";
 import mod_fast_auth_token from "./mod_fast_auth_token/index.ts";
+import mod_invites from "./mod_invites/index.ts";
 import mod_keystore from "./mod_keystore.ts";
 import mod_last from "./mod_last/index.ts";
 import mod_offline from "./mod_offline/index.ts";
@@ -17,6 +23,7 @@ import mod_offline_chatmarkers from "./mod_offline_chatmarkers/index.ts";
 import mod_offline_stub from "./mod_offline_stub.ts";
 import mod_ping from "./mod_ping.ts";
 import mod_presence from "./mod_presence/index.ts";
+import mod_privacy from "./mod_privacy/index.ts";
 import mod_private from "./mod_private.ts";
 import mod_pubsub from "./mod_pubsub/index.ts";
 import mod_register from "./mod_register.ts";
@@ -33,14 +40,20 @@ import mod_version from "./mod_version.ts";
 
 export const MODULES: readonly AnyModule[] = [
   mod_adhoc,
+  mod_amp,
   mod_auth_token,
   mod_bind2,
+  mod_blocking,
+  mod_blocklist,
+  mod_broadcast,
   mod_cache_users,
   mod_caps,
   mod_carboncopy,
   mod_csi,
   mod_disco,
+  mod_domain_isolation,
   mod_fast_auth_token,
+  mod_invites,
   mod_keystore,
   mod_last,
   mod_offline,
@@ -48,6 +61,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_offline_stub,
   mod_ping,
   mod_presence,
+  mod_privacy,
   mod_private,
   mod_pubsub,
   mod_register,

@@ -7,6 +7,7 @@ import { Registry } from "../../core/metrics/registry.ts";
 import type { AnyModule } from "../../core/module.ts";
 import { type MeteredNode, observeAuth, wireMetrics } from "../../core/node-metrics.ts";
 import type { Db } from "../../core/storage/db.ts";
+import { storeMetrics } from "../../core/store-metrics.ts";
 
 const HEAD = `# Metrics
 
@@ -24,7 +25,10 @@ export function metricsPage(modules: readonly AnyModule[]): string {
   const registry = new Registry();
   declareAll(registry);
   const from = new Map<string, string>();
-  for (const { name, metrics } of modules) {
+  for (const { name, metrics, timed } of modules) {
+    for (const backend of timed?.backends ?? []) {
+      for (const family of Object.values(storeMetrics(registry, name, backend))) from.set(family.name, name);
+    }
     for (const [metric, def] of Object.entries(metrics ?? {})) {
       registry[def.kind](metric, def.help, metricLabels(def));
       from.set(metric, name);

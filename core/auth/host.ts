@@ -152,10 +152,17 @@ export class HostAuth {
     return this.#hasher.derive(hash, password, salt, iterations);
   }
 
-  /** Whether there is such a user; with `storedOnly`, users that exist while their session lives do not count. */
-  async exists(local: string, domain: string, { storedOnly = false } = {}): Promise<boolean> {
+  /**
+   * Whether there is such a user; with `storedOnly`, users that exist while their session lives do not count, with
+   * `allowed`, those of other methods.
+   */
+  async exists(
+    local: string,
+    domain: string,
+    { storedOnly = false, allowed }: { storedOnly?: boolean; allowed?: readonly AuthMethod[] } = {},
+  ): Promise<boolean> {
     const backend = await this.#timed("auth_does_user_exist", () =>
-      this.#first(undefined, async (b) => (b.stored || !storedOnly) && (await b.exists(local, domain))),
+      this.#first(allowed, async (b) => (b.stored || !storedOnly) && (await b.exists(local, domain))),
     );
     return backend !== undefined;
   }
@@ -328,16 +335,17 @@ export interface SnapshotResult {
   readonly cursor: string | undefined;
 }
 
-interface Cursor {
+/** A place in a snapshot. */
+export interface Cursor {
   /** Milliseconds since 1970. */
   readonly until: number;
   readonly backend: number;
   readonly after: string;
 }
 
-const writeCursor = ({ until, backend, after }: Cursor): string => `${until}/${backend}/${after}`;
+export const writeCursor = ({ until, backend, after }: Cursor): string => `${until}/${backend}/${after}`;
 
-function readCursor(text: string): Cursor {
+export function readCursor(text: string): Cursor {
   const [all, until, backend, after] = /^(\d{1,15})\/(\d{1,3})\/(.*)$/s.exec(text) ?? [];
   if (all === undefined) throw new RangeError("the cursor is not one of ours");
   return { until: Number(until), backend: Number(backend), after };

@@ -266,6 +266,8 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
       error = new StanzaError("internal-server-error");
     }
     if (s.type === "error" || (s.kind === IQ && s.type === "result")) return;
+    const { hooks } = this.host;
+    if (s.kind === MESSAGE && hooks.route(hooks.undelivered, s) === STOP) return;
     this.write(errorReply(s, error as StanzaError, from));
   }
 
@@ -301,7 +303,10 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
 
   private queueing(done: Promise<void>): void {
     const mine = done
-      .catch((error: unknown) => this.engine.log.error("delivery_failed", { error, jid: this.jid.text }))
+      .catch((error: unknown) => {
+        // A feature's refusal is for the sender, who is told by whoever routed the stanza.
+        if (!(error instanceof StanzaError)) this.engine.log.error("delivery_failed", { error, jid: this.jid.text });
+      })
       .then(() => {
         if (this.inbox === mine) this.inbox = undefined;
       });
@@ -355,7 +360,19 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     );
     const origin = s.origin as C2S | undefined;
     this.out(scratch.bytes, n, s.copy, origin?.sm === undefined ? undefined : origin);
+    if (this.host.hooks.sent.length > 0) this.tellSent(s);
     if (this.state === DETACHED && s.kind === MESSAGE && !s.copy && !noStore(s)) return this.held();
+  }
+
+  /** What is written stays so, whatever a feature thinks of it. */
+  private tellSent(s: Stanza): void {
+    const { hooks } = this.host;
+    try {
+      const told = hooks.session(hooks.sent, s, this);
+      if (told instanceof Promise) told.catch(() => undefined);
+    } catch (error) {
+      if (!(error instanceof StanzaError)) throw error;
+    }
   }
 
   /** A message waits for a client that may never come back: a feature keeps it safe before its sender is told. */

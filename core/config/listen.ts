@@ -158,6 +158,7 @@ export const GRAPHQL_CATEGORIES = [
   "blocklist",
   // Ours.
   "report",
+  "invite",
 ] as const;
 
 /** `listen.http[].handlers` */

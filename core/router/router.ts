@@ -4,7 +4,7 @@
 import type { C2S } from "../c2s/stream.ts";
 import type { FoundService } from "../domain/services.ts";
 import { StanzaError } from "../errors.ts";
-import { type HookTable, STOP } from "../hooks.ts";
+import { type HookTable, STOP, type Stop } from "../hooks.ts";
 import { type BareJid, isFull } from "../jid.ts";
 import type { Log } from "../log/index.ts";
 import type { HostType, MaybePromise, Session } from "../module.ts";
@@ -45,17 +45,32 @@ export class Router {
     const { to } = s;
     const host = this.parts.hostOf(to.domain);
     if (host === undefined) return this.foreign(s);
-    const { hooks } = host;
-    if (hooks.filterLocal.length > 0) {
-      const verdict = hooks.route(hooks.filterLocal, s);
-      if (verdict === STOP) return this.drop(host);
-      if (verdict !== undefined) return verdict.then((v) => (v === STOP ? this.drop(host) : this.local(host, s)));
-    }
-    return this.local(host, s);
+    const passes = this.passes(s, host);
+    if (passes === true) return this.local(host, s);
+    if (passes !== false) return passes.then((p) => (p ? this.local(host, s) : undefined));
   }
 
-  private drop(host: RoutedHost): void {
+  /** Whether the filters of a domain that is served let a stanza pass; they may add to it. */
+  passes(s: Stanza, host: RoutedHost): MaybePromise<boolean> {
+    const { hooks } = host;
+    if (hooks.filterLocal.length === 0) return true;
+    const decide = (verdict: Stop | undefined): boolean => {
+      if (verdict === STOP) this.drop(host, s);
+      return verdict !== STOP;
+    };
+    const verdict = hooks.route(hooks.filterLocal, s);
+    return verdict instanceof Promise ? verdict.then(decide) : decide(verdict);
+  }
+
+  private drop(host: RoutedHost, s: Stanza): void {
     host.counters.dropped++;
+    if (s.kind === MESSAGE) this.excused(s);
+  }
+
+  /** Tells features of the sender that its message found no place; true when they see to it that it learns that. */
+  private excused(s: Stanza): boolean {
+    const host = (s.origin as Session | undefined)?.host;
+    return host !== undefined && host.hooks.route(host.hooks.undelivered, s) === STOP;
   }
 
   /** For none of the served domains: for a feature's own, or for somewhere else. */
@@ -86,12 +101,9 @@ export class Router {
   // --- Features' own domains --------------------------------------------------------------------------------------------
 
   private toService(service: FoundService<RoutedHost>, s: Stanza): MaybePromise<void> {
-    const { host } = service.entry;
-    const { hooks } = host;
-    const verdict = hooks.filterLocal.length > 0 ? hooks.route(hooks.filterLocal, s) : undefined;
-    if (verdict === undefined) return this.served(service, s);
-    if (verdict === STOP) return this.drop(host);
-    return verdict.then((v) => (v === STOP ? this.drop(host) : this.served(service, s)));
+    const passes = this.passes(s, service.entry.host);
+    if (passes === true) return this.served(service, s);
+    if (passes !== false) return passes.then((p) => (p ? this.served(service, s) : undefined));
   }
 
   private served({ entry: { def, ctx }, at }: FoundService<RoutedHost>, s: Stanza): MaybePromise<void> {
@@ -151,9 +163,9 @@ export class Router {
   }
 
   private failed(s: Stanza, error: unknown): MaybePromise<void> {
-    if (error instanceof StanzaError) return this.reply(s, errorReply(s, error));
+    if (error instanceof StanzaError) return this.bounce(s, error);
     this.parts.log.error("iq_handler_failed", { error, ns: s.childCount > 0 ? s.kidNs(0) : "", from: s.from.text });
-    return this.reply(s, errorReply(s, new StanzaError("internal-server-error")));
+    return this.bounce(s, new StanzaError("internal-server-error"));
   }
 
   /** The answer to one's own client needs no routing. */
@@ -174,6 +186,7 @@ export class Router {
     if (s.type === "error" || (s.kind === IQ && s.type === "result")) return;
     // Presence is told about only when it asked for something.
     if (s.kind === PRESENCE && (s.type === "" || s.type === "unavailable")) return;
+    if (s.kind === MESSAGE && this.excused(s)) return;
     return this.reply(s, errorReply(s, error));
   }
 
@@ -183,12 +196,29 @@ export class Router {
     const { to } = s;
     if (!isFull(to)) return this.accountIq(host, s);
     const session = this.parts.sessions.get(to);
-    if (session !== undefined) return session.receive(s);
+    if (session !== undefined) return this.give(s, session);
     return this.bounce(s, new StanzaError("service-unavailable"));
   }
 
   /** For an account, which the server answers for; nobody answers for one that does not exist (RFC 6121 §8.5.1). */
   private accountIq(host: RoutedHost, s: Stanza): MaybePromise<void> {
+    const { hooks } = host;
+    if (hooks.accountIq.length === 0 || (s.type !== "get" && s.type !== "set")) return this.answerFor(host, s);
+    let verdict: ReturnType<HookTable["route"]>;
+    try {
+      verdict = hooks.route(hooks.accountIq, s);
+    } catch (error) {
+      return this.failed(s, error);
+    }
+    if (verdict === STOP) return;
+    if (verdict === undefined) return this.answerFor(host, s);
+    return verdict.then(
+      (v) => (v === STOP ? undefined : this.answerFor(host, s)),
+      (error: unknown) => this.failed(s, error),
+    );
+  }
+
+  private answerFor(host: RoutedHost, s: Stanza): MaybePromise<void> {
     const exists = s.type === "result" || s.type === "error" || this.parts.accountExists(host, s.to.bare);
     const give = (there: boolean): MaybePromise<void> =>
       there || host.iqs.knowsAbsent(s)
@@ -221,6 +251,20 @@ export class Router {
     );
   }
 
+  /** To one session. When a feature of the addressee refuses the stanza, the sender is told. */
+  private give(s: Stanza, session: C2S): MaybePromise<void> {
+    try {
+      return session.receive(s)?.catch((error: unknown) => this.refused(s, error));
+    } catch (error) {
+      return this.refused(s, error);
+    }
+  }
+
+  private refused(s: Stanza, error: unknown): MaybePromise<void> {
+    if (!(error instanceof StanzaError)) throw error;
+    return this.bounce(s, error);
+  }
+
   /** To several sessions: what one of them refuses does not concern the others; when all do, the sender is told. */
   private each(s: Stanza, sessions: readonly C2S[]): MaybePromise<void> {
     let waiting: Promise<void>[] | undefined;
@@ -240,8 +284,8 @@ export class Router {
         refused(error);
       }
     }
-    const end = (): void => {
-      if (given === 0 && refusal !== undefined) throw refusal;
+    const end = (): MaybePromise<void> => {
+      if (given === 0 && refusal !== undefined) return this.refused(s, refusal);
     };
     return waiting === undefined ? end() : Promise.all(waiting).then(end);
   }
@@ -253,7 +297,7 @@ export class Router {
     const there = this.parts.sessions.raw(to.bare.text);
     if (isFull(to)) {
       const session = there === undefined ? undefined : this.parts.sessions.get(to);
-      if (session !== undefined) return session.receive(s);
+      if (session !== undefined) return this.give(s, session);
       switch (s.type) {
         case "error":
           return;
@@ -270,7 +314,7 @@ export class Router {
     if (there === undefined) return this.offline(host, s);
     if (!Array.isArray(there)) {
       const one = there as C2S;
-      return one.available && one.priority >= 0 ? one.receive(s) : this.offline(host, s);
+      return one.available && one.priority >= 0 ? this.give(s, one) : this.offline(host, s);
     }
     return this.toResources(host, s, there as readonly C2S[]);
   }

@@ -5,6 +5,8 @@ export interface SqlDialect {
   readonly name: Dialect;
   /** The current time as a value of a timestamp column. */
   readonly now: string;
+  /** The time that is `?` seconds from now, as a value of a timestamp column. */
+  readonly secondsFromNow: string;
   /** The current time of the database in Unix seconds. */
   readonly unixSeconds: string;
   /** Inserts `keys` and `values`, or updates `values`; parameters in that order. */
@@ -45,6 +47,7 @@ export const DIALECTS: Readonly<Record<Dialect, SqlDialect>> = {
   sqlite: {
     name: "sqlite",
     now: "CURRENT_TIMESTAMP",
+    secondsFromNow: "datetime('now', '+' || CAST(? AS INTEGER) || ' seconds')",
     unixSeconds: "unixepoch()",
     upsert: onConflict,
     insertNew: insertOrNothing,
@@ -52,6 +55,7 @@ export const DIALECTS: Readonly<Record<Dialect, SqlDialect>> = {
   pgsql: {
     name: "pgsql",
     now: "now()",
+    secondsFromNow: "now() + CAST(? AS integer) * interval '1 second'",
     unixSeconds: "extract(epoch from now())::bigint",
     upsert: onConflict,
     insertNew: insertOrNothing,
@@ -59,6 +63,7 @@ export const DIALECTS: Readonly<Record<Dialect, SqlDialect>> = {
   mysql: {
     name: "mysql",
     now: "CURRENT_TIMESTAMP",
+    secondsFromNow: "DATE_ADD(CURRENT_TIMESTAMP, INTERVAL ? SECOND)",
     unixSeconds: "UNIX_TIMESTAMP()",
     upsert: onDuplicateKey,
     insertNew: (table, columns) => onDuplicateKey(table, columns, []),

@@ -1,4 +1,5 @@
 // The TLS of one listener: its settings, its own certificate, and the context that a domain gets.
+import { constants } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import type { Certificate } from "./certificate.ts";
 import { endpointHash } from "./certificate.ts";
@@ -98,15 +99,17 @@ export class TlsProfile {
 
   /**
    * Certificates as PEM texts, for a server that chooses by name itself (Bun.serve): the default first, then one for
-   * each domain that has its own.
+   * each domain that has its own; each with the settings of this listener. A client certificate that is signed by
+   * itself is never valid there: that server lets nobody else judge.
    */
   pems(): PemPair[] {
     const first = this.#own ?? this.#store.fallback;
     if (first === undefined) return [];
-    const found = [pemOf(first)];
+    const shared = serverOptions(this.#options);
+    const found: PemPair[] = [{ ...pemOf(first), ...shared }];
     for (const pair of this.#store.all) {
       if (pair === first || (this.#own !== undefined && this.#store.isSelfMade(pair))) continue;
-      for (const domain of pair.domains) found.push({ serverName: domain, ...pemOf(pair) });
+      for (const domain of pair.domains) found.push({ serverName: domain, ...pemOf(pair), ...shared });
     }
     return found;
   }
@@ -178,7 +181,41 @@ export interface PemPair {
   readonly cert: string;
   readonly key: string;
   readonly passphrase?: string;
+  readonly ca?: string[];
+  readonly crl?: string[];
+  readonly ciphers?: string;
+  /** SSL_OP_NO_* bits of the versions that are not spoken. */
+  readonly secureOptions?: number;
+  readonly requestCert?: boolean;
+  readonly rejectUnauthorized?: boolean;
 }
+
+const VERSIONS = [
+  ["TLSv1", constants.SSL_OP_NO_TLSv1],
+  ["TLSv1.1", constants.SSL_OP_NO_TLSv1_1],
+  ["TLSv1.2", constants.SSL_OP_NO_TLSv1_2],
+  ["TLSv1.3", constants.SSL_OP_NO_TLSv1_3],
+] as const;
+
+/** Everything but the certificate, as Bun.serve takes it. */
+function serverOptions({ options, verification }: ContextOptions): Omit<PemPair, "cert" | "key"> {
+  const { ca, crl, ciphers, minVersion, maxVersion } = options;
+  const places = VERSIONS.map(([version]) => version);
+  const from = minVersion === undefined ? 0 : places.indexOf(minVersion);
+  const to = maxVersion === undefined ? places.length - 1 : places.indexOf(maxVersion);
+  const unspoken = VERSIONS.filter((_, i) => i < from || i > to).reduce((bits, [, bit]) => bits | bit, 0);
+  const asked = verification.mode !== "none";
+  return {
+    ...(asked && ca !== undefined && { ca: texts(ca) }),
+    ...(asked && crl !== undefined && { crl: texts(crl) }),
+    ...(ciphers !== undefined && { ciphers }),
+    ...(unspoken !== 0 && { secureOptions: unspoken }),
+    requestCert: asked,
+    rejectUnauthorized: asked && verification.disconnectOnFailure,
+  };
+}
+
+const texts = (given: string | Buffer | (string | Buffer)[]): string[] => [given].flat().map(String);
 
 function pemOf({ chainPem, keyPem, source }: Pair): PemPair {
   return { cert: chainPem, key: keyPem, ...(source.password === undefined ? {} : { passphrase: source.password }) };

@@ -13,7 +13,7 @@ _mongooseimctl() {
     --config|check) COMPREPLY=($(compgen -f -- "$cur")); return ;;
   esac
   case "$first:$second" in
-    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account domain last metric offline private report roster server session stanza stat token vcard' ;;
+    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account blocklist broadcast domain invite last metric offline private report roster server session stanza stat token vcard' ;;
     'config:') list='check' ;;
     'completion:') list='bash zsh fish' ;;
     'account:') list='banUser changeUserPassword checkPassword checkPasswordHash checkUser countUsers importUsers listUsers registerUser removeUser' ;;
@@ -27,6 +27,18 @@ _mongooseimctl() {
     'account:listUsers') list='--domain --limit --index --help' ;;
     'account:registerUser') list='--domain --username --password --help' ;;
     'account:removeUser') list='--user --help' ;;
+    'blocklist:') list='addUser listBlockedUsers removeUser userCount' ;;
+    'blocklist:addUser') list='--user --reason --help' ;;
+    'blocklist:listBlockedUsers') list='--domain --limit --index --help' ;;
+    'blocklist:removeUser') list='--user --help' ;;
+    'blocklist:userCount') list='--domain --help' ;;
+    'broadcast:') list='abortBroadcast deleteInactiveBroadcastsByDomain deleteInactiveBroadcastsByIds getBroadcast getBroadcasts startBroadcast' ;;
+    'broadcast:abortBroadcast') list='--domain --id --help' ;;
+    'broadcast:deleteInactiveBroadcastsByDomain') list='--domain --help' ;;
+    'broadcast:deleteInactiveBroadcastsByIds') list='--domain --ids --help' ;;
+    'broadcast:getBroadcast') list='--domain --id --help' ;;
+    'broadcast:getBroadcasts') list='--domain --limit --index --help' ;;
+    'broadcast:startBroadcast') list='--name --domain --messageSubject --messageBody --senderJid --messageRate --recipientGroup --help' ;;
     'domain:') list='addDomain allDomains deleteDomainPassword disableDomain domainDetails domainsByHostType enableDomain removeDomain requestRemoveDomain setDomainPassword' ;;
     'domain:addDomain') list='--domain --hostType --help' ;;
     'domain:allDomains') list='--help' ;;
@@ -38,6 +50,10 @@ _mongooseimctl() {
     'domain:removeDomain') list='--domain --hostType --help' ;;
     'domain:requestRemoveDomain') list='--domain --hostType --help' ;;
     'domain:setDomainPassword') list='--domain --password --help' ;;
+    'invite:') list='createInvite listInvites revokeInvite' ;;
+    'invite:createInvite') list='--domain --inviter --username --uses --days --help' ;;
+    'invite:listInvites') list='--domain --inviter --limit --index --help' ;;
+    'invite:revokeInvite') list='--domain --id --help' ;;
     'last:') list='countActiveUsers getLast listOldUsers removeOldUsers setLast' ;;
     'last:countActiveUsers') list='--domain --timestamp --help' ;;
     'last:getLast') list='--user --help' ;;
@@ -94,10 +110,11 @@ _mongooseimctl() {
     'session:listUserSessions') list='--user --help' ;;
     'session:listUsersWithStatus') list='--domain --status --help' ;;
     'session:setPresence') list='--user --type --show --status --priority --help' ;;
-    'stanza:') list='sendMessage sendMessageHeadLine sendStanza' ;;
+    'stanza:') list='sendMessage sendMessageHeadLine sendStanza subscribeForMessages' ;;
     'stanza:sendMessage') list='--from --to --body --help' ;;
     'stanza:sendMessageHeadLine') list='--from --to --subject --body --help' ;;
     'stanza:sendStanza') list='--stanza --help' ;;
+    'stanza:subscribeForMessages') list='--caller --help' ;;
     'stat:') list='domainStats globalStats' ;;
     'stat:domainStats') list='--domain --help' ;;
     'stat:globalStats') list='--help' ;;
@@ -109,6 +126,7 @@ _mongooseimctl() {
     'vcard:setVcard') list='--user --vcard --help' ;;
   esac
   case "$first:$second:$prev" in
+    'broadcast:startBroadcast:--recipientGroup') list='ALL_USERS_IN_DOMAIN' ;;
     'roster:setMutualSubscription:--action') list='CONNECT DISCONNECT' ;;
     'roster:subscription:--action') list='INVITE ACCEPT DECLINE CANCEL' ;;
     'server:setLoglevel:--level') list='NONE EMERGENCY ALERT CRITICAL ERROR WARNING NOTICE INFO DEBUG ALL' ;;

@@ -52,6 +52,15 @@ export default defineModule({
       type: "groupchat",
       run: (stanza, ctx) => (ctx.config.store_groupchat_messages ? keep(stanza, ctx) : undefined),
     },
+    amp_determine_strategy: {
+      at: 30,
+      run: (strategy, { stanza, event }) => {
+        if (event !== "initial" || !strategy.away || strategy.deliver.includes("stored") || stanza.type === "headline")
+          return;
+        if (!storable(stanza)) return;
+        return { ...strategy, deliver: ["stored", ...strategy.deliver] };
+      },
+    },
     resend_offline_messages: ({ session }, ctx) => (session.priority >= 0 ? deliver(session, ctx) : undefined),
   },
   operations,
@@ -62,6 +71,22 @@ async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefin
   // A carbon copy whose session is gone: the message itself was delivered.
   if (stanza.copy) return STOP;
   if (!storable(stanza)) return;
+  const { hooks } = ctx.host;
+  try {
+    await write(stanza, ctx);
+  } catch (error) {
+    await hooks.notify("amp_event", { stanza, event: "storage_failed" });
+    throw error;
+  }
+  if (hooks.has("amp_event")) await hooks.notify("amp_event", { stanza, event: "stored" });
+  // The user may have come back while the message was on its way to the disk.
+  const back = ctx.server.sessionsOf(stanza.to.bare).find((s) => s.available && s.priority >= 0 && !s.detached);
+  if (back) await deliver(back, ctx);
+  return STOP;
+}
+
+/** Throws a StanzaError when it cannot. */
+async function write(stanza: Stanza, ctx: Context): Promise<void> {
   const { store, config, host } = ctx;
   const to = stanza.to.bare;
   const limit = host.access.match(config.access_max_user_messages, to, to.domain);
@@ -83,10 +108,6 @@ async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefin
   } finally {
     if (bounded) store.quota.done(to, stored);
   }
-  // The user may have come back while the message was on its way to the disk.
-  const back = ctx.server.sessionsOf(to).find((s) => s.available && s.priority >= 0 && !s.detached);
-  if (back) await deliver(back, ctx);
-  return STOP;
 }
 
 /** Gives a session what waits for its account; a second session of the account waits until the first has its share. */
@@ -113,7 +134,7 @@ async function pages(session: Session, { store, server, now, log }: Context): Pr
       const expired = message.expire !== undefined && message.expire <= now() * 1000;
       const stanza = expired ? undefined : revive(message, account);
       if (stanza) {
-        await (session.replay ? session.replay(stanza) : session.receive(stanza));
+        await given(stanza, session);
         // What is sent in one turn of the event loop waits in memory: the client gets its chance to read.
         unread += message.packet.length;
         if (unread > TURN) {
@@ -128,6 +149,18 @@ async function pages(session: Session, { store, server, now, log }: Context): Pr
     }
     await store.delete(account, gone);
     if (messages.length < PAGE || server.session(session.jid) !== session) return;
+  }
+}
+
+/**
+ * Gives a stored message to a session. One that a feature turns away (its addressee has blocked the sender since) is
+ * dropped: its sender was told long ago that it is stored, and is not to learn who comes online.
+ */
+async function given(stanza: Stanza, session: Session): Promise<void> {
+  try {
+    await (session.replay ? session.replay(stanza) : session.receive(stanza));
+  } catch (error) {
+    if (!(error instanceof StanzaError)) throw error;
   }
 }
 

@@ -7,6 +7,8 @@ import { type Session, Slot } from "../../core/module.ts";
 /** JIDs as text; sessions that direct no presence at anybody have none. */
 const DIRECTED = new Slot<Set<string>>();
 
+const NOBODY: ReadonlySet<string> = new Set();
+
 /** Whom a session may direct presence at, at the same time: a client is in hundreds of rooms, not in thousands. */
 const MAX_DIRECTED = 4096;
 
@@ -29,6 +31,9 @@ export function takeDirected(session: Session): ReadonlySet<string> | undefined 
   if (known !== undefined) DIRECTED.set(session, undefined);
   return known;
 }
+
+/** Who was sent presence and will be told when the session goes. */
+export const directedOf = (session: Session): ReadonlySet<string> => DIRECTED.get(session) ?? NOBODY;
 
 export function isDirectedTo(session: Session, jid: Jid): boolean {
   const known = DIRECTED.get(session);

@@ -7,11 +7,46 @@ import type { Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { escapeXml } from "../../core/xml/markup.ts";
 
+/** Presence that the server sends to many in a session's name. */
+export type PresenceKind = "" | "unavailable" | "probe";
+
+declare module "../../core/hooks.ts" {
+  interface FoldHooks {
+    /**
+     * Bare or full JIDs, as text, that presence of a session is about to be sent to; a handler leaves out those who may
+     * not have it. The account's other sessions get it anyhow.
+     */
+    presence_audience: { acc: readonly string[]; params: { session: Session; type: PresenceKind } };
+  }
+}
+
 const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });
 
 /** Who receives the user's presence and whose presence the user receives; at once for a connected user. */
 export function subscriptions(host: HostType, jid: BareJid): MaybePromise<SubscriptionLists> {
   return host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid });
+}
+
+/** Which of these JIDs a presence of the session may be sent to (a fold: mod_privacy leaves some out). */
+export function audience(
+  ctx: ModuleContext,
+  session: Session,
+  type: PresenceKind,
+  jids: readonly string[],
+): MaybePromise<readonly string[]> {
+  return jids.length === 0 ? jids : ctx.host.hooks.fold("presence_audience", jids, { session, type });
+}
+
+/** Sends a session's presence to those of the contacts, given as text, who may have it. */
+export function toAudience(
+  ctx: ModuleContext,
+  session: Session,
+  presence: Stanza,
+  contacts: readonly string[],
+): MaybePromise<void> {
+  const allowed = audience(ctx, session, presence.type === "unavailable" ? "unavailable" : "", contacts);
+  if (allowed instanceof Promise) return allowed.then((jids) => toContacts(ctx, presence, jids));
+  toContacts(ctx, presence, allowed);
 }
 
 /** A copy of a presence that says whom it is for: for the way to another server, which must be told. */
@@ -41,6 +76,18 @@ export function toSessions(ctx: ModuleContext, presence: Stanza, sessions: reado
   }
 }
 
+/** As `toSessions` for all sessions of a contact, past the filters of the domain, which may add something. */
+function throughFilters(ctx: ModuleContext, presence: Stanza, contact: BareJid, sessions: readonly Session[]): void {
+  const copy = presence.clone();
+  copy.to = contact;
+  const give = (passes: boolean): void => {
+    if (passes) toSessions(ctx, copy, sessions);
+  };
+  const passes = ctx.server.passes(copy, ctx.host);
+  if (passes instanceof Promise) unawaited(ctx, passes.then(give));
+  else give(passes);
+}
+
 /**
  * Sends a presence without `to` attribute to contacts, given as text. Those of the sender's own domain who are
  * connected here get the very bytes; for the others it is routed.
@@ -48,13 +95,14 @@ export function toSessions(ctx: ModuleContext, presence: Stanza, sessions: reado
 export function toContacts(ctx: ModuleContext, presence: Stanza, contacts: readonly string[]): void {
   const { server, host } = ctx;
   const { domain } = presence.from;
-  const direct = host.hooks.filterLocal.length === 0;
+  const filtered = host.hooks.filterLocal.length > 0;
   for (const text of contacts) {
     const contact = parseJid(text);
-    if (direct && contact.domain === domain && contact.resource === "") {
+    if (contact.domain === domain && contact.resource === "") {
       const sessions = server.sessionsOf(contact.bare);
       if (sessions.length > 0) {
-        toSessions(ctx, presence, sessions);
+        if (filtered) throughFilters(ctx, presence, contact.bare, sessions);
+        else toSessions(ctx, presence, sessions);
         continue;
       }
     }

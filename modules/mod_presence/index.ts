@@ -10,6 +10,7 @@ import { answer } from "./probe.ts";
 import { clientSent, sessionEnds, toContact } from "./send.ts";
 
 export { lastPresence } from "./last.ts";
+export { showTo, witnesses } from "./send.ts";
 
 /** Presence for an account or, probes, for one of its resources; subscription stanzas are mod_roster's. */
 function arrived(presence: Stanza, ctx: ModuleContext): Stop | Promise<Stop> {

@@ -7,7 +7,7 @@ import type { Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { xml } from "../../core/xml/markup.ts";
 import { isDirectedTo } from "./directed.ts";
-import { addressed, subscriptions } from "./fan.ts";
+import { addressed, audience, subscriptions } from "./fan.ts";
 import { lastPresence } from "./last.ts";
 
 /**
@@ -41,7 +41,8 @@ export function answer(ctx: ModuleContext, to: Jid, from: Jid): MaybePromise<voi
 async function tell(ctx: ModuleContext, to: Jid, from: Jid): Promise<void> {
   for (const session of of(ctx, to)) {
     const presence = lastPresence(session);
-    if (presence !== undefined && session.jid.text !== from.text) await send(ctx, presence, from);
+    if (presence === undefined || session.jid.text === from.text) continue;
+    if (from.bare.text === to.bare.text || (await maySee(ctx, session, from))) await send(ctx, presence, from);
   }
 }
 
@@ -51,12 +52,27 @@ async function tellDirected(ctx: ModuleContext, to: Jid, from: Jid): Promise<voi
   for (const session of of(ctx, to)) {
     if (!isDirectedTo(session, from)) continue;
     told = true;
+    if (!(await maySee(ctx, session, from))) continue;
     const presence = viewText("<presence/>");
     presence.from = session.jid;
     await send(ctx, presence, from);
   }
   if (told) return;
+  // XEP-0016 §2.14: whom the account has blocked gets no answer.
+  const probe = viewText("<presence type='probe'/>");
+  probe.from = from;
+  probe.to = to;
+  const verdict = await ctx.host.hooks.fold("privacy_check_packet", "allow", {
+    jid: to.bare,
+    stanza: probe,
+    dir: "in",
+  });
+  if (verdict !== "allow") return;
   await ctx.server.routeXml(to.bare, from.bare, xml`<presence to='${from.bare.text}' type='unsubscribed'/>`);
+}
+
+async function maySee(ctx: ModuleContext, session: Session, asker: Jid): Promise<boolean> {
+  return (await audience(ctx, session, "", [asker.text])).length > 0;
 }
 
 function of({ server }: ModuleContext, to: Jid): readonly Session[] {

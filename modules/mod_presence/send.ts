@@ -8,8 +8,8 @@ import type { Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { escapeXml } from "../../core/xml/markup.ts";
 import { deliverRequests, rosterOf } from "../mod_roster/index.ts";
-import { forgetDirected, rememberDirected, takeDirected } from "./directed.ts";
-import { subscriptions, toContacts, toSessions } from "./fan.ts";
+import { directedOf, forgetDirected, rememberDirected, takeDirected } from "./directed.ts";
+import { audience, subscriptions, toAudience, toContacts, toSessions } from "./fan.ts";
 import { keepable, lastPresence } from "./last.ts";
 import { probe } from "./probe.ts";
 
@@ -91,12 +91,12 @@ async function firstPresence(
   await hooks.notify("user_available", { session });
   if (priority >= 0) await hooks.notify("resend_offline_messages", { session });
   if (!session.available) return STOP;
-  broadcast(presence, session, ctx, lists);
+  await broadcast(presence, session, ctx, lists);
   for (const other of [...ctx.server.sessionsOf(session.jid.bare)]) {
     const theirs = other === session ? undefined : lastPresence(other);
     if (theirs !== undefined) toSessions(ctx, theirs, [session]);
   }
-  await probe(ctx, session, lists.to);
+  await probe(ctx, session, await audience(ctx, session, "probe", lists.to));
   const roster = rosterOf(ctx.host);
   if (roster !== undefined && session.available) await deliverRequests(roster, session);
   return STOP;
@@ -113,21 +113,25 @@ function changePresence(
   const wasNegative = session.priority < 0;
   session.setPresence(keepable(presence), priority);
   const told = ctx.host.hooks.notify("set_presence", { session, stanza: presence });
+  // Messages were stored while the session wanted none (XEP-0160 §3).
+  const last = (): MaybePromise<Stop> =>
+    wasNegative && priority >= 0 ? stopAfter(ctx.host.hooks.notify("resend_offline_messages", { session })) : STOP;
   const then = (): MaybePromise<Stop> => {
-    broadcast(presence, session, ctx, lists);
-    // Messages were stored while the session wanted none (XEP-0160 §3).
-    if (wasNegative && priority >= 0) {
-      return stopAfter(ctx.host.hooks.notify("resend_offline_messages", { session }));
-    }
-    return STOP;
+    const shown = broadcast(presence, session, ctx, lists);
+    return shown === undefined ? last() : shown.then(last);
   };
   return told === undefined ? then() : told.then(then);
 }
 
 /** To the user's available sessions, the sender among them, and to those who receive the user's presence. */
-function broadcast(presence: Stanza, session: Session, ctx: ModuleContext, lists: SubscriptionLists): void {
+function broadcast(
+  presence: Stanza,
+  session: Session,
+  ctx: ModuleContext,
+  lists: SubscriptionLists,
+): MaybePromise<void> {
   toSessions(ctx, presence, ctx.server.sessionsOf(session.jid.bare));
-  toContacts(ctx, presence, lists.from);
+  return toAudience(ctx, session, presence, lists.from);
 }
 
 // --- Unavailable -------------------------------------------------------------------------------------------------------
@@ -166,26 +170,28 @@ export function sessionEnds(session: Session, reason: SessionEnd, ctx: ModuleCon
 function depart(presence: Stanza, status: string, session: Session, ctx: ModuleContext): MaybePromise<void> {
   const directed = takeDirected(session);
   if (!session.available) {
-    if (directed !== undefined) toDirected(ctx, presence, directed);
+    if (directed !== undefined) return toAudience(ctx, session, presence, [...directed]);
     return;
   }
   session.setPresence(undefined, 0);
   const told = ctx.host.hooks.notify("unset_presence", { session, status });
   told?.catch((error: unknown) => ctx.log.error("unset_presence_failed", { error }));
-  const tell = ({ from }: SubscriptionLists): void => {
+  const tell = ({ from }: SubscriptionLists): MaybePromise<void> => {
     toSessions(ctx, presence, ctx.server.sessionsOf(session.jid.bare), session);
-    toContacts(ctx, presence, from);
-    if (directed !== undefined) toDirected(ctx, presence, directed, [...from, session.jid.bare.text]);
+    return toAudience(ctx, session, presence, directed === undefined ? from : united(from, directed, session));
   };
   const lists = subscriptions(ctx.host, session.jid.bare);
-  if (lists instanceof Promise) return lists.then(tell);
-  tell(lists);
+  return lists instanceof Promise ? lists.then(tell) : tell(lists);
 }
 
-/** §4.6.3: to those who were sent presence directly, but for those who get the broadcast. */
-function toDirected(ctx: ModuleContext, presence: Stanza, jids: ReadonlySet<string>, except: readonly string[] = []) {
-  const contacts = [...jids].filter((jid) => !except.includes(parseJid(jid).bare.text));
-  toContacts(ctx, presence, contacts);
+/** §4.6.3: those who get the broadcast, then those who were sent presence directly. */
+function united(from: readonly string[], directed: ReadonlySet<string>, session: Session): readonly string[] {
+  const own = session.jid.bare.text;
+  const others = [...directed].filter((jid) => {
+    const bare = parseJid(jid).bare.text;
+    return bare !== own && !from.includes(bare);
+  });
+  return [...from, ...others];
 }
 
 // --- Directed ----------------------------------------------------------------------------------------------------------
@@ -201,5 +207,24 @@ export function toContact(ctx: ModuleContext, session: Session, contact: string,
   const presence = visible ? lastPresence(session) : viewText("<presence type='unavailable'/>");
   if (presence === undefined) return;
   presence.from = session.jid;
-  toContacts(ctx, presence, [contact]);
+  const done = toAudience(ctx, session, presence, [contact]);
+  done?.catch((error: unknown) => ctx.log.error("presence_not_delivered", { error }));
+}
+
+/** Who has seen a session's presence, as JIDs in text: contacts with a subscription, and whom it directed presence at. */
+export function witnesses(ctx: ModuleContext, session: Session): MaybePromise<readonly string[]> {
+  const all = ({ from }: SubscriptionLists): readonly string[] => united(from, directedOf(session), session);
+  const lists = subscriptions(ctx.host, session.jid.bare);
+  return lists instanceof Promise ? lists.then(all) : all(lists);
+}
+
+/**
+ * Sends a session's presence, or its absence, to JIDs given as text, whatever features say about who may have it: for
+ * the feature that has just changed that.
+ */
+export function showTo(ctx: ModuleContext, session: Session, jids: readonly string[], visible: boolean): void {
+  const presence = visible ? lastPresence(session) : viewText("<presence type='unavailable'/>");
+  if (presence === undefined || jids.length === 0) return;
+  presence.from = session.jid;
+  toContacts(ctx, presence, jids);
 }

@@ -124,7 +124,8 @@ async function exists({ server, host }: RosterContext, user: BareJid): Promise<b
   return server.sessionsOf(user).length > 0 || (await host.auth.exists(user.local, user.domain));
 }
 
-async function announce(ctx: RosterContext, user: BareJid, contact: Jid, change: Change): Promise<void> {
+/** Tells that a subscription is another one now: presence must follow. */
+export async function announce(ctx: RosterContext, user: BareJid, contact: Jid, change: Change): Promise<void> {
   const before = change.before?.state ?? "none";
   const after = change.after?.state ?? "none";
   if (before === after) return;

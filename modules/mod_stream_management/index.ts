@@ -6,19 +6,17 @@ import { StreamManagement } from "../../core/c2s/sm.ts";
 import { C2S } from "../../core/c2s/stream.ts";
 import { enumOf, positive, positiveOrInfinity } from "../../core/config/types.ts";
 import { StreamError } from "../../core/errors.ts";
-import { noStore } from "../../core/hints.ts";
 import { type MaybePromise, STOP, type Verdict } from "../../core/hooks.ts";
 import { defineModule, type ModuleContext } from "../../core/module.ts";
-import { NS_HINTS, NS_SM } from "../../core/ns.ts";
+import { NS_SM } from "../../core/ns.ts";
 import type { AuthenticateRequest } from "../../core/sasl/index.ts";
 import type { Stanza } from "../../core/stanza.ts";
-import { viewElement, viewText } from "../../core/xml/framer.ts";
 import { Markup } from "../../core/xml/markup.ts";
 import type { Sasl2Outcome } from "../mod_sasl2/index.ts";
 import { counter, failed } from "./protocol.ts";
 import { recover } from "./recover.ts";
-import { revive } from "./revive.ts";
 import { HeldStore } from "./store.ts";
+import { detached, reroute, resumed, tellOne } from "./unacked.ts";
 
 const config = z.strictObject({
   backend: enumOf("mnesia", "cets").default("mnesia").describe("Where resumable streams are known: on their node"),
@@ -155,67 +153,6 @@ function resumeInline(
   };
 }
 
-/** What the client did not acknowledge goes where it would have gone without this session. */
-async function reroute(
-  session: C2S,
-  { now, config, log, store }: Ctx,
-  counters: StaleCounters | undefined,
-): Promise<void> {
-  const { sm } = session;
-  if (sm === undefined) return;
-  if (sm.id !== "") counters?.remember(sm.id, sm.report(), now() + config.stale_h.geriatric * 1000);
-  const unacked = sm.unacked();
-  sm.clear();
-  // All at once: they keep their order and are one commit, before the user is back to see only some of them.
-  const rerouted: MaybePromise<void>[] = [];
-  // What goes wrong with one must not take the others with it.
-  const failed = (error: unknown): void => log.error("unacked_stanza_not_rerouted", { error, jid: session.jid.text });
-  const elsewhere = unacked.length > 0 ? waitingElsewhere(session, store) : undefined;
-  const underway = store.underway(session.jid.bare, unacked);
-  for (const { bytes, at, copy } of unacked) {
-    if (elsewhere?.has(bytes)) continue;
-    try {
-      const s = viewElement(Buffer.from(bytes, "latin1"));
-      if (!revive(s, session.jid, session.domain, at)) {
-        log.error("unacked_stanza_without_sender", { from: s.fromText });
-        continue;
-      }
-      s.copy = copy;
-      const told = session.host.hooks.notify("unacknowledged_message", { session, stanza: s });
-      if (told !== undefined) await told;
-      rerouted.push(session.engine.reroute(s)?.catch(failed));
-    } catch (error) {
-      failed(error);
-    }
-  }
-  await Promise.all(rerouted);
-  underway.done();
-  if (session.wasDetached) await store.release(sm.id);
-}
-
-/**
- * What other sessions of the account wait to have acknowledged, or have on its way already: a message for the account
- * that several were to get is looked after by one of them.
- */
-function waitingElsewhere(session: C2S, store: HeldStore): ReadonlySet<string> | undefined {
-  const { bare } = session.jid;
-  const others = session.engine.sessions.of(bare.text).filter((s) => s !== session && !s.closed && s.sm);
-  const ended = store.onTheirWay(bare);
-  if (others.length === 0 && ended.length === 0) return undefined;
-  return new Set([...ended, ...others.flatMap((s) => s.sm!.unacked())].map(({ bytes }) => bytes));
-}
-
-/** Keeps what a broken stream has not acknowledged: its senders have been told that it is handled. */
-function detached(session: C2S, { store }: Ctx): Promise<void> | undefined {
-  const { sm } = session;
-  const messages = sm?.unacked().filter(({ bytes, copy }) => !copy && bytes.startsWith("<message")) ?? [];
-  const texts = messages
-    .map(({ bytes, at }) => ({ text: Buffer.from(bytes, "latin1").toString(), at }))
-    .filter(({ text }) => !text.includes(NS_HINTS) || !noStore(viewText(text)));
-  if (sm === undefined || texts.length === 0) return undefined;
-  return store.hold(session.jid.bare, sm.id, texts);
-}
-
 export default defineModule<Config, HeldStore>({
   name: "mod_stream_management",
   xeps: [{ n: 198, version: "1.6.3" }],
@@ -223,7 +160,10 @@ export default defineModule<Config, HeldStore>({
   uses: ["mod_sasl2"],
   store: (db) => new HeldStore(db),
   hooks: {
-    c2s_stream_features: (features) => void features.push(FEATURE),
+    c2s_stream_features: (features, { session }) => {
+      // On offer as long as it is off: Bind 2 may have turned it on, and clients do what they are offered.
+      if (!(session instanceof C2S) || session.sm === undefined) features.push(FEATURE);
+    },
     sasl2_stream_features: { at: 50, run: (features) => void features.push(FEATURE) },
     sasl2_success: {
       at: 20,
@@ -268,15 +208,24 @@ export default defineModule<Config, HeldStore>({
       }
     },
     session_detached: ({ session }, ctx) => (session instanceof C2S ? detached(session, ctx) : undefined),
-    message_held: ({ session, text, at, key }, { store }) => {
+    message_held: ({ session, text, at, key }, ctx) => {
       const id = key ?? (session instanceof C2S ? session.sm?.id : undefined);
-      return id === undefined ? undefined : store.hold(session.jid.bare, id, [{ text, at }]);
+      if (id === undefined) return undefined;
+      const kept = ctx.store.hold(session.jid.bare, id, [{ text, at }]);
+      return session instanceof C2S && key === undefined ? kept.then(() => tellOne(session, text, at, ctx)) : kept;
     },
     held_messages_gone: ({ key }, { store }) => store.release(key),
-    session_resumed: ({ session }, { store }) =>
-      session instanceof C2S && session.sm !== undefined ? store.release(session.sm.id) : undefined,
+    session_resumed: ({ session }, { store }) => {
+      if (!(session instanceof C2S) || session.sm === undefined) return undefined;
+      resumed(session);
+      return store.release(session.sm.id);
+    },
     reroute_unacked_messages: ({ session }, ctx) => {
-      if (session instanceof C2S && session.sm !== undefined) return reroute(session, ctx, stale.get(ctx));
+      if (!(session instanceof C2S) || session.sm === undefined) return undefined;
+      const { id } = session.sm;
+      const until = ctx.now() + ctx.config.stale_h.geriatric * 1000;
+      if (id !== "") stale.get(ctx)?.remember(id, session.sm.report(), until);
+      return reroute(session, ctx);
     },
   },
   async start(ctx) {

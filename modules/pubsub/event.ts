@@ -1,7 +1,7 @@
 // Events (XEP-0060 §7.1.2, §12): made once, with an address for each who gets them.
 
 import { StanzaError } from "../../core/errors.ts";
-import { type MaybePromise, STOP } from "../../core/hooks.ts";
+import type { MaybePromise } from "../../core/hooks.ts";
 import { type BareJid, isFull, type Jid, parseJid } from "../../core/jid.ts";
 import type { Session } from "../../core/module.ts";
 import { NS_DELAY } from "../../core/ns.ts";
@@ -82,12 +82,15 @@ export class Delivery {
     if (this.#had?.has(session)) return;
     this.#had?.add(session);
     this.#view ??= this.#make();
-    const copy = this.#view.clone();
-    copy.to = session.jid;
     // What one of them refuses does not concern the others.
     try {
-      const done = pass(session, copy);
-      if (done !== undefined) done.catch(this.#lost);
+      const copy = this.#view.clone();
+      copy.to = session.jid;
+      const passes = this.engine.server.passes(copy, session.host);
+      const give = (): MaybePromise<void> => session.receive(copy, session.jid);
+      const done =
+        passes instanceof Promise ? passes.then((p) => (p ? give() : undefined)) : passes ? give() : undefined;
+      done?.catch(this.#lost);
     } catch (error) {
       this.#lost(error);
     }
@@ -135,14 +138,6 @@ export class Delivery {
     view.lead = ` from='${escapeXml(this.event.service.text)}'`;
     return view;
   }
-}
-
-/** Through what looks at a stanza on its way to a local domain, to the client. */
-function pass(session: Session, copy: Stanza): MaybePromise<void> {
-  const { hooks } = session.host;
-  const verdict = hooks.filterLocal.length > 0 ? hooks.route(hooks.filterLocal, copy) : undefined;
-  if (verdict === undefined) return session.receive(copy, session.jid);
-  if (verdict !== STOP) return verdict.then((v) => (v === STOP ? undefined : session.receive(copy, session.jid)));
 }
 
 /** Sends an event of a node to all who are to have it. */

@@ -2,7 +2,7 @@
 //
 //   npm run bench -- [--only STEP,...] [--servers ours,ejabberd,prosody] [--reps N] [--seconds N] [--quick] [--out FILE]
 //
-// Steps: micro cold idle idle-tls idle-websocket login login-storm chat chat-half chat-19k domains (all by default).
+// Steps: micro cold idle idle-tls idle-websocket login login-storm chat chat-half chat-19k presence pep presence-groups domains (all by default).
 // --quick takes small numbers, to see that everything works. --out is where the JSON lines are appended
 // (mongooseim-bench.jsonl in the temporary directory). Peers come from Debian: `$BENCH_DIR/peers/run-peers.sh install ejabberd` as root. The machine needs
 // two cores and nothing else to do.
@@ -93,6 +93,15 @@ const TEARDOWN_MS = 3000;
 
 const measured = ["--warmup", "2", "--settle", "1", "--seconds", String(seconds)];
 
+const fanOut = (target: Target, what: "presence" | "pep"): Promise<void> =>
+  repeat(`${what} ${target.name}`, async () => {
+    const subscribers = quick ? 20 : 200;
+    const { port, pid } = await target.fresh(subscribers + 1);
+    const words = ["--port", String(port), "--pid", String(pid), "--subscribers", String(subscribers), "--what", what];
+    const out = await generate([bun, join(import.meta.dir, "fan-out.ts"), ...words, "--seconds", String(seconds)]);
+    add({ ...lastLine(out), peer: target.name, step: `${what}-to-${subscribers}` });
+  });
+
 /** Steps that every server can take. */
 const common: Record<string, (target: Target) => Promise<void>> = {
   cold: (target) => repeat(`cold ${target.name}`, async () => add(await target.cold(quick ? 1 : 5))),
@@ -114,6 +123,17 @@ const common: Record<string, (target: Target) => Promise<void>> = {
     repeat(`chat-half ${target.name}`, async () => {
       const args = ["--clients", quick ? "20" : "200", "--rate", quick ? "200" : "5500", ...measured];
       add(await target.load("chat-at-5500/s", "chat", args));
+    }),
+  /** Presence and events to 200 contacts of one account, at saturation. */
+  presence: (target) => fanOut(target, "presence"),
+  pep: (target) => fanOut(target, "pep"),
+  /** The generator's own: groups of mutual contacts, open loop, at a rate that every server can do. */
+  "presence-groups": (target) =>
+    repeat(`presence-groups ${target.name}`, async () => {
+      const group = quick ? 10 : 50;
+      const size = ["--clients", String(group * 4), "--group", String(group), "--setup-timeout", "300"];
+      const args = [...size, "--rate", quick ? "5" : "50", ...measured];
+      add(await target.load(`presence-groups-of-${group}`, "presence", args));
     }),
 };
 

@@ -55,6 +55,18 @@ const KINDS: readonly { title: string; of: (row: Row) => boolean; columns: reado
     ],
   },
   {
+    title: "Presence and events to many contacts",
+    of: (row) => row.scenario === "presence" || row.scenario === "pep",
+    columns: [
+      ["copies/s", (r) => r.measured?.delivered_per_s, 0],
+      ["CPU µs/copy", (r) => r.server?.cpu_us_per_delivered, 1],
+      ["server CPU", (r) => r.server?.cpu_util, 2],
+      ["p99 ms", (r) => r.latency_us && r.latency_us.p99 / 1000, 2],
+      ["lost", (r) => r.lost, 0],
+      ["generator CPU", (r) => r.generator?.cpu_util, 2],
+    ],
+  },
+  {
     title: "Domains",
     of: (row) => row.scenario === "domains",
     columns: [["made per minute", (r) => r.domains_per_minute, 0]],

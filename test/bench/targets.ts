@@ -4,6 +4,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DEFAULT_TEXT } from "../../core/config/default.ts";
 import { BinaryServer, freePort, residentBytes } from "../support/binary.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -70,6 +71,8 @@ export interface Target {
   readonly name: string;
   /** Measures with xmppload on a freshly started server whose accounts are there. */
   load(step: string, scenario: string, args: readonly string[], options?: LoadOptions): Promise<Row>;
+  /** Starts it anew with `accounts` accounts user0.. and without anything that they kept. */
+  fresh(accounts: number): Promise<{ readonly port: number; readonly pid: number }>;
   /** Milliseconds to listening and bytes at rest, of a server that has been started before. */
   cold(restSeconds: number): Promise<Row>;
   stop(): Promise<void>;
@@ -168,6 +171,16 @@ export class Ours implements Target {
     return { peer: this.name, step, ...lastLine(await generate(tls ? [...words, "--tls"] : words)) };
   }
 
+  async fresh(accounts: number): Promise<{ port: number; pid: number }> {
+    await this.stop();
+    rmSync(join(this.base, "plain-localhost"), { recursive: true, force: true });
+    this.accounts.delete("plain-localhost/localhost");
+    await this.restart({ auth: "plain", host: "localhost" });
+    await this.register(accounts);
+    await this.restart({ auth: "plain", host: "localhost" });
+    return { port: this.port, pid: this.pid };
+  }
+
   async cold(restSeconds: number): Promise<Row> {
     const ms = await this.restart({ auth: "plain", host: "localhost" });
     await Bun.sleep(restSeconds * 1000);
@@ -187,6 +200,9 @@ export class Ours implements Target {
     rmSync(this.base, { recursive: true, force: true });
   }
 }
+
+/** The features that are on without a configuration file. */
+const MODULES = [...DEFAULT_TEXT.matchAll(/^\[modules\.\w+\]$/gm)].join("\n");
 
 const ourConfig = ({ auth, host }: OurVariant, ports: { plain: number; tls: number; ws: number }): string => `
 [general]
@@ -222,21 +238,7 @@ const ourConfig = ({ auth, host }: OurVariant, ports: { plain: number; tls: numb
 
 ${host === undefined ? "[services.service_domain_db]" : ""}
 
-[modules.mod_carboncopy]
-[modules.mod_csi]
-[modules.mod_disco]
-[modules.mod_last]
-[modules.mod_offline]
-[modules.mod_ping]
-[modules.mod_presence]
-[modules.mod_private]
-[modules.mod_register]
-[modules.mod_roster]
-[modules.mod_stanzaid]
-[modules.mod_stream_management]
-[modules.mod_time]
-[modules.mod_vcard]
-[modules.mod_version]
+${MODULES}
 
 [access]
   register = [{acl = "all", value = "allow"}]
@@ -277,6 +279,17 @@ export class Peer implements Target {
     const env = { RESTART: "1", AUTH: options.auth ?? "plain" };
     const words = [this.name, scenario, ...args, ...(options.tls ? ["--tls"] : [])];
     return { ...lastLine(await this.script(words, env)), peer: this.name, step };
+  }
+
+  async fresh(accounts: number): Promise<{ port: number; pid: number }> {
+    await this.script(["clean", this.name]);
+    await this.script(["start", this.name]);
+    await generate([
+      ...[join(benchDir, "xmppload"), "register", "--port", String(this.port), "--domain", "localhost"],
+      ...["--clients", String(accounts), "--settle", "0"],
+    ]);
+    const pid = Number(await this.script(["pid", this.name]));
+    return { port: this.port, pid };
   }
 
   async cold(restSeconds: number): Promise<Row> {

@@ -1,7 +1,7 @@
 // Nothing is left of who was removed: every table is searched for the name, whatever features there are.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { UserStore } from "../../core/auth/store.ts";
-import { type BareJid, makeBare } from "../../core/jid.ts";
+import { type BareJid, makeBare, withResource } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { inspect } from "../../core/storage/inspect.ts";
@@ -9,9 +9,15 @@ import { MONGOOSEIM_TABLES } from "../../core/storage/migrations/0001_mongooseim
 import { viewText } from "../../core/xml/framer.ts";
 import { MODULES } from "../../modules/index.ts";
 import type { TokenStore } from "../../modules/mod_auth_token/store.ts";
+import type { BlocklistStore } from "../../modules/mod_blocklist/store.ts";
+import type { InviteStore } from "../../modules/mod_invites/store.ts";
 import type { LastStore } from "../../modules/mod_last/store.ts";
 import type { OfflineStore } from "../../modules/mod_offline/store.ts";
 import type { OfflineMarkerStore } from "../../modules/mod_offline_chatmarkers/store.ts";
+import { EVERY_KIND, PrivacyList } from "../../modules/mod_privacy/list.ts";
+import type { Lists } from "../../modules/mod_privacy/lists.ts";
+import type { PepStore } from "../../modules/mod_pubsub/store.ts";
+import type { NodeConfig } from "../../modules/pubsub/model.ts";
 import { newItem } from "../../modules/mod_roster/item.ts";
 import { RosterStore } from "../../modules/mod_roster/store.ts";
 import type { MarkerStore } from "../../modules/mod_smart_markers/store.ts";
@@ -37,8 +43,36 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
       from: "a@b/c",
       packet: "<message/>",
     }),
+  mod_pubsub: async (store, user) => {
+    const pep = store as PepStore;
+    const config = { access_model: "whitelist", max_items: 1 } as NodeConfig;
+    const node = await pep.create({ service: user, name: "n", config, affiliations: new Map([[user.text, "owner"]]) });
+    if (node === undefined) throw new Error("There is such a node");
+    await pep.publish(node, { id: "i", publisher: user, payload: "<a/>", at: 1 }, { newest: 1, since: 0 });
+    const own = { jid: user, subid: "", options: undefined } as const;
+    await pep.putSubscription(node, { ...own, state: "subscribed" });
+    await pep.putSubscription(node, { ...own, jid: withResource(user, "r"), state: "pending" });
+  },
   mod_auth_token: async (store, user) => {
     await (store as TokenStore).sequence(user, 1);
+  },
+  mod_blocklist: (store, user) => (store as BlocklistStore).block(user, "reason"),
+  mod_privacy: (store, user) => {
+    const item = { type: "jid", value: user.text, action: "block", order: 1, kinds: EVERY_KIND } as const;
+    return (store as Lists).store.replace(user, undefined, new PrivacyList("blocking", [item]), true);
+  },
+  mod_invites: async (store, user) => {
+    await (store as InviteStore).add(user.text, {
+      domain: user.domain,
+      inviter: user.local,
+      kind: "roster",
+      account: "",
+      mayRegister: false,
+      subscribe: true,
+      uses: 1,
+      createdAt: 1,
+      expiresAt: 2,
+    });
   },
   mod_spam_reporting: (store, user) =>
     (store as ReportStore).add(

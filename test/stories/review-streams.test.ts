@@ -1,6 +1,6 @@
 // What an unkind client or an unlucky moment does to a stream: connections that break while something is being worked
 // on, two that want one resource, input that comes behind a step that takes time.
-import { describe, expect } from "vitest";
+import { describe, expect, vi } from "vitest";
 import { STOP } from "../../core/hooks.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { type Stage, stage } from "../support/story.ts";
@@ -389,8 +389,7 @@ describe("what was not acknowledged", () => {
     async ({ romeo, juliet, another, server, door }) => {
       const { hooks } = server.node.hostOf("localhost")!;
       const { StanzaError } = await import("../../core/errors.ts");
-      await juliet.managesStream();
-      await juliet.breaks();
+      await juliet.managesStream(false);
       for (const id of ["m1", "m2", "m3"])
         romeo.says(`<message to="${juliet.full}" type="chat" id="${id}"><body>x</body></message>`);
       await romeo.settled();
@@ -403,7 +402,9 @@ describe("what was not acknowledged", () => {
         },
         {},
       );
-      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      await juliet.breaks();
+      await vi.waitUntil(() => server.node.sessions.of(juliet.bare).length === 0);
+      await Promise.all(server.node.endings);
       hooks.remove("picky");
       const back = await another(juliet).logsIn(server.target(door));
       back.says("<presence/>");

@@ -51,6 +51,20 @@ export class FakeAccounts implements Accounts {
   async remove(local: string, domain: string): Promise<"ok" | "user_does_not_exist"> {
     return this.passwords.delete(`${local}@${domain}`) ? "ok" : "user_does_not_exist";
   }
+  readonly methods = ["internal"];
+  private locals(domain: string): string[] {
+    const jids = [...this.passwords.keys()].filter((jid) => jid.endsWith(`@${domain}`));
+    return jids.map((jid) => jid.slice(0, -domain.length - 1)).sort();
+  }
+  count(domain: string): number {
+    return this.locals(domain).length;
+  }
+  async snapshot(domain: string, limit: number, from: { until: number } | { cursor: string }) {
+    const after = "cursor" in from ? from.cursor.split("/").slice(2).join("/") : "";
+    const left = this.locals(domain).filter((local) => local > after);
+    const users = left.slice(0, limit);
+    return { users, cursor: left.length > limit ? `0/0/${users.at(-1)}` : undefined };
+  }
 }
 
 /** A counter that tells what was added to it. */

@@ -47,6 +47,7 @@ type IqHandler = (iq: Iq, ctx: ModuleContext) => unknown;
 export class FakeServer implements Server {
   readonly clock = new FakeClock();
   readonly db = new MemoryDb();
+  readonly name = "mongooseim@localhost";
   readonly version = "0.0.0-test";
   readonly startedAt = this.clock.time;
   /** Lines the server logged, warnings and worse. */
@@ -208,6 +209,9 @@ export class FakeServer implements Server {
   session(jid: FullJid): FakeClient | undefined {
     return this.sessionsOf(jid.bare).find((s) => s.jid.text === jid.text);
   }
+  async passes(stanza: Stanza): Promise<boolean> {
+    return (await this.host.hooks.route(this.host.hooks.filterLocal, stanza)) !== STOP;
+  }
   serviceOf(): undefined {
     return undefined;
   }
@@ -234,7 +238,9 @@ export class FakeServer implements Server {
     const reply = viewText(text);
     reply.from = stanza.to;
     reply.to = parseJid(to);
-    await this.route(reply);
+    // As the engine does: the answer to one's own client takes no way through features.
+    if (stanza.origin instanceof FakeClient) stanza.origin.write(wireText(reply, reply.to));
+    else await this.route(reply);
   }
 
   async routeXml(from: Jid, to: Jid, markup: Markup): Promise<void> {
@@ -292,6 +298,8 @@ export class FakeServer implements Server {
       return;
     }
     if (reply) return;
+    const { hooks } = this.host;
+    if (to.local !== "" && (await hooks.route(hooks.accountIq, stanza)) === STOP) return;
     const type = stanza.type as "get" | "set";
     const ns = stanza.kidNs(0);
     const own = this.iqTable.get(`${type} own ${ns}`);

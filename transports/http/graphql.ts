@@ -1,13 +1,15 @@
-// GraphQL over HTTP (mongoose_graphql_handler): GET and POST, JSON answers, Basic authentication.
+// GraphQL over HTTP (mongoose_graphql_handler): GET and POST, JSON answers, Basic authentication; subscriptions by GET
+// below it, as server-sent events.
 
 import type { GraphQLSchema } from "graphql";
 import { type Context, Hono } from "hono";
 import { accepts } from "hono/accepts";
 import { bodyLimit } from "hono/body-limit";
 import { type BareJid, isFull, tryParseJid } from "../../core/jid.ts";
-import { execute, type GraphqlRequest } from "../../core/operations/execute.ts";
+import { type ExecuteOptions, execute, type GraphqlRequest, subscribe } from "../../core/operations/execute.ts";
 import type { Caller, OperationNode } from "../../core/operations.ts";
 import { parseBasic, sameSecret } from "./auth.ts";
+import { eventStream } from "./event-stream.ts";
 import { queryPage } from "./graphql-page.ts";
 import { isOwnHost, type OwnAddress } from "./own-host.ts";
 
@@ -17,6 +19,8 @@ interface Common {
   readonly node: OperationNode;
   /** Root fields on offer; all when absent (option allowed_categories). */
   readonly allowedCategories?: readonly string[];
+  /** Milliseconds after which a subscription that has sent nothing ends; Infinity for never. */
+  readonly sseIdleTimeout: number;
   /** Told of what the caller only learns as "internal server error". */
   onError(error: unknown): void;
 }
@@ -60,6 +64,7 @@ const REFUSALS = {
       "Without credentials this endpoint answers to localhost, to the address it listens on and to its option `host`",
   },
   method: { status: 405, code: "method_not_allowed", message: "Use GET or POST" },
+  subscriptionMethod: { status: 405, code: "method_not_allowed", message: "Use GET for subscriptions" },
   tooLarge: { status: 413, code: "request_too_large", message: `The body is larger than ${MAX_BODY} bytes` },
   notJson: { status: 415, code: "unsupported_media_type", message: "The body must be application/json" },
   noQuery: { status: 400, code: "no_query_supplied", message: "The query was not supplied in the request body" },
@@ -74,7 +79,12 @@ const refuse = (c: Context, { status, code, message }: Refusal): Response =>
 
 const isRefusal = (value: GraphqlRequest | Caller | Refusal): value is Refusal => "status" in value;
 
-/** The handler as a Hono application whose one route is "/". */
+/** Part of Bun.serve's server object: what runs without it (tests) has no time limit to lift. */
+interface Patient {
+  timeout(request: Request, seconds: number): void;
+}
+
+/** The handler as a Hono application whose routes are "/" and "/sse". `c.env.server` is Bun's server. */
 export function graphqlApp(options: GraphqlOptions): Hono {
   const { node } = options;
   // The option has its own word for the field "httpUpload".
@@ -85,10 +95,13 @@ export function graphqlApp(options: GraphqlOptions): Hono {
     return refuse(c, REFUSALS.internal);
   });
 
-  const run = async (
+  type Read = (c: Context) => GraphqlRequest | Refusal | Promise<GraphqlRequest | Refusal>;
+  /** Reads a request of somebody who may ask, and answers it. */
+  const answered = async (
     c: Context,
-    read: (c: Context) => GraphqlRequest | Refusal | Promise<GraphqlRequest | Refusal>,
-  ) => {
+    read: Read,
+    answer: (request: GraphqlRequest, execution: ExecuteOptions) => Promise<Response>,
+  ): Promise<Response> => {
     // Mutations are accepted over GET, as MongooseIM does: a page elsewhere must not make a browser send them.
     if (c.req.header("Sec-Fetch-Site") === "cross-site") return refuse(c, REFUSALS.crossSite);
     if (options.endpoint === "admin" && "ip" in options.access) {
@@ -99,9 +112,23 @@ export function graphqlApp(options: GraphqlOptions): Hono {
     if (isRefusal(caller)) return refuse(c, caller);
     const request = await read(c);
     if (isRefusal(request)) return refuse(c, request);
-    const { status, body } = await execute(request, { schema: options.schema(), node, caller, allowedCategories });
-    return c.json(body, status);
+    return answer(request, { schema: options.schema(), node, caller, allowedCategories });
   };
+  const run = (c: Context, read: Read): Promise<Response> =>
+    answered(c, read, async (request, execution) => {
+      const { status, body } = await execute(request, execution);
+      return c.json(body, status);
+    });
+  const stream = (c: Context): Promise<Response> =>
+    answered(c, fromQueryString, async (request, execution) => {
+      const begun = await subscribe(request, execution);
+      if ("body" in begun) return c.json(begun.body, begun.status);
+      const { server } = (c.env ?? {}) as { readonly server?: Patient };
+      server?.timeout(c.req.raw, 0);
+      const { sseIdleTimeout: idleTimeout, onError } = options;
+      const headers = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" };
+      return new Response(eventStream(begun, { idleTimeout, onError }), { headers });
+    });
 
   app.get("/", async (c) => {
     const type = accepts(c, {
@@ -115,6 +142,11 @@ export function graphqlApp(options: GraphqlOptions): Hono {
   app.post("/", bodyLimit({ maxSize: MAX_BODY, onError: (c) => refuse(c, REFUSALS.tooLarge) }), (c) =>
     run(c, fromBody),
   );
+  app.get("/sse", stream);
+  app.all("/sse", (c) => {
+    c.header("Allow", "GET");
+    return refuse(c, REFUSALS.subscriptionMethod);
+  });
   app.all("/", (c) => {
     c.header("Allow", "GET, POST");
     return refuse(c, REFUSALS.method);

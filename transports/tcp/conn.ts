@@ -123,7 +123,10 @@ export class TcpConn implements Conn {
   }
 
   get address(): string {
-    return this.source?.address ?? (this.closed ? "" : this.socket.remoteAddress);
+    if (this.source !== undefined) return this.source.address;
+    // Undefined, whatever its type says, when the peer was gone before its connection was accepted.
+    const address: string | undefined = this.closed ? undefined : this.socket.remoteAddress;
+    return address ?? "";
   }
 
   get port(): number {

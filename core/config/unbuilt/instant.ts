@@ -10,14 +10,10 @@ import {
   nonEmpty,
   nonNegative,
   nonNegativeOrInfinity,
-  poolName,
   positive,
   positiveOrInfinity,
-  subdomainTemplate,
   url,
 } from "../types.ts";
-import { ldapDeref, ldapUids } from "./ldap.ts";
-import { VCARD_MAP, VCARD_REPORTED, VCARD_SEARCH } from "./vcard-fields.ts";
 
 const where = (what: string) => enumOf("mnesia", "rdbms").default("mnesia").describe(what);
 
@@ -125,55 +121,6 @@ export const mod_stream_management = () =>
   });
 
 export const mod_time = () => z.strictObject({ iqdisc: iqdisc("one_queue") });
-
-export const mod_vcard = () =>
-  z.strictObject({
-    backend: enumOf("mnesia", "ldap", "rdbms").default("mnesia").describe("Where vCards are kept"),
-    host: subdomainTemplate().default("vjud.@HOST@").describe("Domain of the search service"),
-    iqdisc: iqdisc("parallel"),
-    ldap: z
-      .strictObject({
-        pool_tag: poolName().default("default").describe("Tag of the ldap pool"),
-        base: z.string().optional().describe("DN under which users are"),
-        uids: ldapUids(),
-        filter: z.string().default("").describe("LDAP filter for users"),
-        deref: ldapDeref(),
-        vcard_map: z
-          .array(
-            z.strictObject({
-              vcard_field: nonEmpty().describe("Field of the vCard"),
-              ldap_pattern: nonEmpty().describe("Pattern of its value"),
-              ldap_field: nonEmpty().describe("Attribute that fills the pattern"),
-            }),
-          )
-          .default(VCARD_MAP)
-          .describe("How attributes become a vCard"),
-        search_fields: z
-          .array(
-            z.strictObject({
-              search_field: nonEmpty().describe("Label in the form"),
-              ldap_field: nonEmpty().describe("Attribute searched"),
-            }),
-          )
-          .default(VCARD_SEARCH)
-          .describe("Fields of the search form"),
-        search_reported: z
-          .array(
-            z.strictObject({
-              search_field: nonEmpty().describe("Label in the result"),
-              vcard_field: nonEmpty().describe("Field of the vCard"),
-            }),
-          )
-          .default(VCARD_REPORTED)
-          .describe("Fields of the result"),
-        search_operator: enumOf("or", "and").default("and").describe("How the fields of a search combine"),
-        binary_search_fields: z.array(nonEmpty()).default([]).describe("Fields with binary values"),
-      })
-      .prefault({})
-      .describe("Options of the ldap backend"),
-    matches: nonNegativeOrInfinity().default(30).describe("Results a search gives at most"),
-    search: z.boolean().default(true).describe("Offer the search service"),
-  });
 
 export const mod_version = () =>
   z.strictObject({

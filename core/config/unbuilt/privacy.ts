@@ -1,6 +1,6 @@
 // Modules that decide which stanzas pass, and small ones that answer a single kind of request.
 import { z } from "zod";
-import { enumOf, iqdisc, nonEmpty, poolName, port, positive, rule, secret } from "../types.ts";
+import { enumOf, iqdisc, nonEmpty, poolName, port, rule, secret } from "../types.ts";
 
 const where = (what: string) => enumOf("mnesia", "rdbms").default("mnesia").describe(what);
 
@@ -12,14 +12,6 @@ export const mod_domain_isolation = () => z.strictObject({});
 
 export const mod_external_filter = () =>
   z.strictObject({ pool_tag: poolName().describe("Tag of the http pool of the filtering service") });
-
-export const mod_amp = () => z.strictObject({});
-
-export const mod_broadcast = () =>
-  z.strictObject({
-    backend: enumOf("rdbms").default("rdbms").describe("Where broadcasts are kept"),
-    lease_time: positive().default(600).describe("Seconds for which a node owns a broadcast without renewing"),
-  });
 
 export const mod_extdisco = () =>
   z.strictObject({

@@ -10,7 +10,7 @@ const WHO = "{ checkAuth { authType domain } }";
 const COUNT = '{ account { countUsers(domain: "localhost") } }';
 const basic = (user: string, password: string) => ({ Authorization: `Basic ${btoa(`${user}:${password}`)}` });
 
-const common = () => ({ schema: () => schema, node: fakeNode(), onError: () => {} });
+const common = () => ({ schema: () => schema, node: fakeNode(), sseIdleTimeout: 60_000, onError: () => {} });
 const open = (): GraphqlOptions => ({ ...common(), endpoint: "admin", access: { ip: "127.0.0.1" } });
 const closed = (): GraphqlOptions => ({
   ...common(),

@@ -1,0 +1,228 @@
+// Stanzas judged by privacy lists (XEP-0016 §2.2, §2.14): what a session sends, what comes for it, and what comes for
+// an account without a session to take it.
+
+import { StanzaError } from "../../core/errors.ts";
+import {
+  type ContactInfo,
+  type FoldHooks,
+  type MaybePromise,
+  STOP,
+  type Stop,
+  type Verdict,
+} from "../../core/hooks.ts";
+import { type BareJid, isFull, type Jid, parseJid } from "../../core/jid.ts";
+import type { Session } from "../../core/module.ts";
+import { MESSAGE, PRESENCE, type Stanza } from "../../core/stanza.ts";
+import { contactsOf, rosterOf } from "../mod_roster/index.ts";
+import { appliedTo, hasChosen, type PrivacyContext } from "./context.ts";
+import {
+  type Action,
+  type Contact,
+  IQ_IN,
+  MESSAGE_IN,
+  OTHER,
+  PRESENCE_IN,
+  PRESENCE_OUT,
+  type PrivacyList,
+} from "./list.ts";
+
+const STRANGER: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
+const BLOCKED = "<blocked xmlns='urn:xmpp:blocking:errors'/>";
+
+/** The kind of a stanza that goes out or comes in, as lists have it. */
+function kindOf(stanza: Stanza, dir: "in" | "out"): number {
+  if (stanza.kind === PRESENCE) {
+    if (stanza.type !== "" && stanza.type !== "unavailable") return OTHER;
+    return dir === "in" ? PRESENCE_IN : PRESENCE_OUT;
+  }
+  if (dir === "out") return OTHER;
+  return stanza.kind === MESSAGE ? MESSAGE_IN : IQ_IN;
+}
+
+/** Of any list of the user's: his own sessions, his account, his server. */
+const isOutOfReach = (user: BareJid, peer: Jid): boolean => peer.bare.text === user.text || peer.text === user.domain;
+
+/**
+ * What a list says of a stanza. A user's own sessions, his account and his server are never out of his reach (§2.1,
+ * and XEP-0191 §5), or he could not take back what he has done.
+ */
+export function judge(
+  ctx: PrivacyContext,
+  list: PrivacyList,
+  user: BareJid,
+  peer: Jid,
+  kind: number,
+): MaybePromise<Action> {
+  if (isOutOfReach(user, peer)) return "allow";
+  return list.verdict(kind, peer, (needsGroups) => contactOf(ctx, user, peer.bare, needsGroups));
+}
+
+/** What the user's roster says of somebody: at once, for a connected user, when groups do not matter. */
+function contactOf(
+  { host }: PrivacyContext,
+  user: BareJid,
+  peer: BareJid,
+  needsGroups: boolean,
+): MaybePromise<Contact> {
+  if (needsGroups) {
+    return host.hooks.fold("roster_get_jid_info", STRANGER, { jid: user, contact: peer });
+  }
+  const contact = ({ from, to }: FoldHooks["roster_get_subscription_lists"]["acc"]): Contact => {
+    const [isFrom, isTo] = [from.includes(peer.text), to.includes(peer.text)];
+    return { subscription: isFrom ? (isTo ? "both" : "from") : isTo ? "to" : "none", groups: [] };
+  };
+  const lists = host.hooks.fold("roster_get_subscription_lists", { from: [], to: [] }, { jid: user });
+  return lists instanceof Promise ? lists.then(contact) : contact(lists);
+}
+
+/** Counts what was said, and says whether the stanza may go on. */
+function passes({ metrics }: PrivacyContext, action: Action): boolean {
+  if (action === "allow") return true;
+  if (action === "block") metrics.mod_privacy_check_packet_blocked_count.add();
+  else metrics.mod_privacy_check_packet_denied_count.add();
+  return false;
+}
+
+// --- Sessions -----------------------------------------------------------------------------------------------------------
+
+/** user_send_*: the sender is told what he may not send (§2.14). */
+export function sent(stanza: Stanza, session: Session, ctx: PrivacyContext): Verdict {
+  ctx.metrics.mod_privacy_check_packet_count.add();
+  const list = appliedTo(session);
+  if (list === undefined) return;
+  const action = judge(ctx, list, session.jid.bare, stanza.to, kindOf(stanza, "out"));
+  const decide = (said: Action): void => {
+    if (passes(ctx, said)) return;
+    throw new StanzaError("not-acceptable", undefined, "cancel", said === "block" ? BLOCKED : undefined);
+  };
+  return action instanceof Promise ? action.then(decide) : decide(action);
+}
+
+/** user_receive_*: see `turnAway`. */
+export function received(stanza: Stanza, session: Session, ctx: PrivacyContext): Verdict {
+  ctx.metrics.mod_privacy_check_packet_count.add();
+  const list = appliedTo(session);
+  return list === undefined ? undefined : incoming(ctx, list, session.jid.bare, stanza);
+}
+
+function incoming(
+  ctx: PrivacyContext,
+  list: PrivacyList,
+  user: BareJid,
+  stanza: Stanza,
+): MaybePromise<Stop | undefined> {
+  const action = judge(ctx, list, user, stanza.from, kindOf(stanza, "in"));
+  const decide = (said: Action): Stop | undefined => (passes(ctx, said) ? undefined : turnAway(stanza));
+  return action instanceof Promise ? action.then(decide) : decide(action);
+}
+
+/**
+ * Messages and requests are answered as if nobody were there; presence, answers and errors go without a word (§2.14), and
+ * so do messages of rooms, which would take an error for the user's having left.
+ */
+function turnAway(stanza: Stanza): Stop {
+  const { type } = stanza;
+  const silent = stanza.kind === PRESENCE || type === "error" || type === "result" || type === "groupchat";
+  if (silent) return STOP;
+  throw new StanzaError("service-unavailable");
+}
+
+// --- Accounts -----------------------------------------------------------------------------------------------------------
+
+/** The default list of an account: that of a session of his which has none of its own, else the stored one. */
+export function accountList(ctx: PrivacyContext, user: BareJid): MaybePromise<PrivacyList | undefined> {
+  for (const session of ctx.server.sessionsOf(user)) if (!hasChosen(session)) return appliedTo(session);
+  return ctx.store.defaultList(user);
+}
+
+/** For an account, not for one of its sessions: its default list applies (§2.2). */
+export function arrived(stanza: Stanza, ctx: PrivacyContext): Verdict {
+  const user = stanza.to.bare;
+  if (stanza.from.bare.text === user.text) return;
+  ctx.metrics.mod_privacy_check_packet_count.add();
+  const list = accountList(ctx, user);
+  const next = (known: PrivacyList | undefined): MaybePromise<Stop | undefined> =>
+    known === undefined ? undefined : incoming(ctx, known, user, stanza);
+  return list instanceof Promise ? list.then(next) : next(list);
+}
+
+/** The fold privacy_check_packet: what the list that would be applied says of a stanza. */
+export function checkPacket(
+  acc: Action,
+  { jid, stanza, dir }: FoldHooks["privacy_check_packet"]["params"],
+  ctx: PrivacyContext,
+): MaybePromise<Action> {
+  if (acc !== "allow") return acc;
+  ctx.metrics.mod_privacy_check_packet_count.add();
+  const session = dir === "in" ? addressee(ctx, stanza.to) : (stanza.origin as Session | undefined);
+  const own = session !== undefined && session.jid.bare.text === jid.text;
+  const list = own ? appliedTo(session) : accountList(ctx, jid);
+  const next = (known: PrivacyList | undefined): MaybePromise<Action> => {
+    if (known === undefined) return "allow";
+    const action = judge(ctx, known, jid, dir === "in" ? stanza.from : stanza.to, kindOf(stanza, dir));
+    return action instanceof Promise ? action.then((said) => counted(ctx, said)) : counted(ctx, action);
+  };
+  return list instanceof Promise ? list.then(next) : next(list);
+}
+
+/** The fold amp_determine_strategy: what the addressee has turned away ends nowhere. */
+export async function ampStrategy(
+  strategy: FoldHooks["amp_determine_strategy"]["acc"],
+  { stanza, to, event }: FoldHooks["amp_determine_strategy"]["params"],
+  ctx: PrivacyContext,
+): Promise<FoldHooks["amp_determine_strategy"]["acc"]> {
+  if (event !== "initial" || to.bare.isDomain) return strategy;
+  const action = await checkPacket("allow", { jid: to.bare, stanza, dir: "in" }, ctx);
+  return action === "allow" ? strategy : { deliver: ["none"] };
+}
+
+const addressee = ({ server }: PrivacyContext, to: Jid): Session | undefined =>
+  isFull(to) ? server.session(to) : undefined;
+
+function counted(ctx: PrivacyContext, action: Action): Action {
+  passes(ctx, action);
+  return action;
+}
+
+// --- Presence to many ---------------------------------------------------------------------------------------------------
+
+/** The fold presence_audience: leaves out those who may not have the session's presence, or may not be asked for theirs. */
+export function audience(
+  jids: readonly string[],
+  { session, type }: FoldHooks["presence_audience"]["params"],
+  ctx: PrivacyContext,
+): MaybePromise<readonly string[]> {
+  const list = appliedTo(session);
+  const kind = type === "probe" ? OTHER : PRESENCE_OUT;
+  return list === undefined || (list.denies & kind) === 0 ? jids : allowed(ctx, list, session.jid.bare, jids, kind);
+}
+
+/** Those of the JIDs that a list lets through. */
+export function allowed(
+  ctx: PrivacyContext,
+  list: PrivacyList,
+  user: BareJid,
+  jids: readonly string[],
+  kind: number,
+): MaybePromise<readonly string[]> {
+  const roster = list.needsGroups(kind) ? rosterOf(ctx.host) : undefined;
+  if (roster !== undefined) return contactsOf(roster, user).then((known) => pickKnown(list, user, jids, kind, known));
+  const said = jids.map((jid) => judge(ctx, list, user, parseJid(jid), kind));
+  const pick = (actions: readonly Action[]): readonly string[] => jids.filter((_, i) => actions[i] === "allow");
+  return said.some((action) => action instanceof Promise) ? Promise.all(said).then(pick) : pick(said as Action[]);
+}
+
+/** As `allowed`, when the whole roster is known: not a question for each of hundreds of contacts. */
+function pickKnown(
+  list: PrivacyList,
+  user: BareJid,
+  jids: readonly string[],
+  kind: number,
+  known: ReadonlyMap<string, Contact>,
+): readonly string[] {
+  return jids.filter((text) => {
+    const jid = parseJid(text);
+    if (isOutOfReach(user, jid)) return true;
+    return list.verdict(kind, jid, () => known.get(jid.bare.text) ?? STRANGER) === "allow";
+  });
+}

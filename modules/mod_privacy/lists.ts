@@ -1,0 +1,83 @@
+// The privacy lists of a host type: default lists that were lately asked for, and one change of an account at a time.
+
+import type { MaybePromise, PersonalData } from "../../core/hooks.ts";
+import type { BareJid } from "../../core/jid.ts";
+import type { PersonalStore } from "../../core/module.ts";
+import type { PrivacyList } from "./list.ts";
+import type { PrivacyStore } from "./store.ts";
+
+/** What may be remembered: an account counts one, and one more for each item of its default list. */
+const MAX_WEIGHT = 50_000;
+
+const weight = (list: PrivacyList | undefined): number => 1 + (list?.items.length ?? 0);
+
+export class Lists implements PersonalStore {
+  /** Default lists by account; undefined for an account that has none. */
+  readonly #known = new Map<string, PrivacyList | undefined>();
+  #weight = 0;
+  /** The end of the last thing to be done, by account; nothing where nothing is being done. */
+  readonly #last = new Map<string, Promise<void>>();
+
+  constructor(readonly store: PrivacyStore) {}
+
+  /** The default list of an account, at once when it was asked for lately. */
+  defaultList(user: BareJid): MaybePromise<PrivacyList | undefined> {
+    if (this.#known.has(user.text)) return this.#known.get(user.text);
+    return this.inTurn(user, async () => {
+      if (!this.#known.has(user.text)) this.remember(user, await this.store.defaultList(user));
+      return this.#known.get(user.text);
+    });
+  }
+
+  /** Whether the default list of an account is at hand. */
+  knows(user: BareJid): boolean {
+    return this.#known.has(user.text);
+  }
+
+  /** An account's default list is this one from now on. */
+  remember(user: BareJid, list: PrivacyList | undefined): void {
+    this.#forget(user.text);
+    this.#known.set(user.text, list);
+    this.#weight += weight(list);
+    for (const [oldest] of this.#known) {
+      if (this.#weight <= MAX_WEIGHT || oldest === user.text) break;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(user: string): void {
+    if (!this.#known.has(user)) return;
+    this.#weight -= weight(this.#known.get(user));
+    this.#known.delete(user);
+  }
+
+  /** Runs `work` after everything that was begun for this account before. */
+  inTurn<T>(user: BareJid, work: () => Promise<T>): Promise<T> {
+    const before = this.#last.get(user.text);
+    const result = before === undefined ? work() : before.then(work);
+    const done = result.then(nothing, nothing);
+    this.#last.set(user.text, done);
+    void done.then(() => {
+      if (this.#last.get(user.text) === done) this.#last.delete(user.text);
+    });
+    return result;
+  }
+
+  removeUser(user: BareJid): Promise<void> {
+    return this.inTurn(user, async () => {
+      await this.store.removeUser(user);
+      this.#forget(user.text);
+    });
+  }
+
+  async removeDomain(domain: string): Promise<void> {
+    await this.store.removeDomain(domain);
+    for (const user of this.#known.keys()) if (user.endsWith(`@${domain}`)) this.#forget(user);
+  }
+
+  personalData(user: BareJid): Promise<PersonalData[]> {
+    return this.store.personalData(user);
+  }
+}
+
+const nothing = (): void => {};

@@ -1,0 +1,156 @@
+// One account publishes (XEP-0163), its contacts hear of it because their capabilities say `+notify`; or it changes its
+// presence (`--what presence`), and they see that. Over plain TCP. The accounts user0 .. userN with password "password" must exist; user0 publishes.
+//
+//   bun test/bench/fan-out.ts --port 5222 --pid PID --subscribers 200 --seconds 8
+//
+// Prints one JSON line; CPU is the server's, all threads, user and system, while the publisher keeps `--outstanding`
+// publications on their way. A delivered copy is one event that arrived at one contact.
+
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { attribute, LoadClient } from "../fault/client.ts";
+
+const { values } = parseArgs({
+  options: {
+    port: { type: "string", default: "5222" },
+    pid: { type: "string" },
+    what: { type: "string", default: "pep" },
+    subscribers: { type: "string", default: "200" },
+    outstanding: { type: "string", default: "8" },
+    warmup: { type: "string", default: "2" },
+    seconds: { type: "string", default: "8" },
+  },
+});
+const port = Number(values.port);
+const subscribers = Number(values.subscribers);
+const NODE = "http://jabber.org/protocol/tune";
+const INFO = "http://jabber.org/protocol/disco#info";
+
+/** Microseconds of CPU that the server's process has used, those of threads that have ended included. */
+function cpu(): number {
+  const fields = readFileSync(`/proc/${values.pid}/stat`, "utf8").split(") ")[1].split(" ");
+  // utime and stime, in hundredths of a second.
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
+const client = "<identity category='client' type='pc' name='bench'/>";
+const features = [INFO, `${NODE}+notify`].map((f) => `<feature var='${f}'/>`).join("");
+const ver = new Bun.CryptoHasher("sha1").update(`client/pc//bench<${INFO}<${NODE}+notify<`).digest("base64");
+const caps = `<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:bench' ver='${ver}'/>`;
+
+let delivered = 0;
+let subscribed = 0;
+let befriended = 0;
+
+/** What every contact does: agrees to be seen, says what it can, counts events. */
+async function contact(n: number): Promise<LoadClient> {
+  const me: LoadClient = await LoadClient.login(
+    port,
+    `user${n}`,
+    "bench",
+    {
+      acknowledged() {},
+      stanza(s) {
+        if (s.startsWith("<message")) {
+          if (s.includes(NODE)) delivered++;
+        } else if (s.startsWith("<iq")) {
+          if (s.includes(INFO)) {
+            const node = / node=(['"])(.*?)\1/.exec(s)?.[2];
+            const query = `<query xmlns='${INFO}'${node === undefined ? "" : ` node='${node}'`}>${client}${features}</query>`;
+            me.send(`<iq type='result' id='${attribute(s, "id")}' to='${attribute(s, "from")}'>${query}</iq>`);
+          } else if (attribute(s, "type") === "set") me.send(`<iq type='result' id='${attribute(s, "id")}'/>`);
+        } else if (values.what === "presence" && s.includes("<status>")) delivered++;
+        else if (attribute(s, "type") === "subscribe") {
+          me.send(`<presence type='subscribed' to='${attribute(s, "from")}'/>`);
+        } else if (attribute(s, "type") === "subscribed") subscribed++;
+      },
+    },
+    false,
+  );
+  await me.ask("r", "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+  me.send(`<presence>${caps}</presence>`);
+  return me;
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  const end = Date.now() + 120_000;
+  while (!holds()) {
+    if (Date.now() > end) throw new Error(`${what}: not in two minutes (${subscribed}, ${befriended}, ${delivered})`);
+    await Bun.sleep(20);
+  }
+}
+
+const publisher: LoadClient = await LoadClient.login(
+  port,
+  "user0",
+  "bench",
+  {
+    acknowledged() {},
+    stanza(s) {
+      if (attribute(s, "type") === "subscribe") {
+        publisher.send(`<presence type='subscribed' to='${attribute(s, "from")}'/>`);
+        befriended++;
+      } else if (s.startsWith("<iq") && attribute(s, "type") === "set") {
+        publisher.send(`<iq type='result' id='${attribute(s, "id")}'/>`);
+      }
+    },
+  },
+  false,
+);
+await publisher.ask("r", "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+publisher.send("<presence/>");
+const contacts: LoadClient[] = [];
+for (let n = 1; n <= subscribers; n++) contacts.push(await contact(n));
+for (const c of contacts) c.send("<presence type='subscribe' to='user0@localhost'/>");
+await until("subscriptions", () => subscribed >= subscribers);
+for (let n = 1; n <= subscribers; n++) publisher.send(`<presence type='subscribe' to='user${n}@localhost'/>`);
+await publisher.settled("s");
+await Bun.sleep(3000);
+
+let published = 0;
+let running = true;
+/** Sends one thing that all contacts are to hear of. */
+async function send(id: string): Promise<void> {
+  if (values.what === "presence") {
+    publisher.send(`<presence id='${id}'><show>away</show><status>${id}</status></presence>`);
+    return;
+  }
+  const tune = `<tune xmlns='${NODE}'><artist>Yes</artist><length>686</length><title>Heart of the Sunrise ${id}</title></tune>`;
+  const answer = await publisher.ask(
+    id,
+    `<iq type='set' id='${id}'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='${NODE}'><item id='current'>${tune}</item></publish></pubsub></iq>`,
+  );
+  if (attribute(answer, "type") !== "result") throw new Error(`Cannot publish: ${answer}`);
+}
+
+/** Publishes, one item after the other; the next begins when the events of this one have arrived. */
+async function publish(line: number): Promise<void> {
+  while (running) {
+    await send(`p${line}-${published++}`);
+    const wanted = published * subscribers - Number(values.outstanding) * subscribers;
+    const end = Date.now() + 5000;
+    while (running && delivered < wanted && Date.now() < end) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+const lines = Array.from({ length: Number(values.outstanding) }, (_, line) => publish(line));
+await Bun.sleep(Number(values.warmup) * 1000);
+const before = { cpu: cpu(), delivered, published, at: performance.now() };
+await Bun.sleep(Number(values.seconds) * 1000);
+const spent = cpu() - before.cpu;
+const copies = delivered - before.delivered;
+const items = published - before.published;
+const seconds = (performance.now() - before.at) / 1000;
+running = false;
+await Promise.all(lines);
+await publisher.settled("end");
+await Bun.sleep(2000);
+console.log(
+  JSON.stringify({
+    scenario: values.what,
+    subscribers,
+    measured: { delivered_per_s: copies / seconds, published_per_s: items / seconds },
+    lost: published * subscribers - delivered,
+    server: { cpu_us_per_delivered: spent / copies, cpu_util: spent / 1e6 / seconds },
+  }),
+);
+process.exit(0);
