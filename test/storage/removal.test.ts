@@ -17,13 +17,13 @@ import type { OfflineMarkerStore } from "../../modules/mod_offline_chatmarkers/s
 import { EVERY_KIND, PrivacyList } from "../../modules/mod_privacy/list.ts";
 import type { Lists } from "../../modules/mod_privacy/lists.ts";
 import type { PepStore } from "../../modules/mod_pubsub/store.ts";
-import type { NodeConfig } from "../../modules/pubsub/model.ts";
 import { newItem } from "../../modules/mod_roster/item.ts";
 import { RosterStore } from "../../modules/mod_roster/store.ts";
 import type { MarkerStore } from "../../modules/mod_smart_markers/store.ts";
 import type { ReportStore } from "../../modules/mod_spam_reporting/store.ts";
 import type { HeldStore } from "../../modules/mod_stream_management/store.ts";
 import type { VcardStore } from "../../modules/mod_vcard/store.ts";
+import type { NodeConfig } from "../../modules/pubsub/model.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 interface PrivateStore extends PersonalStore {
