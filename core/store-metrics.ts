@@ -29,19 +29,29 @@ export function timeCalls(
 ): void {
   if (timed === undefined) return;
   const families = storeMetrics(registry, name, backend);
-  const object = (timed as TimedCalls<unknown>).in(store);
-  for (const [call, method] of Object.entries(timed.calls)) {
+  const whole = (timed as TimedCalls<unknown>).in(store);
+  for (const [call, methods] of Object.entries(timed.calls)) {
     const labels = { function: call, host_type: hostType };
     const [count, time] = [families.count.bind(labels), families.time.bind(labels)];
-    const run: unknown = Reflect.get(object, method);
-    if (typeof run !== "function") throw new TypeError(`The store of ${name} has no method ${method}`);
-    const counted = (...args: unknown[]): unknown => {
-      count.add();
-      const start = now();
-      const result: unknown = Reflect.apply(run, object, args);
-      if (!(result instanceof Promise)) return result;
-      return result.finally(() => time.observe(now() - start));
-    };
-    Reflect.set(object, method, counted);
+    for (const path of typeof methods === "string" ? [methods] : methods) {
+      const [object, method] = methodAt(whole, path);
+      const run: unknown = Reflect.get(object, method);
+      if (typeof run !== "function") throw new TypeError(`The store of ${name} has no method ${path}`);
+      const counted = (...args: unknown[]): unknown => {
+        count.add();
+        const start = now();
+        const result: unknown = Reflect.apply(run, object, args);
+        if (result instanceof Promise) return result.finally(() => time.observe(now() - start));
+        time.observe(now() - start);
+        return result;
+      };
+      Reflect.set(object, method, counted);
+    }
   }
+}
+
+function methodAt(store: object, path: string): [owner: object, method: string] {
+  const fields = path.split(".");
+  const method = fields.pop()!;
+  return [fields.reduce<object>((owner, field) => Reflect.get(owner, field) as object, store), method];
 }

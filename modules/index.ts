@@ -26,6 +26,7 @@ import mod_presence from "./mod_presence/index.ts";
 import mod_privacy from "./mod_privacy/index.ts";
 import mod_private from "./mod_private.ts";
 import mod_pubsub from "./mod_pubsub/index.ts";
+import mod_pubsub_old from "./mod_pubsub_old/index.ts";
 import mod_register from "./mod_register.ts";
 import mod_roster from "./mod_roster/index.ts";
 import mod_sasl2 from "./mod_sasl2/index.ts";
@@ -64,6 +65,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_privacy,
   mod_private,
   mod_pubsub,
+  mod_pubsub_old,
   mod_register,
   mod_roster,
   mod_sasl2,

@@ -79,6 +79,7 @@ export const DEFAULT_TEXT = `# The configuration that mongooseimctl runs with wh
 
 [modules.mod_adhoc]
 [modules.mod_bind2]
+[modules.mod_blocking]
 [modules.mod_cache_users]
 [modules.mod_caps]
 [modules.mod_carboncopy]
@@ -90,6 +91,7 @@ export const DEFAULT_TEXT = `# The configuration that mongooseimctl runs with wh
 [modules.mod_offline]
 [modules.mod_ping]
 [modules.mod_presence]
+[modules.mod_privacy]
 [modules.mod_private]
 [modules.mod_pubsub]
 

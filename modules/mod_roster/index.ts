@@ -89,6 +89,19 @@ export default defineModule({
   config,
   metrics,
   store: (db) => new Rosters(new RosterStore(db)),
+  timed: {
+    backends: ["mnesia", "rdbms"],
+    in: (store) => store,
+    calls: {
+      get_roster: "items",
+      get_roster_entry: "item",
+      get_subscription_lists: "summary",
+      update_roster_t: "store.write",
+      del_roster_t: "store.delete",
+      read_roster_version: "store.version",
+      write_roster_version: "store.setVersion",
+    },
+  },
   start({ config, store }) {
     store.maxItems = config.max_items;
   },

@@ -71,11 +71,11 @@ export class Delivery {
   constructor(
     private readonly engine: PubsubEngine,
     private readonly event: Event,
-    /** Sessions may be reached in several ways. */
-    once: boolean,
+    /** Sessions may be reached in several ways: each gets it once. A set is shared with other deliveries. */
+    once: boolean | Set<Session>,
   ) {
     this.#id = engine.server.token(8);
-    if (once) this.#had = new Set();
+    if (once) this.#had = once === true ? new Set() : once;
   }
 
   toSession(session: Session): void {

@@ -312,6 +312,26 @@ story(
 );
 
 story(
+  "a message that waits is dropped when its sender was blocked since, and he does not learn that the user is back",
+  { romeo: 1, juliet: 1, kate: 1 },
+  async ({ romeo, juliet, kate, another, server, door }) => {
+    await writesList(romeo, "deny", item(1, "deny", ofJid(juliet.bare)));
+    await romeo.leaves();
+    for (const [i, c] of [juliet, kate].entries()) {
+      c.sends`<message to="${romeo.bare}" type="chat" id="stored${i}"><body>Anybody home?</body></message>`;
+      await c.settled();
+    }
+    const again = await another(romeo).logsIn(server.target(door), "again");
+    await uses(again, "default", "deny");
+    again.sends`<presence/>`;
+    await again.receives`<message from="${kate.full}" id="stored1"/>`;
+    await again.receives`<presence from="${again.full}"/>`;
+    await again.receivesNothing();
+    await juliet.receivesNothing();
+  },
+);
+
+story(
   "XEP-0198: a list stays with a stream that is resumed",
   { romeo: 1, juliet: 1 },
   async ({ romeo, juliet, another, server, door }) => {

@@ -440,6 +440,15 @@ export class FakeClient implements Session {
     if (verdict !== STOP) return this.presend(stanza, to);
   }
 
+  /** As the engine does: what a feature turns away is dropped. */
+  async replay(stanza: Stanza): Promise<void> {
+    try {
+      await this.receive(stanza);
+    } catch (error) {
+      if (!(error instanceof StanzaError)) throw error;
+    }
+  }
+
   private presend(stanza: Stanza, to?: Jid): Promise<void> | void {
     const { hooks } = this.host;
     const verdict = hooks.session(hooks.presend, stanza, this);

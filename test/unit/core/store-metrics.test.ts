@@ -4,6 +4,8 @@ import { z } from "zod";
 import { Registry } from "../../../core/metrics/registry.ts";
 import { defineModule } from "../../../core/module.ts";
 import { timeCalls } from "../../../core/store-metrics.ts";
+import { MODULES } from "../../../modules/index.ts";
+import { MemoryDb } from "../../support/memory-db.ts";
 
 class Store {
   readonly #secret = 41;
@@ -24,7 +26,7 @@ class Store {
   }
 }
 
-const def = (calls: Record<string, string>) =>
+const def = (calls: Record<string, string | readonly string[]>) =>
   defineModule({
     name: "mod_x",
     xeps: [],
@@ -63,4 +65,21 @@ test("a call is counted when made and timed when done, be it that it fails", asy
 test("a method that is not there is told when the feature starts", () => {
   const start = () => timeCalls(def({ get_answer: "anwser" }), new Store(), "rdbms", new Registry(), "localhost");
   expect(start).toThrow("The store of mod_x has no method anwser");
+});
+
+test("several methods may be one call, and a method may be that of a field", () => {
+  const registry = new Registry();
+  const store = Object.assign(new Store(), { inner: { version: () => "v1" } });
+  timeCalls(def({ get: ["answer", "uncounted"], read_version: "inner.version" }), store, "rdbms", registry, "h");
+  expect([store.uncounted(), store.inner.version()]).toEqual([41, "v1"]);
+  expect(registry.render()).toContain('mod_x_rdbms_count{function="get",host_type="h"} 1');
+  expect(registry.render()).toContain('mod_x_rdbms_time_count{function="read_version",host_type="h"} 1');
+});
+
+test.each(MODULES.filter(({ timed }) => timed !== undefined))("$name names methods that its store has", (module) => {
+  const registry = new Registry();
+  timeCalls(module, module.store?.(new MemoryDb()), "rdbms", registry, "h");
+  for (const call of Object.keys(module.timed!.calls)) {
+    expect(registry.render()).toContain(`${module.name}_rdbms_count{function="${call}"`);
+  }
 });
