@@ -65,6 +65,11 @@ export function rosterOf(host: HostType): RosterContext | undefined {
   return host.modules.get("mod_roster")?.ctx as RosterContext | undefined;
 }
 
+/** A user's roster as a client would get it, for features that show it to somebody else. */
+export async function rosterMarkup({ store, server }: RosterContext, user: BareJid): Promise<Markup> {
+  return result(await store.items(server, user), undefined);
+}
+
 export type { RosterContext };
 export { deliverRequests, hasFrom };
 
