@@ -33,7 +33,16 @@ export function httpHandlers(section: Section, parts: Parts): HttpHandler[] {
 
 function graphqlOptions(h: GraphqlHandler, section: Section, parts: Parts): GraphqlOptions {
   const { node, operations, onError } = parts;
-  const common = { node: operations, allowedCategories: h.allowed_categories, onError };
+  const common = {
+    node: operations,
+    allowedCategories: h.allowed_categories,
+    sseIdleTimeout: h.sse_idle_timeout,
+    onError,
+    failures: {
+      isBarred: (address: string) => node.addresses.isBarred(address, h.max_failed_logins_per_minute),
+      add: (address: string) => node.addresses.fails(address),
+    },
+  };
   const schema = (audience: Audience) => () => parts.schema(audience);
   switch (h.schema_endpoint) {
     case "admin": {

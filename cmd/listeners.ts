@@ -3,8 +3,9 @@
 import type { C2sOptions } from "../core/c2s/conn.ts";
 import type { Config } from "../core/config/index.ts";
 import type { Log } from "../core/log/index.ts";
+import { certificateMetric } from "../core/metrics/names.ts";
 import type { Node } from "../core/node.ts";
-import { type CertificateStore, TlsSettingsError } from "../core/tls/index.ts";
+import { type CertificateStore, type TlsProfile, TlsSettingsError } from "../core/tls/index.ts";
 import { DEFAULT_LIMITS } from "../core/xml/scan.ts";
 import { createHttpApp, type HttpHandler } from "../transports/http/app.ts";
 import { HttpListener } from "../transports/http/server.ts";
@@ -36,6 +37,7 @@ export class Listeners {
   readonly tcp: TcpListener[] = [];
   readonly http: HttpListener[] = [];
   readonly flusher = new Flusher();
+  private readonly secured: { ip: string; listener: { readonly port: number }; tls: TlsProfile }[] = [];
 
   /** Makes the doors without opening them. Throws with every problem of their TLS settings, a line each. */
   constructor(private readonly parts: ListenerParts) {
@@ -64,28 +66,28 @@ export class Listeners {
         advice: 'set tls.mode = "starttls_required" or "tls"',
       });
     }
-    this.tcp.push(
-      new TcpListener(node, this.flusher, {
-        ip: section.ip_address,
-        port: section.port,
-        reusePort: section.reuse_port,
-        maxConnections: section.max_connections,
-        proxyProtocol: section.proxy_protocol,
-        tlsMode: mode === undefined ? "none" : mode === "tls" ? "tls" : "starttls",
-        tls,
-        starttls: mode === "starttls" ? "offered" : mode === "starttls_required" ? "required" : "no",
-        maxStanzaSize: section.max_stanza_size,
-        stateTimeout: section.state_timeout,
-        access: section.access,
-        shaper: section.shaper,
-        maxStanzaRate: section.max_stanzas_per_second,
-        maxConnectionRate: section.max_connections_per_minute,
-        maxFailedLogins: section.max_failed_logins_per_minute,
-        legacySession: section.backwards_compatible_session,
-        allowedMethods: section.allowed_auth_methods,
-        limits: limitsFor(section.max_stanza_size),
-      }),
-    );
+    const listener = new TcpListener(node, this.flusher, {
+      ip: section.ip_address,
+      port: section.port,
+      reusePort: section.reuse_port,
+      maxConnections: section.max_connections,
+      proxyProtocol: section.proxy_protocol,
+      tlsMode: mode === undefined ? "none" : mode === "tls" ? "tls" : "starttls",
+      tls,
+      starttls: mode === "starttls" ? "offered" : mode === "starttls_required" ? "required" : "no",
+      maxStanzaSize: section.max_stanza_size,
+      stateTimeout: section.state_timeout,
+      access: section.access,
+      shaper: section.shaper,
+      maxStanzaRate: section.max_stanzas_per_second,
+      maxConnectionRate: section.max_connections_per_minute,
+      maxFailedLogins: section.max_failed_logins_per_minute,
+      legacySession: section.backwards_compatible_session,
+      allowedMethods: section.allowed_auth_methods,
+      limits: limitsFor(section.max_stanza_size),
+    });
+    this.tcp.push(listener);
+    if (tls) this.secured.push({ ip: section.ip_address, listener, tls });
   }
 
   private addHttp(section: HttpSection, index: number): void {
@@ -127,20 +129,20 @@ export class Listeners {
       log.warning("http_listener_without_handlers", { port: section.port });
       return;
     }
-    this.http.push(
-      new HttpListener(
-        createHttpApp(handlers, section.protocol),
-        {
-          ip: section.ip_address,
-          port: section.port,
-          tls: tls && (() => tls.pems()),
-          maxMessage,
-          idleSeconds: idle,
-          serverName: config.general.http_server_name,
-        },
-        log,
-      ),
+    const listener = new HttpListener(
+      createHttpApp(handlers, section.protocol),
+      {
+        ip: section.ip_address,
+        port: section.port,
+        tls: tls && (() => tls.pems()),
+        maxMessage,
+        idleSeconds: idle,
+        serverName: config.general.http_server_name,
+      },
+      log,
     );
+    this.http.push(listener);
+    if (tls) this.secured.push({ ip: section.ip_address, listener, tls });
   }
 
   /** Opens every door; throws one line when a port cannot be had. */
@@ -152,6 +154,14 @@ export class Listeners {
         const { ip, port } = listener.options;
         throw new Error(`Cannot listen on ${ip}:${port}: ${error instanceof Error ? error.message : String(error)}`);
       }
+    }
+  }
+
+  /** Shows how long the certificate of each open listener lasts. */
+  meterCertificates(): void {
+    const { node } = this.parts;
+    for (const { ip, listener, tls } of this.secured) {
+      certificateMetric(node.registry, `${ip}@tcp/${listener.port}`, () => tls.remainingDays(node.now()));
     }
   }
 

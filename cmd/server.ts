@@ -189,6 +189,7 @@ async function assemble(
   });
   try {
     listeners.start();
+    listeners.meterCertificates();
   } catch (error) {
     await control.close();
     await node.stop();

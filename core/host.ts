@@ -7,6 +7,7 @@ import type { HostConfig } from "./config/index.ts";
 import { type Services, serviceAddress } from "./domain/services.ts";
 import { type HookHandlers, type HookObserver, HookTable } from "./hooks.ts";
 import type { Log } from "./log/index.ts";
+import { Histogram } from "./metrics/instrument.ts";
 import type { Registry } from "./metrics/registry.ts";
 import type {
   AccountCache,
@@ -20,6 +21,7 @@ import type {
 } from "./module.ts";
 import { IqTable } from "./router/iq.ts";
 import type { Db } from "./storage/db.ts";
+import { timeCalls } from "./store-metrics.ts";
 
 export const newCounters = (): StreamCounters => ({
   messagesSent: 0,
@@ -43,6 +45,9 @@ export const newCounters = (): StreamCounters => ({
   authFailures: 0,
   dropped: 0,
   bounced: 0,
+  sizesIn: new Histogram(),
+  sizesOut: new Histogram(),
+  messageTimes: new Histogram(),
 });
 
 /** The names of a metric's labels, in the order in which it is declared with them. */
@@ -116,29 +121,31 @@ export class HostRuntime implements StreamHost {
   async startModule(def: AnyModule, config: unknown): Promise<void> {
     const { server, log } = this.parts;
     const backend = (config as { backend?: string }).backend;
+    const store: unknown = def.store?.(this.parts.db(backend));
     const ctx: ModuleContext = {
       config,
-      store: def.store?.(this.parts.db(backend)) as unknown,
-      metrics: this.metrics(def),
+      store,
+      metrics: this.metrics(def, store),
       host: this,
       server,
       log: log.child({ module: def.name, host_type: this.name }),
       now: () => server.now(),
     };
+    if (backend !== undefined) timeCalls(def, ctx.store, backend, this.parts.registry, this.name);
     this.running.set(def.name, { def, ctx });
     for (const [key, handler] of Object.entries(def.iq ?? {})) this.iqs.add(def.name, key, handler, ctx);
     if (def.hooks) this.hooks.add(def.name, def.hooks, ctx);
     this.offers.clear();
     this.addServices(def, ctx);
-    const store = ctx.store as PersonalStore | undefined;
-    if (store !== undefined) {
+    const personal = store as PersonalStore | undefined;
+    if (personal !== undefined) {
       // Removal and export are the same for every store, so no feature can forget to register them.
       this.hooks.add(
         def.name,
         {
-          remove_user: { at: 60, run: ({ jid }) => store.removeUser(jid) },
-          remove_domain: { at: 60, run: ({ domain }) => store.removeDomain(domain) },
-          get_personal_data: async (acc, { jid }) => [...acc, ...(await store.personalData(jid))],
+          remove_user: { at: 60, run: ({ jid }) => personal.removeUser(jid) },
+          remove_domain: { at: 60, run: ({ domain }) => personal.removeDomain(domain) },
+          get_personal_data: async (acc, { jid }) => [...acc, ...(await personal.personalData(jid))],
         },
         ctx,
       );
@@ -178,17 +185,18 @@ export class HostRuntime implements StreamHost {
     for (const name of [...this.running.keys()].reverse()) await this.stopModule(name);
   }
 
-  private metrics(def: AnyModule): Record<string, Counter> {
+  private metrics(def: AnyModule, store: unknown): Record<string, Counter> {
     const bound: Record<string, Counter> = {};
     for (const [name, metric] of Object.entries(def.metrics ?? {})) {
-      const { kind, help } = metric;
+      const { kind, help, read } = metric;
       const labels: Record<string, string> = { host_type: this.name };
       for (const [label, valueIn] of Object.entries(metric.labels ?? {})) labels[label] = valueIn(this.name);
       const names = metricLabels(metric);
       if (kind === "histogram") {
         const histogram = this.parts.registry.histogram(name, help, names).bind(labels);
         bound[name] = { add: (n = 1) => histogram.observe(n) };
-      } else bound[name] = this.parts.registry[kind](name, help, names).bind(labels);
+      } else if (read !== undefined) this.parts.registry.gauge(name, help, names).probe(labels, () => read(store));
+      else bound[name] = this.parts.registry[kind](name, help, names).bind(labels);
     }
     return bound;
   }

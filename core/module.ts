@@ -67,11 +67,22 @@ export interface ServiceDef<C = unknown, S = unknown, M extends string = string>
 export type AnyService = ServiceDef<unknown, unknown, string>;
 
 /** A kind of counter a feature has, by its metric name. */
-export interface MetricDef {
+export interface MetricDef<S = never> {
   kind: "counter" | "gauge" | "histogram";
   help: string;
   /** Labels beside host_type, each with its value in a host type. */
   labels?: Readonly<Record<string, (hostType: string) => string>>;
+  /** Of a gauge: its value, asked of the feature's store when metrics are read. */
+  read?(store: S): number;
+}
+/** Calls of a feature's store that are counted and timed, as MongooseIM does for its back ends. */
+export interface TimedCalls<S = unknown> {
+  /** What the `backend` option may say. */
+  backends: readonly string[];
+  /** Whose methods they are. */
+  in(store: S): object;
+  /** The methods, one or more, by MongooseIM's names for them; "store.version" is that of what is in a field. */
+  calls: Readonly<Record<string, string | readonly string[]>>;
 }
 export interface Counter {
   /** Adds `n`, 1 when not given; for a histogram, observes `n`. */
@@ -112,7 +123,8 @@ export interface ModuleDef<C = unknown, S = undefined, M extends string = string
   services?: readonly ServiceDef<C, S, M>[];
   /** Opens the feature's store on the database its `backend` option names. */
   store?: (db: Db) => S & PersonalStore;
-  metrics?: Readonly<Record<M, MetricDef>>;
+  metrics?: Readonly<Record<M, MetricDef<S>>>;
+  timed?: TimedCalls<S>;
   operations?: readonly Operation[];
   start?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;
   stop?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;
@@ -172,7 +184,10 @@ export interface Session {
 
   /** Delivers a stanza to the client; `to` replaces its to attribute. Runs the user_receive and presend hooks. */
   receive(stanza: Stanza, to?: Jid): MaybePromise<void>;
-  /** As `receive`, for what was stored for this client: it is waited for when it is slow. Absent: `receive`. */
+  /**
+   * As `receive`, for what was stored for this client: it is waited for when it is slow, and what a feature turns away
+   * is dropped. Absent: `receive`.
+   */
   replay?(stanza: Stanza): MaybePromise<void>;
   /** Writes a stanza that has passed the user_receive and presend hooks; routes it again when the stream has ended. */
   put(stanza: Stanza, to?: Jid): MaybePromise<void>;
@@ -255,6 +270,11 @@ export interface Server {
   readonly log: Log;
   /** Sends a stanza (its `from` and `to` set) on its way, as the sender would. */
   route(stanza: Stanza): MaybePromise<void>;
+  /**
+   * Whether the filters of the host type of `stanza.to` let it pass, as routing asks: for those who send the same to many
+   * and hand it to the sessions themselves. A filter may add to the stanza: each addressee wants a copy of its own.
+   */
+  passes(stanza: Stanza, host: HostType): MaybePromise<boolean>;
   /** Routes markup that the server wrote. */
   routeXml(from: Jid, to: Jid, markup: Markup): MaybePromise<void>;
   /** Answers a stanza with an error, unless it is an error itself. */

@@ -2,7 +2,7 @@
 // learns where to read them when somebody asks. Nothing is counted twice and nothing is copied between readings.
 
 import type { AuthEvent, HostAuth } from "./auth/index.ts";
-import type { StreamCounters, Traffic } from "./c2s/engine.ts";
+import { type StreamCounters, TIMED, type Traffic } from "./c2s/engine.ts";
 import type { HookTable } from "./hooks.ts";
 import { authMetrics, type CallMetrics, certificateMetric, sessionTotals, systemMetrics } from "./metrics/names.ts";
 import type { Registry } from "./metrics/registry.ts";
@@ -114,6 +114,11 @@ function hostMetrics(registry: Registry, host: MeteredHost): void {
     labels,
     () => counters.bounced,
   );
+  counters.messageTimes = registry
+    .histogram("c2s_message_processed_time", `Microseconds to handle a message of a client, of one in ${TIMED}`, [
+      "host_type",
+    ])
+    .bind(labels);
   counter("router_stanza_dropped_count", "Stanzas dropped by a filter").probe(labels, () => counters.dropped);
 
   // A handler at every log-in only where there can be something to count.
@@ -159,6 +164,11 @@ function elements(registry: Registry, hostType: string, c: StreamCounters): void
       registry
         .counter(`xmpp_element_${direction}_${what}`, `${help}${of}`, ["connection_type", "host_type"])
         .probe(labels, read);
+    const sizes = registry
+      .histogram(`xmpp_element_${direction}_byte_size`, `${help}: bytes each`, ["connection_type", "host_type"])
+      .bind(labels);
+    if (direction === "in") c.sizesIn = sizes;
+    else c.sizesOut = sizes;
     probe("count", "", () => stanzas() + here.others());
     probe("stanza_count", ": stanzas", stanzas);
     probe("error_count", ": error stanzas and stream errors", () => errors() + here.streamErrors());

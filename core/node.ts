@@ -16,7 +16,7 @@ import { HostRuntime, newCounters } from "./host.ts";
 import { type BareJid, type FullJid, type Jid, JidCache } from "./jid.ts";
 import type { Log } from "./log/index.ts";
 import { Registry } from "./metrics/registry.ts";
-import type { AnyModule, Server } from "./module.ts";
+import type { AnyModule, HostType, Server } from "./module.ts";
 import { observeAuth } from "./node-metrics.ts";
 import type { OperationNode } from "./operations.ts";
 import { LOOK_MS, QuietCollector } from "./quiet.ts";
@@ -305,6 +305,10 @@ export class Node implements StreamEngine, Server {
     stanza.from = from;
     stanza.to = to;
     return this.router.route(stanza);
+  }
+
+  passes(stanza: Stanza, host: HostType): MaybePromise<boolean> {
+    return this.router.passes(stanza, host as HostRuntime);
   }
 
   bounce(stanza: Stanza, error: StanzaError): MaybePromise<void> {

@@ -7,7 +7,7 @@
 //       run: ({ domain }, _caller, node) => node.accounts.count(domain),
 //     });
 
-import type { BareJid, FullJid } from "./jid.ts";
+import type { BareJid, FullJid, Jid } from "./jid.ts";
 import type { ArgSpecs, ArgsOf, NamedType, OutputOf, TypeRef } from "./operations/language.ts";
 import type { Stanza } from "./stanza.ts";
 
@@ -47,7 +47,7 @@ interface OperationHead {
   /** A field of the schema's root, such as "account"; "" puts the operation itself at the root (checkAuth). */
   readonly category: string;
   readonly name: string;
-  readonly kind: "query" | "mutation";
+  readonly kind: "query" | "mutation" | "subscription";
   /** One line for the manual, the schema and `--help`. */
   readonly description: string;
   /**
@@ -80,17 +80,40 @@ export interface Operation extends OperationHead {
  * A result with an enum in it needs `run(...): OutputOf<"Status">`, or TypeScript takes "RUNNING" for any string.
  */
 export function defineOperation<const A extends ArgSpecs, const T extends string>(
-  operation: OperationHead & {
-    readonly args: A;
-    readonly result: T;
-    /** Arguments (DomainName or JIDs) that must belong to a domain administrator's domain. */
-    readonly domainArgs?: readonly ArgPath<A>[];
-    /** Arguments that tell the host type whose modules are needed; domainArgs when left out. */
-    readonly hostTypeArgs?: readonly ArgPath<A>[];
-    run(args: ArgsOf<A>, caller: Caller, node: OperationNode): Awaitable<OutputOf<T>>;
-  },
+  operation: OperationHead &
+    Typed<A, T> & {
+      readonly kind: "query" | "mutation";
+      run(args: ArgsOf<A>, caller: Caller, node: OperationNode): Awaitable<OutputOf<T>>;
+    },
 ): Operation {
   return operation as Operation;
+}
+
+interface Typed<A extends ArgSpecs, T extends string> {
+  readonly args: A;
+  readonly result: T;
+  /** Arguments (DomainName or JIDs) that must belong to a domain administrator's domain. */
+  readonly domainArgs?: readonly ArgPath<A>[];
+  /** Arguments that tell the host type whose modules are needed; domainArgs when left out. */
+  readonly hostTypeArgs?: readonly ArgPath<A>[];
+}
+
+/** What happens from now on. One asks for the next event when it has the one before. */
+export interface Events<T> {
+  /** Undefined at the end. */
+  next(): Promise<T | undefined>;
+  /** Nobody will ask again; a `next` that waits ends. */
+  stop(): void;
+}
+
+/** Declares a subscription. `run` begins it and gives its events; where they end, the caller's stream does. */
+export function defineSubscription<const A extends ArgSpecs, const T extends string>(
+  operation: Omit<OperationHead, "kind"> &
+    Typed<A, T> & {
+      run(args: ArgsOf<A>, caller: Caller, node: OperationNode): Awaitable<Events<OutputOf<T>>>;
+    },
+): Operation {
+  return { ...operation, kind: "subscription" } as Operation;
 }
 
 // --- what operations ask of the running server ---
@@ -234,6 +257,18 @@ export interface StanzaOps {
    * hooks, to wherever it goes.
    */
   send(stanza: Stanza): Awaitable<void>;
+  /**
+   * Messages that are routed to the user's bare JID from now on, as a further client of his would get them; they take
+   * their usual way too. Ends when the account is removed, and when nobody takes what has come.
+   */
+  follow(user: BareJid): Events<FollowedMessage>;
+}
+
+export interface FollowedMessage {
+  readonly sender: Jid;
+  /** The stanza, serialised. */
+  readonly stanza: string;
+  readonly id: string | undefined;
 }
 
 export interface MetricSample {

@@ -224,6 +224,11 @@ export default defineModule({
   config,
   features: [NS_PRIVATE],
   store: (db) => new PrivateStore(db),
+  timed: {
+    backends: ["mnesia", "rdbms"],
+    in: (store) => store,
+    calls: { multi_get_data: "multiGetData", multi_set_data: "multiSetData" },
+  },
   iq: { "get own jabber:iq:private": get, "set own jabber:iq:private": set },
   operations,
 });

@@ -15,6 +15,31 @@ import { attr, Markup, xml } from "../core/xml/markup.ts";
 const NS_REGISTER = "jabber:iq:register";
 const FEATURE = new Markup("<register xmlns='http://jabber.org/features/iq-register'/>");
 
+/** What a feature that lets somebody register has to say, and what it does about it. */
+export interface RegistrationPermit {
+  /** The options `access` and `ip_access` are not asked. */
+  readonly overridesAccess: boolean;
+  /** Called before the account is made; throws a StanzaError when the permission is gone meanwhile. */
+  claim(): Promise<void>;
+  /** The account was not made after all. */
+  release(): Promise<void>;
+  /** The account is there. */
+  done(jid: BareJid): Promise<void>;
+}
+
+declare module "../core/hooks.ts" {
+  interface FoldHooks {
+    /**
+     * An account is about to be made in-band. A feature may permit it beyond the configuration, or refuse it by
+     * throwing a StanzaError. Ours, not MongooseIM's.
+     */
+    registration_permit: {
+      acc: RegistrationPermit | undefined;
+      params: { jid: BareJid; session: Session | undefined };
+    };
+  }
+}
+
 // What this feature needs of the host type.
 const config = z.strictObject({
   access: accessRule().default("all").describe("Who may register, and remove an account"),
@@ -78,7 +103,7 @@ async function beforeLogin(stanza: Stanza, session: Session, ctx: Context): Prom
 
 async function firstAccount(query: Element, session: Session, ctx: Context): Promise<void> {
   if (query.getChild("remove", NS_REGISTER)) throw new StanzaError("registration-required");
-  await register(query, session.domain, session.address, "", ctx);
+  await register(query, session.domain, session, "", ctx);
 }
 
 // --- with a session ---
@@ -97,9 +122,10 @@ async function change(iq: Iq, ctx: Context): Promise<void> {
   const query = iq.payload;
   if (query.getChild("remove", NS_REGISTER)) return remove(iq, ctx);
   const { from, to } = iq;
-  if (ctx.host.access.match(ctx.config.access, from, to.domain) !== "allow") throw new StanzaError("forbidden");
   const own = from.domain === to.domain && localOf(query) === from.local;
-  if (!own) return register(query, to.domain, iq.session?.address, from.bare.text, ctx);
+  const access = ctx.host.access.match(ctx.config.access, from, to.domain);
+  if (access !== "allow") throw new StanzaError("forbidden");
+  if (!own) return register(query, to.domain, iq.session, from.bare.text, ctx);
   const password = field(query, "password");
   if (!password) throw new StanzaError("bad-request", "The password is empty");
   checkStrength(password, ctx);
@@ -121,30 +147,50 @@ async function remove(iq: Iq, { config, host, server }: Context): Promise<void> 
 
 // --- making an account ---
 
-/** Makes an account for somebody at `address`, or for `from` when that is unknown. */
+/** Makes an account for somebody with a stream here, or for `from`, who is elsewhere. */
 async function register(
   query: Element,
   domain: string,
-  address: string | undefined,
+  session: Session | undefined,
   from: string,
   ctx: Context,
 ): Promise<void> {
-  const { config, host } = ctx;
   const local = localOf(query);
   const jid = makeBare(local, domain);
-  if (host.access.match(config.access, jid, domain) !== "allow") throw new StanzaError("forbidden");
-  // Who has no session here has no address either: where addresses are told apart, it is none of those that may.
-  if (address === undefined ? config.ip_access.length > 0 : !addressMay(address, config.ip_access)) {
-    throw new StanzaError("forbidden");
-  }
-  takeTurn(address === undefined ? from : networkOf(address), ctx);
+  const permit = await ctx.host.hooks.fold("registration_permit", undefined, { jid, session });
+  if (!permit?.overridesAccess) checkAccess(jid, session?.address, ctx);
+  takeTurn(session === undefined ? from : networkOf(session.address), ctx);
   const password = field(query, "password");
   if (!password) throw new StanzaError("not-acceptable", "The password is empty");
   checkStrength(password, ctx);
+  await permit?.claim();
+  try {
+    await create(jid, password, ctx);
+  } catch (error) {
+    await permit?.release();
+    throw error;
+  }
+  await ctx.host.hooks.notify("register_user", { jid });
+  await greet(jid, session?.address, ctx);
+  try {
+    await permit?.done(jid);
+  } catch (error) {
+    // The account is there, whatever was to follow.
+    ctx.log.error("registration_follow_up_failed", { error, user: jid.text });
+  }
+}
+
+function checkAccess(jid: BareJid, address: string | undefined, { config, host }: Context): void {
+  if (host.access.match(config.access, jid, jid.domain) !== "allow") throw new StanzaError("forbidden");
+  // Who has no session here has no address either: where addresses are told apart, it is none of those that may.
+  const may = address === undefined ? config.ip_access.length === 0 : addressMay(address, config.ip_access);
+  if (!may) throw new StanzaError("forbidden");
+}
+
+async function create({ local, domain }: BareJid, password: string, { host }: Context): Promise<void> {
   switch (await host.auth.create(local, domain, password)) {
     case "ok":
-      await host.hooks.notify("register_user", { jid });
-      return greet(jid, address, ctx);
+      return;
     case "exists":
       throw new StanzaError("conflict");
     case "bad_password":

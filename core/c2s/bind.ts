@@ -85,15 +85,18 @@ export function replace(c2s: C2S, old: C2S): Promise<void> | undefined {
   return old.ending === undefined ? undefined : replaced(c2s, old, old.ending);
 }
 
-async function replaced(c2s: C2S, old: C2S, ending: Promise<void>): Promise<void> {
+async function replaced({ engine }: C2S, old: C2S, ending: Promise<void>): Promise<void> {
   await new Promise<void>((resolve) => {
-    const cancel = c2s.engine.wheel.after(c2s.engine.replacedWait, resolve);
+    const cancel = engine.wheel.after(engine.replacedWait, () => {
+      engine.log.warning("replaced_wait_timeout", { jid: old.jid.text });
+      resolve();
+    });
     ending.then(() => {
       cancel();
       resolve();
     });
   });
-  c2s.engine.sessions.remove(old);
+  engine.sessions.remove(old);
 }
 
 function registered(c2s: C2S, jid: FullJid, answer: SessionAnswer): MaybePromise<void> {

@@ -5,6 +5,7 @@ import type { HostAuth } from "../auth/host.ts";
 import type { StreamError } from "../errors.ts";
 import type { JidCache } from "../jid.ts";
 import type { Log } from "../log/index.ts";
+import type { Histogram } from "../metrics/instrument.ts";
 import type { HostType, MaybePromise } from "../module.ts";
 import type { Offer } from "../sasl/index.ts";
 import type { SessionDirectory } from "../session/directory.ts";
@@ -59,7 +60,15 @@ export interface StreamCounters {
   dropped: number;
   /** Messages that found nobody and were answered with service-unavailable. */
   bounced: number;
+  /** Bytes of the elements that came in and went out. */
+  sizesIn: Histogram;
+  sizesOut: Histogram;
+  /** Microseconds that a client's message took, of one in `TIMED`. */
+  messageTimes: Histogram;
 }
+
+/** Of so many messages one is timed, a power of two: two readings of the clock would cost every one too much. */
+export const TIMED = 32;
 
 /** Bytes of XMPP that came in and went out over one kind of connection. */
 export interface Traffic {

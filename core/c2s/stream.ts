@@ -13,7 +13,7 @@ import { escapeXml, type Markup } from "../xml/markup.ts";
 import type { FrameError } from "../xml/scan.ts";
 import { encode } from "../xml/writer.ts";
 import type { AckHolder, C2sOptions, Conn, ConnOwner } from "./conn.ts";
-import type { StreamCounters, StreamEngine, StreamHost } from "./engine.ts";
+import { type StreamCounters, type StreamEngine, type StreamHost, TIMED } from "./engine.ts";
 import { openStream, sendHeader } from "./header.ts";
 import { ACTIVE, CLOSED, DETACHED, NEGOTIATING, StreamInput } from "./input.ts";
 import { negotiate } from "./negotiate.ts";
@@ -107,6 +107,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
   }
 
   protected took(stanza: Stanza): MaybePromise<void> {
+    (this.host ?? this.engine).counters.sizesIn.observe(stanza.end - stanza.start);
     return this.state === ACTIVE ? this.handle(stanza) : negotiate(this, stanza);
   }
 
@@ -167,6 +168,18 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
   }
 
   private stanza(s: Stanza): MaybePromise<void> {
+    const timed = s.kind === MESSAGE && (this.host.counters.messagesReceived & (TIMED - 1)) === 0;
+    return timed ? this.timedStanza(s) : this.plainStanza(s);
+  }
+
+  private timedStanza(s: Stanza): MaybePromise<void> {
+    const from = performance.now();
+    const ended = (): void => this.host.counters.messageTimes.observe((performance.now() - from) * 1000);
+    const done = this.plainStanza(s);
+    return done === undefined ? ended() : done.then(ended);
+  }
+
+  private plainStanza(s: Stanza): MaybePromise<void> {
     if (!this.readAddresses(s)) return;
     let done: MaybePromise<void>;
     try {
@@ -282,7 +295,9 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
 
   /**
    * As `receive`, for what was stored for this client and comes all at once: one that is slow to read or to acknowledge
-   * is waited for. A bound that ended the stream would store it all again, and again.
+   * is waited for. A bound that ended the stream would store it all again, and again. What a feature turns away (the
+   * sender was blocked since) is dropped: its sender was told long ago that it is stored, and is not to learn who comes
+   * online.
    */
   replay(s: Stanza): MaybePromise<void> {
     if (this.conn !== undefined && this.conn.backlog > MAX_REPLAY) {
@@ -291,7 +306,14 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
       }).then(() => this.replay(s));
     }
     this.sm?.allow();
-    return this.receive(s);
+    const refused = (error: unknown): void => {
+      if (!(error instanceof StanzaError)) throw error;
+    };
+    try {
+      return this.receive(s)?.catch(refused);
+    } catch (error) {
+      return refused(error);
+    }
   }
 
   /** Something is being delivered that waits: what comes after waits behind it. */
@@ -388,6 +410,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     if (conn !== undefined) {
       conn.write(bytes, n, sender);
       this.traffic.out += n;
+      this.host.counters.sizesOut.observe(n);
     }
     if (sm !== undefined) this.managed(sm, bytes.latin1Slice(0, n), copy);
     else if (conn !== undefined && conn.backlog > MAX_BACKLOG) this.overflow();
@@ -428,7 +451,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     if (text.lastIndexOf(" type='error'", text.indexOf(">")) > 0) countErrorSent(counters, kind);
     if (this.conn?.framing === "whole") text = withNamespace(text, stanza[0].length);
     if (this.state === NEGOTIATING) {
-      this.say(text);
+      counters.sizesOut.observe(this.say(text));
       return;
     }
     const scratch = this.engine.scratch;
@@ -454,15 +477,18 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
   /** Writes an element that is not a stanza, as it is. */
   writeElement(text: string): void {
     if (this.conn === undefined) return;
-    (this.host ?? this.engine).counters.othersSent++;
-    this.say(text);
+    const { counters } = this.host ?? this.engine;
+    counters.othersSent++;
+    counters.sizesOut.observe(this.say(text));
   }
 
-  /** Writes what is no element: the beginning and the end of the stream. */
-  say(text: string): void {
-    if (this.conn === undefined) return;
-    this.traffic.out += Buffer.byteLength(text);
+  /** Writes what is no element: the beginning and the end of the stream. Returns its bytes. */
+  say(text: string): number {
+    if (this.conn === undefined) return 0;
+    const n = Buffer.byteLength(text);
+    this.traffic.out += n;
     this.conn.writeText(text);
+    return n;
   }
 
   request(type: "get" | "set", payload: Markup, timeoutMs: number, from?: Jid): Promise<Stanza | undefined> {

@@ -77,16 +77,23 @@ export const DEFAULT_TEXT = `# The configuration that mongooseimctl runs with wh
 
 [instrumentation.prometheus]
 
+[modules.mod_adhoc]
+[modules.mod_bind2]
+[modules.mod_blocking]
 [modules.mod_cache_users]
+[modules.mod_caps]
 [modules.mod_carboncopy]
 [modules.mod_csi]
 [modules.mod_disco]
   users_can_see_hidden_services = false
+[modules.mod_fast_auth_token]
 [modules.mod_last]
 [modules.mod_offline]
 [modules.mod_ping]
 [modules.mod_presence]
+[modules.mod_privacy]
 [modules.mod_private]
+[modules.mod_pubsub]
 
 # Accounts are made over XMPP from this machine only; elsewhere use mongooseimctl.
 [modules.mod_register]
@@ -99,6 +106,8 @@ export const DEFAULT_TEXT = `# The configuration that mongooseimctl runs with wh
   ]
 
 [modules.mod_roster]
+[modules.mod_sasl2]
+[modules.mod_sic]
 [modules.mod_stanzaid]
 [modules.mod_stream_management]
 [modules.mod_time]

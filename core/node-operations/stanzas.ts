@@ -8,8 +8,10 @@ import type { Node } from "../node.ts";
 import { OperationError, type StanzaOps } from "../operations.ts";
 import { IQ, MESSAGE, OTHER, PRESENCE, type Stanza } from "../stanza.ts";
 import { AbsentSession } from "./absent-session.ts";
+import { Followers } from "./followers.ts";
 
 export function stanzaOps(node: Node): StanzaOps {
+  const followers = new Followers();
   return {
     async send(stanza) {
       const { from } = stanza;
@@ -18,6 +20,11 @@ export function stanzaOps(node: Node): StanzaOps {
       if (stanza.kind === OTHER) throw new OperationError("bad_stanza", "A stanza is a message, a presence or an iq");
       const there = isFull(from) ? node.session(from) : undefined;
       await sendAs(node, stanza, there ?? new AbsentSession(node, host, from));
+    },
+    follow(user) {
+      const host = node.hostOf(user.domain);
+      if (host === undefined) throw new OperationError("unknown_user", "User's domain does not exist");
+      return followers.follow(host, user);
     },
   };
 }
@@ -32,6 +39,8 @@ export async function sendAs(node: Node, stanza: Stanza, session: Session): Prom
   if (!(session instanceof AbsentSession)) stanza.origin = session;
   const lists = { [MESSAGE]: hooks.sendMessage, [PRESENCE]: hooks.sendPresence, [IQ]: hooks.sendIq };
   try {
+    // A user who is not there has what he would have if he were, such as his privacy list.
+    if (session instanceof AbsentSession) await hooks.notify("user_open_session", { session });
     checkIq(stanza);
     if ((await hooks.session(lists[stanza.kind], stanza, session)) === STOP) return;
     await node.route(stanza);

@@ -16,6 +16,7 @@ const CATEGORIES: Readonly<Record<string, Category>> = {
   gdpr: { typePrefix: "Gdpr", description: "Personal data of a user" },
   httpUpload: { typePrefix: "HttpUpload", description: "Slots for file upload" },
   inbox: { typePrefix: "Inbox", description: "Emptying of inbox bins" },
+  invite: { typePrefix: "Invite", description: "Invitations to become a contact or to make an account" },
   last: { typePrefix: "Last", description: "Last activity of users" },
   metric: { typePrefix: "Metric", description: "Metrics and their values" },
   mnesia: { typePrefix: "Mnesia", description: "Mnesia database" },

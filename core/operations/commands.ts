@@ -45,8 +45,14 @@ export interface CommandCategory {
 /** Categories and their commands, by name. */
 export function commandTree(schema: GraphQLSchema): readonly CommandCategory[] {
   const categories = new Map<string, { description: string; commands: Command[] }>();
-  for (const kind of ["query", "mutation"] as const) {
-    const root = kind === "query" ? schema.getQueryType() : schema.getMutationType();
+  const roots = {
+    query: schema.getQueryType(),
+    mutation: schema.getMutationType(),
+    // Listed, as MongooseIM lists them; the server refuses to run them for a command line.
+    subscription: schema.getSubscriptionType(),
+  };
+  for (const kind of ["query", "mutation", "subscription"] as const) {
+    const root = roots[kind];
     for (const field of Object.values(root?.getFields() ?? {})) {
       // An operation at the root (checkAuth) belongs to no category, hence is no command.
       if (field.extensions.operation || !isObjectType(field.type)) continue;
@@ -61,7 +67,7 @@ export function commandTree(schema: GraphQLSchema): readonly CommandCategory[] {
     .sort(byName);
 }
 
-function commandsOf(kind: "query" | "mutation", category: string, type: GraphQLObjectType): Command[] {
+function commandsOf(kind: "query" | "mutation" | "subscription", category: string, type: GraphQLObjectType): Command[] {
   return Object.values(type.getFields()).map((field) => {
     const args = field.args.map(({ name, type: argType, description, ...arg }) => {
       const named = getNamedType(argType);

@@ -24,7 +24,14 @@ import {
   specifiedRules,
   validate,
 } from "graphql";
-import { type Caller, type Operation, OperationError, type OperationNode } from "../operations.ts";
+import {
+  type AuditEntry,
+  type Caller,
+  type Events,
+  type Operation,
+  OperationError,
+  type OperationNode,
+} from "../operations.ts";
 import { authorise } from "./authorise.ts";
 import { maxDepth, missingDependencies, redacted, validationCode } from "./checks.ts";
 import { argType, parseRef } from "./language.ts";
@@ -63,6 +70,8 @@ interface Call {
 /** What resolvers see. `calls` holds the authorised operations by the place in the document that selects them. */
 export interface ExecutionContext extends ExecuteOptions {
   readonly calls: ReadonlyMap<FieldNode, Call>;
+  /** What a subscription's field is now: an event, or the error that it began with. */
+  event?(): unknown;
 }
 
 /** Tokens in a document: a bound on the work of parsing and validating. */
@@ -73,6 +82,22 @@ const RULES = [...specifiedRules, maxDepth(MAX_DEPTH)];
 
 /** Executes a query or a mutation. Never throws for what a caller did. */
 export async function execute(request: GraphqlRequest, options: ExecuteOptions): Promise<GraphqlAnswer> {
+  const prepared = await prepare(request, options, ["query", "mutation"]);
+  return "body" in prepared ? prepared : prepared.run();
+}
+
+/** A request that may be run: every operation in it is authorised. */
+interface Prepared {
+  readonly calls: ReadonlyMap<FieldNode, Call>;
+  /** Runs it; `event` is for the field of a subscription. */
+  run(event?: () => unknown): Promise<GraphqlAnswer>;
+}
+
+async function prepare(
+  request: GraphqlRequest,
+  options: ExecuteOptions,
+  kinds: readonly Operation["kind"][],
+): Promise<Prepared | GraphqlAnswer> {
   const { schema, caller } = options;
   let document: DocumentNode;
   try {
@@ -90,8 +115,9 @@ export async function execute(request: GraphqlRequest, options: ExecuteOptions):
   if (!definition) {
     return failed(400, "Cannot tell which operation of the document to run: give operationName", "operation_not_found");
   }
-  if (definition.operation === "subscription") {
-    return failed(400, "Subscriptions cannot be executed by this method", "unsupported_operation");
+  if (!kinds.includes(definition.operation)) {
+    const message = `A ${definition.operation} cannot be executed by this method`;
+    return failed(400, message, "unsupported_operation");
   }
   const variables = getVariableValues(schema, definition.variableDefinitions ?? [], withoutNulls(request.variables));
   if (variables.errors) {
@@ -110,16 +136,57 @@ export async function execute(request: GraphqlRequest, options: ExecuteOptions):
     calls.set(field, call);
   }
 
-  const context: ExecutionContext = { ...options, calls };
-  const result = await executeSchema({
-    schema,
-    document,
-    operationName: request.operationName,
-    variableValues: withoutNulls(request.variables),
-    contextValue: context,
-  });
-  if (!result.errors) return { status: 200, body: { data: result.data } };
-  return { status: 200, body: { data: result.data, errors: result.errors.map(formatError) } };
+  const run = async (event?: () => unknown): Promise<GraphqlAnswer> => {
+    const context: ExecutionContext = { ...options, calls, event };
+    const result = await executeSchema({
+      schema,
+      document,
+      operationName: request.operationName,
+      variableValues: withoutNulls(request.variables),
+      contextValue: context,
+    });
+    if (!result.errors) return { status: 200, body: { data: result.data } };
+    return { status: 200, body: { data: result.data, errors: result.errors.map(formatError) } };
+  };
+  return { calls, run };
+}
+
+/**
+ * Begins a subscription: a document with one operation. What keeps it from beginning is an answer, as of `execute`.
+ * Never throws for what a caller did.
+ */
+export async function subscribe(
+  request: GraphqlRequest,
+  options: ExecuteOptions,
+): Promise<GraphqlAnswer | Events<GraphqlAnswer["body"]>> {
+  const prepared = await prepare(request, options, ["subscription"]);
+  if ("body" in prepared) return prepared;
+  const [call, ...more] = prepared.calls.values();
+  if (call === undefined || more.length > 0) {
+    return failed(400, "A subscription must select one operation", "unsupported_operation");
+  }
+  const { operation, args } = call;
+  const { node, caller } = options;
+  const began = node.clock();
+  try {
+    checkOffered(operation.category, options);
+    const missing = await missingDependencies(operation, args, caller, node);
+    if (missing) throw missing;
+    const events = (await operation.run(args, caller, node)) as Events<unknown>;
+    audit({ operation, args, began, outcome: "ok" }, options);
+    return {
+      async next() {
+        const event = await events.next();
+        return event === undefined ? undefined : (await prepared.run(() => event)).body;
+      },
+      stop: () => events.stop(),
+    };
+  } catch (error) {
+    const refusal = refusalOf(error, { operation, args, began }, operation.name, options);
+    return prepared.run(() => {
+      throw refusal;
+    });
+  }
 }
 
 /** MongooseIM takes a null variable for one that was left out, so that its default applies. */
@@ -249,7 +316,7 @@ export function resolveCategory(
   return {};
 }
 
-function checkOffered(name: string, { allowedCategories }: ExecutionContext): void {
+function checkOffered(name: string, { allowedCategories }: ExecuteOptions): void {
   if (!allowedCategories?.length || allowedCategories.includes(name)) return;
   throw new OperationError("category_disabled", "Category disabled", { category: name });
 }
@@ -265,32 +332,47 @@ export async function resolveOperation(
   if (!call) throw new Error(`${info.parentType.name}.${info.fieldName} was not authorised: run it through execute()`);
   const { operation, args } = call;
   const { node, caller } = context;
+  if (context.event) return context.event();
   if (operation.category === "") checkOffered(operation.name, context);
   const began = node.clock();
-  const audit = (end: { outcome: "ok" | "refused" | "crashed"; code?: string; error?: unknown }): void => {
-    if (operation.kind === "query" && end.outcome !== "crashed") return;
-    const name = operation.category === "" ? operation.name : `${operation.category}.${operation.name}`;
-    node.audit({
-      operation: name,
-      caller,
-      args: redacted(operation, args),
-      milliseconds: node.clock() - began,
-      ...end,
-    });
-  };
   try {
     const missing = await missingDependencies(operation, args, caller, node);
     if (missing) throw missing;
     const result = await operation.run(args, caller, node);
-    audit({ outcome: "ok" });
+    audit({ operation, args, began, outcome: "ok" }, context);
     return result;
   } catch (error) {
-    if (error instanceof OperationError) {
-      audit({ outcome: "refused", code: error.code });
-      throw error;
-    }
-    audit({ outcome: "crashed", error });
-    // What went wrong is for the log; it may hold what the caller must not see.
-    throw new OperationError("resolver_crash", `Unexpected ${info.parentType.name} resolver crash`);
+    throw refusalOf(error, { operation, args, began }, info.parentType.name, context);
   }
+}
+
+interface Run extends Call {
+  /** When it began, by the node's clock. */
+  readonly began: number;
+}
+
+/** What the caller is told of an error; the audit log is told all. */
+function refusalOf(error: unknown, run: Run, type: string, options: ExecuteOptions): OperationError {
+  if (error instanceof OperationError) {
+    audit({ ...run, outcome: "refused", code: error.code }, options);
+    return error;
+  }
+  audit({ ...run, outcome: "crashed", error }, options);
+  // What went wrong is for the log; it may hold what the caller must not see.
+  return new OperationError("resolver_crash", `Unexpected ${type} resolver crash`);
+}
+
+function audit(
+  { operation, args, began, ...end }: Run & Pick<AuditEntry, "outcome" | "code" | "error">,
+  { node, caller }: ExecuteOptions,
+): void {
+  if (operation.kind === "query" && end.outcome !== "crashed") return;
+  const name = operation.category === "" ? operation.name : `${operation.category}.${operation.name}`;
+  node.audit({
+    operation: name,
+    caller,
+    args: redacted(operation, args),
+    milliseconds: node.clock() - began,
+    ...end,
+  });
 }

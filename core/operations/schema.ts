@@ -171,10 +171,10 @@ export function buildSchema(operations: readonly Operation[], audience: Audience
   const label = audience === "admin" ? "Admin" : "User";
   checkNames(mine);
 
-  const root = (kind: "query" | "mutation"): GraphQLObjectType | undefined => {
+  const root = (kind: Operation["kind"]): GraphQLObjectType | undefined => {
     const ofKind = mine.filter((op) => op.kind === kind);
     if (ofKind.length === 0) return undefined;
-    const suffix = kind === "query" ? "Query" : "Mutation";
+    const suffix = { query: "Query", mutation: "Mutation", subscription: "Subscription" }[kind];
     const fields: FieldMap = {};
     for (const [name, members] of Map.groupBy(ofKind, (op) => op.category)) {
       if (name === "") {
@@ -195,7 +195,11 @@ export function buildSchema(operations: readonly Operation[], audience: Audience
     return new GraphQLObjectType({ name: `${label}${suffix}`, fields });
   };
 
-  return new GraphQLSchema({ query: root("query"), mutation: root("mutation") });
+  return new GraphQLSchema({
+    query: root("query"),
+    mutation: root("mutation"),
+    subscription: root("subscription"),
+  });
 }
 
 /** A name is used once in a category, whatever the kind: on the command line there is no kind. */

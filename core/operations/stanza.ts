@@ -1,10 +1,18 @@
 // Category stanza: stanzas sent in a local user's name, by an administrator or by the user himself.
 
 import { type BareJid, type Jid, tryParseJid } from "../jid.ts";
-import { defineOperation, OperationError, type OperationNode, userOf } from "../operations.ts";
+import {
+  defineOperation,
+  defineSubscription,
+  type Events,
+  OperationError,
+  type OperationNode,
+  userOf,
+} from "../operations.ts";
 import type { Stanza } from "../stanza.ts";
 import { viewText } from "../xml/framer.ts";
 import { escapeXml, type Markup, xml } from "../xml/markup.ts";
+import type { OutputOf } from "./language.ts";
 
 /** Sends a stanza that has its addresses. Gives its id. */
 async function send(stanza: Stanza, node: OperationNode): Promise<{ id: string | undefined }> {
@@ -12,7 +20,7 @@ async function send(stanza: Stanza, node: OperationNode): Promise<{ id: string |
   return { id: stanza.id };
 }
 
-/** An administrator sends in the name of a stored user of ours. */
+/** An administrator acts for a stored user of ours. */
 async function checkSender(from: Jid, node: OperationNode): Promise<void> {
   const extensions = { from: from.text };
   if ((await node.domains.hostTypeOf(from.domain)) === undefined) {
@@ -79,6 +87,20 @@ function given(stanza: Stanza | undefined): Stanza {
   throw new OperationError("no_stanza", "Missing stanza");
 }
 
+/** The user's messages, as the schema has archived ones. */
+function messagesFor(user: BareJid, node: OperationNode): Events<OutputOf<"StanzaMap">> {
+  const messages = node.stanzas.follow(user);
+  return {
+    async next() {
+      const message = await messages.next();
+      if (message === undefined) return undefined;
+      const { sender, stanza, id } = message;
+      return { sender, stanza, stanza_id: id, timestamp: node.now() };
+    },
+    stop: () => messages.stop(),
+  };
+}
+
 const HEAD = { category: "stanza", kind: "mutation", result: "SendStanzaPayload" } as const;
 const OF_DOMAIN = { ...HEAD, scope: "domain", domainArgs: ["from"] } as const;
 const OF_USER = { ...HEAD, scope: "user" } as const;
@@ -142,5 +164,27 @@ export const stanzaOperations = [
       const { from, to } = addresses(written);
       return send(addressed(written, ownSender(userOf(caller), from), to, node), node);
     },
+  }),
+  defineSubscription({
+    category: "stanza",
+    name: "subscribeForMessages",
+    description: "Get the messages to a user as they come",
+    args: { caller: "JID!" },
+    result: "StanzaMap",
+    scope: "domain",
+    domainArgs: ["caller"],
+    async run({ caller: user }, _caller, node) {
+      await checkSender(user, node);
+      return messagesFor(user.bare, node);
+    },
+  }),
+  defineSubscription({
+    category: "stanza",
+    name: "subscribeForMessages",
+    description: "Get the messages to you as they come",
+    args: {},
+    result: "StanzaMap",
+    scope: "user",
+    run: (_args, caller, node) => messagesFor(userOf(caller), node),
   }),
 ];

@@ -4,7 +4,7 @@
 import type { C2S } from "../c2s/stream.ts";
 import type { FoundService } from "../domain/services.ts";
 import { StanzaError } from "../errors.ts";
-import { type HookTable, STOP } from "../hooks.ts";
+import { type HookTable, STOP, type Stop } from "../hooks.ts";
 import { type BareJid, isFull } from "../jid.ts";
 import type { Log } from "../log/index.ts";
 import type { HostType, MaybePromise, Session } from "../module.ts";
@@ -45,13 +45,21 @@ export class Router {
     const { to } = s;
     const host = this.parts.hostOf(to.domain);
     if (host === undefined) return this.foreign(s);
+    const passes = this.passes(s, host);
+    if (passes === true) return this.local(host, s);
+    if (passes !== false) return passes.then((p) => (p ? this.local(host, s) : undefined));
+  }
+
+  /** Whether the filters of a domain that is served let a stanza pass; they may add to it. */
+  passes(s: Stanza, host: RoutedHost): MaybePromise<boolean> {
     const { hooks } = host;
-    if (hooks.filterLocal.length > 0) {
-      const verdict = hooks.route(hooks.filterLocal, s);
-      if (verdict === STOP) return this.drop(host, s);
-      if (verdict !== undefined) return verdict.then((v) => (v === STOP ? this.drop(host, s) : this.local(host, s)));
-    }
-    return this.local(host, s);
+    if (hooks.filterLocal.length === 0) return true;
+    const decide = (verdict: Stop | undefined): boolean => {
+      if (verdict === STOP) this.drop(host, s);
+      return verdict !== STOP;
+    };
+    const verdict = hooks.route(hooks.filterLocal, s);
+    return verdict instanceof Promise ? verdict.then(decide) : decide(verdict);
   }
 
   private drop(host: RoutedHost, s: Stanza): void {
@@ -93,12 +101,9 @@ export class Router {
   // --- Features' own domains --------------------------------------------------------------------------------------------
 
   private toService(service: FoundService<RoutedHost>, s: Stanza): MaybePromise<void> {
-    const { host } = service.entry;
-    const { hooks } = host;
-    const verdict = hooks.filterLocal.length > 0 ? hooks.route(hooks.filterLocal, s) : undefined;
-    if (verdict === undefined) return this.served(service, s);
-    if (verdict === STOP) return this.drop(host, s);
-    return verdict.then((v) => (v === STOP ? this.drop(host, s) : this.served(service, s)));
+    const passes = this.passes(s, service.entry.host);
+    if (passes === true) return this.served(service, s);
+    if (passes !== false) return passes.then((p) => (p ? this.served(service, s) : undefined));
   }
 
   private served({ entry: { def, ctx }, at }: FoundService<RoutedHost>, s: Stanza): MaybePromise<void> {

@@ -13,7 +13,7 @@ _mongooseimctl() {
     --config|check) COMPREPLY=($(compgen -f -- "$cur")); return ;;
   esac
   case "$first:$second" in
-    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account blocklist broadcast domain last metric offline private report roster server session stanza stat token vcard' ;;
+    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account blocklist broadcast domain invite last metric offline private report roster server session stanza stat token vcard' ;;
     'config:') list='check' ;;
     'completion:') list='bash zsh fish' ;;
     'account:') list='banUser changeUserPassword checkPassword checkPasswordHash checkUser countUsers importUsers listUsers registerUser removeUser' ;;
@@ -50,6 +50,10 @@ _mongooseimctl() {
     'domain:removeDomain') list='--domain --hostType --help' ;;
     'domain:requestRemoveDomain') list='--domain --hostType --help' ;;
     'domain:setDomainPassword') list='--domain --password --help' ;;
+    'invite:') list='createInvite listInvites revokeInvite' ;;
+    'invite:createInvite') list='--domain --inviter --username --uses --days --help' ;;
+    'invite:listInvites') list='--domain --inviter --limit --index --help' ;;
+    'invite:revokeInvite') list='--domain --id --help' ;;
     'last:') list='countActiveUsers getLast listOldUsers removeOldUsers setLast' ;;
     'last:countActiveUsers') list='--domain --timestamp --help' ;;
     'last:getLast') list='--user --help' ;;
@@ -106,10 +110,11 @@ _mongooseimctl() {
     'session:listUserSessions') list='--user --help' ;;
     'session:listUsersWithStatus') list='--domain --status --help' ;;
     'session:setPresence') list='--user --type --show --status --priority --help' ;;
-    'stanza:') list='sendMessage sendMessageHeadLine sendStanza' ;;
+    'stanza:') list='sendMessage sendMessageHeadLine sendStanza subscribeForMessages' ;;
     'stanza:sendMessage') list='--from --to --body --help' ;;
     'stanza:sendMessageHeadLine') list='--from --to --subject --body --help' ;;
     'stanza:sendStanza') list='--stanza --help' ;;
+    'stanza:subscribeForMessages') list='--caller --help' ;;
     'stat:') list='domainStats globalStats' ;;
     'stat:domainStats') list='--domain --help' ;;
     'stat:globalStats') list='--help' ;;

@@ -30,11 +30,15 @@ async function keyOf({ host }: TokenContext, type: TokenType): Promise<Uint8Arra
   return key;
 }
 
+function lifeOf({ config }: TokenContext, type: "access" | "refresh"): number {
+  const { value, unit } = config.validity_period[type];
+  return value * MS[unit];
+}
+
 /** A new token of the owner, before Base64. */
 export async function newToken(ctx: TokenContext, type: "access" | "refresh", owner: BareJid): Promise<string> {
-  const { value, unit } = ctx.config.validity_period[type];
   const now = ctx.now();
-  const expires = now + value * MS[unit];
+  const expires = now + lifeOf(ctx, type);
   // Beginning with the time and not with 1: the tokens of an account that was removed stay below those of a new
   // account with the same name.
   const sequence = type === "refresh" ? await ctx.store.sequence(owner, Math.floor(now / 1000)) : undefined;
@@ -52,19 +56,35 @@ export interface Admitted {
   readonly access?: string;
 }
 
+/** When accounts were made, milliseconds since 1970; undefined for one of which that is not known. */
+export type Birth = (local: string, domain: string) => Promise<number | undefined>;
+
+/** How far the clocks of the database and of this server may differ, in ms. */
+const CLOCKS_DIFFER = 60_000;
+
 /**
  * Lets the owner of a token in to `domain`, making the account that a provision token is for. Undefined when the token
- * is none, is another domain's, has ended or was revoked, or when there is no such account. Rejects when storage or
- * keys are away.
+ * is none, is another domain's, has ended or was revoked, or when there is no such account, or only one that was made
+ * after the token. Rejects when storage or keys are away.
  */
-export async function admit(ctx: TokenContext, text: string, domain: string): Promise<Admitted | undefined> {
+export async function admit(
+  ctx: TokenContext,
+  text: string,
+  domain: string,
+  birth: Birth,
+): Promise<Admitted | undefined> {
   const token = parseToken(text);
   if (token === undefined || token.owner.domain !== domain || ctx.now() >= token.expires) return undefined;
   if (!isAuthentic(token, await keyOf(ctx, token.type))) return undefined;
   const { owner } = token;
   if (token.type === "provision") return (await provision(ctx, token)) ? { local: owner.local } : undefined;
   if (!(await ctx.host.auth.exists(owner.local, domain))) return undefined;
-  if (token.type === "access") return { local: owner.local };
+  if (token.type === "access") {
+    // An account with the same name may have been removed in the life of its access token.
+    const given = token.expires - lifeOf(ctx, "access");
+    const born = (await birth(owner.local, domain)) ?? 0;
+    return born > given + CLOCKS_DIFFER ? undefined : { local: owner.local };
+  }
   const valid = await ctx.store.validSequence(owner);
   if (valid === undefined || token.sequence === undefined || token.sequence < valid) return undefined;
   return { local: owner.local, access: await newToken(ctx, "access", owner) };

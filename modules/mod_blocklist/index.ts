@@ -18,6 +18,7 @@ export default defineModule({
   xeps: [],
   config,
   store: (db) => new BlocklistStore(db),
+  timed: { backends: ["rdbms"], in: (store) => store, calls: { upsert_block: "block", remove_block: "unblock" } },
   metrics: {
     mod_blocklist_denied_count: { kind: "counter", help: "Sessions refused since their users may not log in" },
   },

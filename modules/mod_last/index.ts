@@ -27,6 +27,11 @@ export default defineModule({
   config,
   features: [NS_LAST],
   store: (db) => new LastStore(db),
+  timed: {
+    backends: ["mnesia", "rdbms"],
+    in: (store) => store,
+    calls: { get_last: "getLast", set_last_info: "setLastInfo" },
+  },
   iq: {
     // Since the process started: one process runs one server.
     "get host jabber:iq:last": (_iq, { server, now }) => query(Math.floor((now() - server.startedAt) / 1000)),

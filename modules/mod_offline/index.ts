@@ -46,6 +46,11 @@ export default defineModule({
   features: [FEATURE],
   accountFeatures: [FEATURE],
   store: (db) => new OfflineStore(db),
+  timed: {
+    backends: ["mnesia", "rdbms"],
+    in: (store) => store,
+    calls: { pop_messages: "popMessages", write_messages: "writeMessages" },
+  },
   hooks: {
     offline_message: { type: ["chat", "", "normal"], run: keep },
     offline_groupchat_message: {
@@ -134,7 +139,7 @@ async function pages(session: Session, { store, server, now, log }: Context): Pr
       const expired = message.expire !== undefined && message.expire <= now() * 1000;
       const stanza = expired ? undefined : revive(message, account);
       if (stanza) {
-        await given(stanza, session);
+        await (session.replay ? session.replay(stanza) : session.receive(stanza));
         // What is sent in one turn of the event loop waits in memory: the client gets its chance to read.
         unread += message.packet.length;
         if (unread > TURN) {
@@ -149,18 +154,6 @@ async function pages(session: Session, { store, server, now, log }: Context): Pr
     }
     await store.delete(account, gone);
     if (messages.length < PAGE || server.session(session.jid) !== session) return;
-  }
-}
-
-/**
- * Gives a stored message to a session. One that a feature turns away (its addressee has blocked the sender since) is
- * dropped: its sender was told long ago that it is stored, and is not to learn who comes online.
- */
-async function given(stanza: Stanza, session: Session): Promise<void> {
-  try {
-    await (session.replay ? session.replay(stanza) : session.receive(stanza));
-  } catch (error) {
-    if (!(error instanceof StanzaError)) throw error;
   }
 }
 

@@ -34,6 +34,7 @@ export default defineModule({
   needs: ["mod_smart_markers"],
   config,
   store: (db) => new OfflineMarkerStore(db),
+  timed: { backends: ["rdbms"], in: (store) => store, calls: { get: "get", maybe_store: "maybeStore" } },
   hooks: {
     // 40: before offline storage, which would keep every one
     offline_message: {

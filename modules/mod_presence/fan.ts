@@ -76,6 +76,18 @@ export function toSessions(ctx: ModuleContext, presence: Stanza, sessions: reado
   }
 }
 
+/** As `toSessions` for all sessions of a contact, past the filters of the domain, which may add something. */
+function throughFilters(ctx: ModuleContext, presence: Stanza, contact: BareJid, sessions: readonly Session[]): void {
+  const copy = presence.clone();
+  copy.to = contact;
+  const give = (passes: boolean): void => {
+    if (passes) toSessions(ctx, copy, sessions);
+  };
+  const passes = ctx.server.passes(copy, ctx.host);
+  if (passes instanceof Promise) unawaited(ctx, passes.then(give));
+  else give(passes);
+}
+
 /**
  * Sends a presence without `to` attribute to contacts, given as text. Those of the sender's own domain who are
  * connected here get the very bytes; for the others it is routed.
@@ -83,13 +95,14 @@ export function toSessions(ctx: ModuleContext, presence: Stanza, sessions: reado
 export function toContacts(ctx: ModuleContext, presence: Stanza, contacts: readonly string[]): void {
   const { server, host } = ctx;
   const { domain } = presence.from;
-  const direct = host.hooks.filterLocal.length === 0;
+  const filtered = host.hooks.filterLocal.length > 0;
   for (const text of contacts) {
     const contact = parseJid(text);
-    if (direct && contact.domain === domain && contact.resource === "") {
+    if (contact.domain === domain && contact.resource === "") {
       const sessions = server.sessionsOf(contact.bare);
       if (sessions.length > 0) {
-        toSessions(ctx, presence, sessions);
+        if (filtered) throughFilters(ctx, presence, contact.bare, sessions);
+        else toSessions(ctx, presence, sessions);
         continue;
       }
     }

@@ -44,7 +44,8 @@ export async function setDefault(
     if (name !== undefined && list === undefined) throw new StanzaError("item-not-found");
     if (before?.name === name) return [];
     if (before !== undefined && others(ctx, user, asking).some((s) => !hasChosen(s))) throw new StanzaError("conflict");
-    await ctx.store.store.setDefault(user, name);
+    if (name === undefined) await ctx.store.store.forgetDefault(user);
+    else await ctx.store.store.setDefault(user, name);
     ctx.store.remember(user, list);
     return putDefault(ctx, user, list);
   });

@@ -2,10 +2,18 @@
 // an account without a session to take it.
 
 import { StanzaError } from "../../core/errors.ts";
-import { type FoldHooks, type MaybePromise, STOP, type Stop, type Verdict } from "../../core/hooks.ts";
+import {
+  type ContactInfo,
+  type FoldHooks,
+  type MaybePromise,
+  STOP,
+  type Stop,
+  type Verdict,
+} from "../../core/hooks.ts";
 import { type BareJid, isFull, type Jid, parseJid } from "../../core/jid.ts";
 import type { Session } from "../../core/module.ts";
 import { MESSAGE, PRESENCE, type Stanza } from "../../core/stanza.ts";
+import { contactsOf, rosterOf } from "../mod_roster/index.ts";
 import { appliedTo, hasChosen, type PrivacyContext } from "./context.ts";
 import {
   type Action,
@@ -18,6 +26,7 @@ import {
   type PrivacyList,
 } from "./list.ts";
 
+const STRANGER: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
 const BLOCKED = "<blocked xmlns='urn:xmpp:blocking:errors'/>";
 
 /** The kind of a stanza that goes out or comes in, as lists have it. */
@@ -30,6 +39,9 @@ function kindOf(stanza: Stanza, dir: "in" | "out"): number {
   return stanza.kind === MESSAGE ? MESSAGE_IN : IQ_IN;
 }
 
+/** Of any list of the user's: his own sessions, his account, his server. */
+const isOutOfReach = (user: BareJid, peer: Jid): boolean => peer.bare.text === user.text || peer.text === user.domain;
+
 /**
  * What a list says of a stanza. A user's own sessions, his account and his server are never out of his reach (§2.1,
  * and XEP-0191 §5), or he could not take back what he has done.
@@ -41,7 +53,7 @@ export function judge(
   peer: Jid,
   kind: number,
 ): MaybePromise<Action> {
-  if (peer.bare.text === user.text || peer.text === user.domain) return "allow";
+  if (isOutOfReach(user, peer)) return "allow";
   return list.verdict(kind, peer, (needsGroups) => contactOf(ctx, user, peer.bare, needsGroups));
 }
 
@@ -53,13 +65,7 @@ function contactOf(
   needsGroups: boolean,
 ): MaybePromise<Contact> {
   if (needsGroups) {
-    const stranger: FoldHooks["roster_get_jid_info"]["acc"] = {
-      subscription: "none",
-      ask: "none",
-      groups: [],
-      name: "",
-    };
-    return host.hooks.fold("roster_get_jid_info", stranger, { jid: user, contact: peer });
+    return host.hooks.fold("roster_get_jid_info", STRANGER, { jid: user, contact: peer });
   }
   const contact = ({ from, to }: FoldHooks["roster_get_subscription_lists"]["acc"]): Contact => {
     const [isFrom, isTo] = [from.includes(peer.text), to.includes(peer.text)];
@@ -159,6 +165,17 @@ export function checkPacket(
   return list instanceof Promise ? list.then(next) : next(list);
 }
 
+/** The fold amp_determine_strategy: what the addressee has turned away ends nowhere. */
+export async function ampStrategy(
+  strategy: FoldHooks["amp_determine_strategy"]["acc"],
+  { stanza, to, event }: FoldHooks["amp_determine_strategy"]["params"],
+  ctx: PrivacyContext,
+): Promise<FoldHooks["amp_determine_strategy"]["acc"]> {
+  if (event !== "initial" || to.bare.isDomain) return strategy;
+  const action = await checkPacket("allow", { jid: to.bare, stanza, dir: "in" }, ctx);
+  return action === "allow" ? strategy : { deliver: ["none"] };
+}
+
 const addressee = ({ server }: PrivacyContext, to: Jid): Session | undefined =>
   isFull(to) ? server.session(to) : undefined;
 
@@ -188,7 +205,24 @@ export function allowed(
   jids: readonly string[],
   kind: number,
 ): MaybePromise<readonly string[]> {
+  const roster = list.needsGroups(kind) ? rosterOf(ctx.host) : undefined;
+  if (roster !== undefined) return contactsOf(roster, user).then((known) => pickKnown(list, user, jids, kind, known));
   const said = jids.map((jid) => judge(ctx, list, user, parseJid(jid), kind));
   const pick = (actions: readonly Action[]): readonly string[] => jids.filter((_, i) => actions[i] === "allow");
   return said.some((action) => action instanceof Promise) ? Promise.all(said).then(pick) : pick(said as Action[]);
+}
+
+/** As `allowed`, when the whole roster is known: not a question for each of hundreds of contacts. */
+function pickKnown(
+  list: PrivacyList,
+  user: BareJid,
+  jids: readonly string[],
+  kind: number,
+  known: ReadonlyMap<string, Contact>,
+): readonly string[] {
+  return jids.filter((text) => {
+    const jid = parseJid(text);
+    if (isOutOfReach(user, jid)) return true;
+    return list.verdict(kind, jid, () => known.get(jid.bare.text) ?? STRANGER) === "allow";
+  });
 }

@@ -3,7 +3,7 @@
 import { StanzaError } from "../../core/errors.ts";
 import type { MaybePromise } from "../../core/hooks.ts";
 import { defineModule, type HostType, type Session } from "../../core/module.ts";
-import { arrived, audience, checkPacket, received, sent } from "./check.ts";
+import { ampStrategy, arrived, audience, checkPacket, received, sent } from "./check.ts";
 import { apply, config, hasChosen, metrics, type PrivacyContext } from "./context.ts";
 import { get, set } from "./iq.ts";
 import { NS_PRIVACY } from "./item.ts";
@@ -57,6 +57,19 @@ export default defineModule({
   uses: ["mod_roster"],
   features: [NS_PRIVACY],
   store: (db) => new Lists(new PrivacyStore(db)),
+  timed: {
+    backends: ["mnesia", "rdbms"],
+    in: ({ store }) => store,
+    calls: {
+      get_default_list: "defaultList",
+      get_list_names: "names",
+      get_privacy_list: "list",
+      replace_privacy_list: "replace",
+      remove_privacy_list: "remove",
+      set_default_list: "setDefault",
+      forget_default_list: "forgetDefault",
+    },
+  },
   iq: {
     "get own jabber:iq:privacy": get,
     "set own jabber:iq:privacy": set,
@@ -79,6 +92,8 @@ export default defineModule({
 
     presence_audience: audience,
     privacy_check_packet: checkPacket,
+    // After those who would store the message.
+    amp_determine_strategy: { at: 90, run: ampStrategy },
     anonymous_purge: ({ jid }, { store }) => store.removeUser(jid),
   },
 });

@@ -75,6 +75,11 @@ export class PrivacyList {
     this.others = others;
   }
 
+  /** Whether a rule for this kind is about a group. */
+  needsGroups(kind: number): boolean {
+    return (this.groupKinds & kind) !== 0;
+  }
+
   private add(item: Item): void {
     const there = this.byJid.get(item.value);
     if (there === undefined) this.byJid.set(item.value, item);
@@ -94,7 +99,7 @@ export class PrivacyList {
       if (item.order > until) break;
       if ((item.kinds & kind) === 0) continue;
       if (item.type === "none") return item.action;
-      const contact = ask((this.groupKinds & kind) !== 0);
+      const contact = ask(this.needsGroups(kind));
       const rest = (known: Contact): Action => this.known(kind, known, i, until) ?? rule?.action ?? "allow";
       return contact instanceof Promise ? contact.then(rest) : rest(contact);
     }

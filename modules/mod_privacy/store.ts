@@ -96,10 +96,14 @@ export class PrivacyStore {
     ]);
   }
 
-  /** Makes a list the default one; with undefined the user has none any more. */
-  async setDefault(user: BareJid, name: string | undefined): Promise<void> {
-    if (name !== undefined) await this.db.execute(this.#upsertDefault, [user.domain, user.local, name]);
-    else await this.db.execute(`DELETE FROM privacy_default_list ${OF_USER}`, [user.domain, user.local]);
+  /** Makes a list the default one. */
+  async setDefault(user: BareJid, name: string): Promise<void> {
+    await this.db.execute(this.#upsertDefault, [user.domain, user.local, name]);
+  }
+
+  /** The user has no default list any more. */
+  async forgetDefault(user: BareJid): Promise<void> {
+    await this.db.execute(`DELETE FROM privacy_default_list ${OF_USER}`, [user.domain, user.local]);
   }
 
   async removeUser(user: BareJid): Promise<void> {

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { enumOf, iqdisc, own, positive } from "../../core/config/types.ts";
-import type { MetricDef, ModuleContext } from "../../core/module.ts";
+import type { HostType, MetricDef, ModuleContext } from "../../core/module.ts";
 import type { Rosters } from "./roster.ts";
 
 export const config = z.strictObject({
@@ -27,3 +27,8 @@ export const metrics = {
 export type RosterMetric = keyof typeof metrics;
 
 export type RosterContext = ModuleContext<RosterConfig, Rosters, RosterMetric>;
+
+/** What other modules may ask of the rosters of a host type: undefined where mod_roster is off. */
+export function rosterOf(host: HostType): RosterContext | undefined {
+  return host.modules.get("mod_roster")?.ctx as RosterContext | undefined;
+}

@@ -1,12 +1,12 @@
 // Rosters (RFC 6121 §2) and presence subscriptions (§3).
 
 import { StanzaError } from "../../core/errors.ts";
-import { type MaybePromise, STOP, type Stop, type SubscriptionLists } from "../../core/hooks.ts";
+import { type ContactInfo, type MaybePromise, STOP, type Stop, type SubscriptionLists } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
-import { defineModule, type HostType, type Iq, type Session } from "../../core/module.ts";
+import { defineModule, type Iq, type Session } from "../../core/module.ts";
 import { NS_ROSTER_VER } from "../../core/ns.ts";
 import { Markup, xml } from "../../core/xml/markup.ts";
-import { config, metrics, type RosterContext } from "./context.ts";
+import { config, metrics, type RosterContext, rosterOf } from "./context.ts";
 import { askOf, isHidden, itemXml, queryXml, type RosterItem, subscriptionOf } from "./item.ts";
 import { operations } from "./operations.ts";
 import { hashVersion, newVersion, showInterest } from "./push.ts";
@@ -60,9 +60,17 @@ const lists = (acc: SubscriptionLists, { from, to }: Summary): SubscriptionLists
 
 const join = (a: readonly string[], b: readonly string[]): readonly string[] => [...new Set([...a, ...b])];
 
-/** What other modules may ask of the rosters of a host type: undefined where mod_roster is off. */
-export function rosterOf(host: HostType): RosterContext | undefined {
-  return host.modules.get("mod_roster")?.ctx as RosterContext | undefined;
+const infoOf = ({ name, groups, state }: RosterItem): ContactInfo => ({
+  subscription: subscriptionOf(state),
+  ask: askOf(state),
+  groups,
+  name,
+});
+
+/** What a roster says of all its contacts, by their JIDs as text; one query at most. */
+export async function contactsOf({ store, server }: RosterContext, user: BareJid): Promise<Map<string, ContactInfo>> {
+  const items = await store.items(server, user);
+  return new Map(items.filter((item) => !isHidden(item)).map((item) => [item.jid, infoOf(item)]));
 }
 
 /** A user's roster as a client would get it, for features that show it to somebody else. */
@@ -70,8 +78,9 @@ export async function rosterMarkup({ store, server }: RosterContext, user: BareJ
   return result(await store.items(server, user), undefined);
 }
 
+export { acceptUnasked, makeMutual } from "./invited.ts";
 export type { RosterContext };
-export { deliverRequests, hasFrom };
+export { deliverRequests, hasFrom, rosterOf };
 
 declare module "../../core/operations.ts" {
   interface ModuleInstances {
@@ -85,6 +94,19 @@ export default defineModule({
   config,
   metrics,
   store: (db) => new Rosters(new RosterStore(db)),
+  timed: {
+    backends: ["mnesia", "rdbms"],
+    in: (store) => store,
+    calls: {
+      get_roster: "items",
+      get_roster_entry: "item",
+      get_subscription_lists: "summary",
+      update_roster_t: "store.write",
+      del_roster_t: "store.delete",
+      read_roster_version: "store.version",
+      write_roster_version: "store.setVersion",
+    },
+  },
   start({ config, store }) {
     store.maxItems = config.max_items;
   },
@@ -133,8 +155,7 @@ export default defineModule({
     roster_get_jid_info: async (_acc, { jid, contact }, { store }) => {
       const item = await store.item(jid, contact.text);
       if (item === undefined || isHidden(item)) return undefined;
-      const { name, groups, state } = item;
-      return { subscription: subscriptionOf(state), ask: askOf(state), groups, name };
+      return infoOf(item);
     },
 
     sm_remove_connection: ({ session }, ctx) => forgetIfGone(session, ctx),

@@ -59,7 +59,6 @@ export async function outgoing(
   type: SubscriptionType,
 ): Promise<void> {
   if (user.text === contact.text) return;
-  count(ctx, type);
   const version = newVersion(ctx);
   let transition: Transition | undefined;
   const change = await ctx.store.change(user, contact.text, version, (before) => {
@@ -124,15 +123,21 @@ async function exists({ server, host }: RosterContext, user: BareJid): Promise<b
   return server.sessionsOf(user).length > 0 || (await host.auth.exists(user.local, user.domain));
 }
 
-async function announce(ctx: RosterContext, user: BareJid, contact: Jid, change: Change): Promise<void> {
+/** Tells that a subscription is another one now: presence must follow. */
+export async function announce(ctx: RosterContext, user: BareJid, contact: Jid, change: Change): Promise<void> {
   const before = change.before?.state ?? "none";
   const after = change.after?.state ?? "none";
   if (before === after) return;
   await ctx.host.hooks.notify("roster_subscription_changed", { user, contact, before, after });
 }
 
+/**
+ * Counts what ends in a subscription or ends one, where it arrives. MongooseIM answers `unsubscribe` with
+ * `unsubscribed` and counts that; by RFC 6121 §3.3.3 there is no such answer.
+ */
 function count({ metrics }: RosterContext, type: SubscriptionType): void {
-  if (type === "subscribe" || type === "subscribed") metrics.sm_presence_subscription_subscription_count.add();
+  if (type === "subscribe") return;
+  if (type === "subscribed") metrics.sm_presence_subscription_subscription_count.add();
   else metrics.sm_presence_subscription_unsubscription_count.add();
 }
 

@@ -25,6 +25,8 @@ const MAX_TEXT = 250;
 /** Milliseconds between two writes of backend rdbms_async, and markers after which one does not wait for the time. */
 const FLUSH_MS = 500;
 const FLUSH_SIZE = 1000;
+/** The label of a pool of writers, as MongooseIM has it. */
+const POOL = { pool_id: () => "smart_markers" };
 
 const config = z.strictObject({
   async_writer: z
@@ -40,7 +42,12 @@ const config = z.strictObject({
     positiveOrInfinity().default(10_000).describe("Markers kept for a user: kinds, conversations and threads"),
   ),
 });
-type Context = ModuleContext<z.output<typeof config>, MarkerStore>;
+type Metric =
+  | "async_pool_request_count"
+  | "async_pool_flush_batch"
+  | "async_pool_flush_timed"
+  | "async_pool_queue_lengths_total";
+type Context = ModuleContext<z.output<typeof config>, MarkerStore, Metric>;
 
 declare module "../../core/hooks.ts" {
   interface FoldHooks {
@@ -70,12 +77,32 @@ async function written({ store, config }: Context): Promise<MarkerStore> {
   return store;
 }
 
-export default defineModule({
+export default defineModule<z.output<typeof config>, MarkerStore, Metric>({
   name: "mod_smart_markers",
   xeps: [{ n: 333, version: "0.4.1" }],
   config,
   features: [NS_SMART],
   store: (db) => new MarkerStore(db),
+  timed: {
+    backends: ["rdbms", "rdbms_async"],
+    in: (store) => store,
+    calls: {
+      get_chat_markers: "getMarkersTo",
+      get_conv_chat_marker: "getConversation",
+      update_chat_marker: ["write", "later"],
+    },
+  },
+  metrics: {
+    async_pool_request_count: { kind: "counter", help: "Entries given to a pool of writers", labels: POOL },
+    async_pool_flush_batch: { kind: "counter", help: "Writes of a pool because many waited", labels: POOL },
+    async_pool_flush_timed: { kind: "counter", help: "Writes of a pool because it was time", labels: POOL },
+    async_pool_queue_lengths_total: {
+      kind: "gauge",
+      help: "Entries that wait in a pool",
+      labels: POOL,
+      read: (store) => store.waiting,
+    },
+  },
   iq: { "get own esl:xmpp:smart-markers:0": query },
   hooks: {
     // 20: before the recipient's archive
@@ -151,14 +178,17 @@ function inRoom(
 }
 
 async function store(sent: readonly Sent[], ctx: Context): Promise<void> {
-  const { config, store } = ctx;
+  const { config, store, metrics } = ctx;
   let room: boolean;
   try {
     if (config.backend === "rdbms") room = await store.write(sent, config.max_user_markers);
     else {
       room = await store.later(sent, config.max_user_markers);
-      if (store.waiting >= FLUSH_SIZE) await store.flush(config.async_writer.pool_size);
-      else schedule(ctx);
+      metrics.async_pool_request_count.add(sent.length);
+      if (store.waiting >= FLUSH_SIZE) {
+        metrics.async_pool_flush_batch.add();
+        await store.flush(config.async_writer.pool_size);
+      } else schedule(ctx);
     }
   } catch (error) {
     ctx.log.limited("write", 10)?.error("marker_write_failed", { error });
@@ -171,6 +201,7 @@ function schedule(ctx: Context): void {
   if (timers.has(ctx)) return;
   const cancel = ctx.server.after(FLUSH_MS, () => {
     timers.delete(ctx);
+    ctx.metrics.async_pool_flush_timed.add();
     ctx.store.flush(ctx.config.async_writer.pool_size).catch((error: unknown) => {
       ctx.log.limited("write", 10)?.error("marker_write_failed", { error });
       schedule(ctx);

@@ -160,7 +160,10 @@ export default defineModule<Config, HeldStore>({
   uses: ["mod_sasl2"],
   store: (db) => new HeldStore(db),
   hooks: {
-    c2s_stream_features: (features) => void features.push(FEATURE),
+    c2s_stream_features: (features, { session }) => {
+      // On offer as long as it is off: Bind 2 may have turned it on, and clients do what they are offered.
+      if (!(session instanceof C2S) || session.sm === undefined) features.push(FEATURE);
+    },
     sasl2_stream_features: { at: 50, run: (features) => void features.push(FEATURE) },
     sasl2_success: {
       at: 20,

@@ -27,6 +27,11 @@ export default defineModule<z.output<typeof config>, VcardStore>({
   features: [NS_VCARD],
   accountFeatures: [NS_VCARD],
   store: (db) => new VcardStore(db),
+  timed: {
+    backends: ["mnesia", "rdbms"],
+    in: (store) => store,
+    calls: { get_vcard: "getVcard", set_vcard: "setVcard", search: "search" },
+  },
   iq: {
     "get host vcard-temp": () => serverCard("MongooseIM", "MongooseIM XMPP Server"),
     "get account vcard-temp": async (iq, { store }) => {

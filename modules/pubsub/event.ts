@@ -71,27 +71,26 @@ export class Delivery {
   constructor(
     private readonly engine: PubsubEngine,
     private readonly event: Event,
-    /** Sessions may be reached in several ways. */
-    once: boolean,
+    /** Sessions may be reached in several ways: each gets it once. A set is shared with other deliveries. */
+    once: boolean | Set<Session>,
   ) {
     this.#id = engine.server.token(8);
-    if (once) this.#had = new Set();
+    if (once) this.#had = once === true ? new Set() : once;
   }
 
   toSession(session: Session): void {
     if (this.#had?.has(session)) return;
     this.#had?.add(session);
-    if (session.host.hooks.filterLocal.length > 0) this.route(session.jid);
-    else this.#give(session);
-  }
-
-  #give(session: Session): void {
     this.#view ??= this.#make();
-    const copy = this.#view.clone();
-    copy.to = session.jid;
     // What one of them refuses does not concern the others.
     try {
-      session.receive(copy, session.jid)?.catch(() => undefined);
+      const copy = this.#view.clone();
+      copy.to = session.jid;
+      const passes = this.engine.server.passes(copy, session.host);
+      const give = (): MaybePromise<void> => session.receive(copy, session.jid);
+      const done =
+        passes instanceof Promise ? passes.then((p) => (p ? give() : undefined)) : passes ? give() : undefined;
+      done?.catch(() => undefined);
     } catch (error) {
       if (!(error instanceof StanzaError)) throw error;
     }

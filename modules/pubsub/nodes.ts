@@ -25,6 +25,11 @@ export class NodeTable {
     return this.#known(key) ?? this.#inTurn(key, () => this.#load(key, service, name));
   }
 
+  /** A node as it is, whatever is being done with it: inside a turn of another one, where waiting could go in circles. */
+  peek(service: BareJid, name: string): MaybePromise<PubsubNode | undefined> {
+    return this.#known(keyOf(service, name)) ?? this.store.load(service, name);
+  }
+
   /** Does something with a node that nobody changes meanwhile. */
   turn<T>(service: BareJid, name: string, work: (node: PubsubNode | undefined) => Promise<T>): Promise<T> {
     const key = keyOf(service, name);

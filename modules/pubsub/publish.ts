@@ -8,7 +8,7 @@ import { type Markup, xml } from "../../core/xml/markup.ts";
 import { anyNode, requirePublisher } from "./access.ts";
 import { makeNode } from "./create.ts";
 import type { Asker, PubsubEngine } from "./engine.ts";
-import { pubsubError } from "./errors.ts";
+import { pubsubError, unsupported } from "./errors.ts";
 import { broadcast, eventOf, itemEvent, retractEvent } from "./event.ts";
 import { configured, meets } from "./fields.ts";
 import { type FormValues, NS_PUBSUB } from "./form.ts";
@@ -37,6 +37,8 @@ async function nodeToPublish(
   const who = asker.from.bare;
   const there = (node: PubsubNode): PubsubNode => {
     requirePublisher(engine, node, who);
+    // XEP-0248 §5: items are published to leaves.
+    if (node.config.node_type === "collection") throw unsupported("publish");
     if (options !== undefined && !meets(node.config, options, engine.profile.limits)) {
       throw pubsubError("precondition-not-met");
     }

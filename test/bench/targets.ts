@@ -4,6 +4,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DEFAULT_TEXT } from "../../core/config/default.ts";
 import { BinaryServer, freePort, residentBytes } from "../support/binary.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -200,6 +201,9 @@ export class Ours implements Target {
   }
 }
 
+/** The features that are on without a configuration file. */
+const MODULES = [...DEFAULT_TEXT.matchAll(/^\[modules\.\w+\]$/gm)].join("\n");
+
 const ourConfig = ({ auth, host }: OurVariant, ports: { plain: number; tls: number; ws: number }): string => `
 [general]
   ${host === undefined ? 'host_types = ["main"]' : `hosts = ["${host}"]`}
@@ -234,21 +238,7 @@ const ourConfig = ({ auth, host }: OurVariant, ports: { plain: number; tls: numb
 
 ${host === undefined ? "[services.service_domain_db]" : ""}
 
-[modules.mod_carboncopy]
-[modules.mod_csi]
-[modules.mod_disco]
-[modules.mod_last]
-[modules.mod_offline]
-[modules.mod_ping]
-[modules.mod_presence]
-[modules.mod_private]
-[modules.mod_register]
-[modules.mod_roster]
-[modules.mod_stanzaid]
-[modules.mod_stream_management]
-[modules.mod_time]
-[modules.mod_vcard]
-[modules.mod_version]
+${MODULES}
 
 [access]
   register = [{acl = "all", value = "allow"}]

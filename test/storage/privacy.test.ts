@@ -93,7 +93,7 @@ onEachDatabase("privacy lists", (database: TestDatabase) => {
     expect(await store.defaultList(user)).toBeUndefined();
     expect(await store.names(user)).toEqual([]);
     await write(user, "a", [item(1)], true);
-    await store.setDefault(user, undefined);
+    await store.forgetDefault(user);
     expect(await store.defaultList(user)).toBeUndefined();
   });
 

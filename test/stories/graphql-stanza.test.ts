@@ -1,7 +1,7 @@
 // GraphQL category stanza: stanzas sent in a user's name, by administrators and by the user himself.
 import { describe, expect } from "vitest";
 import type { Client } from "../support/client.ts";
-import type { Answer, Face, Graphql } from "../support/graphql.ts";
+import { type Answer, EventReader, type Face, type Graphql, type HttpFace } from "../support/graphql.ts";
 import { stage } from "../support/story.ts";
 
 const covers = (...cases: string[]) => ({
@@ -135,6 +135,72 @@ story(
     "user_send_stanza_without_from_with_id",
     "user_send_stanza_with_spoofed_from",
   ),
+);
+
+async function begun(face: HttpFace, args = {}): Promise<EventReader> {
+  const events = await face.subscribes("stanza.subscribeForMessages", args);
+  if (events instanceof EventReader) return events;
+  throw new Error(`The subscription was refused: ${JSON.stringify(events.body)}`);
+}
+
+story(
+  "messages to a user are followed, by himself and by administrators, and go their way",
+  { alice: 1, bob: 1, kate: 1 },
+  async ({ graphql, alice, bob, kate, account }) => {
+    const own = await graphql.domainAdmin();
+    const streams = [
+      await begun(graphql.user(bob)),
+      await begun(graphql.admin, { caller: bob.bare }),
+      await begun(own, { caller: bob.bare }),
+    ];
+    alice.sends`<presence to="${bob.bare}"/>`;
+    alice.sends`<message to="${kate.bare}" type="chat" id="1"><body>Not for him</body></message>`;
+    alice.sends`<message to="${bob.bare}" type="chat" id="m"><body>Hi &amp; bye!</body></message>`;
+    for (const stream of streams) {
+      expect(await stream.value()).toEqual({
+        sender: alice.full,
+        stanza_id: "m",
+        stanza: expect.stringMatching(/^<message .*<body>Hi &amp; bye!<\/body>.*<\/message>$/),
+        timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+      });
+    }
+    await bob.hears(`<presence from="${alice.full}"/>`);
+    await bob.hears(`<message id="m" type="chat" from="${alice.full}"><body>Hi &amp; bye!</body></message>`);
+    await kate.hears(`<message id="1" type="chat" from="${alice.full}"><body>Not for him</body></message>`);
+    const long = "0".repeat(2000);
+    alice.sends`<message to="${bob.bare}" type="chat"><body>${long}</body></message>`;
+    for (const stream of streams) {
+      expect(await stream.value()).toMatchObject({ stanza: expect.stringContaining(long) });
+    }
+    for (const stream of streams) await stream.stop();
+
+    const unknown = { caller: "baduser@localhost" };
+    const refused = await graphql.admin.subscribes("stanza.subscribeForMessages", unknown);
+    (refused as Answer).fails("unknown_user", /^User does not exist$/);
+    const outside = { caller: (await account("mercutio", "verona.example")).bare };
+    const foreign = await own.subscribes("stanza.subscribeForMessages", outside);
+    (foreign as Answer).isUnauthorized();
+  },
+  covers("admin_subscribe_for_messages", "admin_subscribe_for_messages_to_unknown_user", "user_subscribe_for_messages"),
+);
+
+story(
+  "following ends with the account, and costs nothing afterwards",
+  { alice: 1, bob: 0 },
+  async ({ graphql, alice, bob, server }) => {
+    const filters = () => server.node.hostOf("localhost")?.hooks.filterLocal.length;
+    const before = filters();
+    const stream = await begun(graphql.user(bob));
+    const other = await begun(graphql.user(bob));
+    expect(filters()).toBe((before ?? 0) + 1);
+    await other.stop();
+    alice.sends`<message to="${bob.bare}" type="chat"><body>Are you there?</body></message>`;
+    expect(await stream.value()).toMatchObject({ sender: alice.full });
+    (await graphql.admin.calls("account.removeUser", { user: bob.bare })).includes({ jid: bob.bare });
+    expect(await stream.next()).toBeUndefined();
+    await expect.poll(filters).toBe(before);
+  },
+  { door: "tcp" },
 );
 
 describe("a stanza of a user", () => {

@@ -233,7 +233,9 @@ describe("what a session begins with", () => {
       const c = await arrived(scene);
       c.sendsRaw(authenticate("PLAIN", plainData(c), bind(`<enable xmlns='${NS_SM}'/>`)));
       await c.receives`<success xmlns="${NS_SASL2}"><authorization-identifier>{any}</authorization-identifier><bound xmlns="${NS_BIND2}"><enabled xmlns="${NS_SM}"/></bound></success>`;
-      await c.receives`<stream:features/>`;
+      const features = await c.receives`<stream:features/>`;
+      // What is on already is not on offer.
+      expect(childOf(features, "sm", NS_SM)).toBeUndefined();
       c.sends`<presence/>`;
       await c.receives`<presence/>`;
       c.sendsRaw(`<r xmlns='${NS_SM}'/>`);

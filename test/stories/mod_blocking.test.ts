@@ -4,6 +4,7 @@ import { z } from "zod";
 import { parseJid } from "../../core/jid.ts";
 import { defineModule } from "../../core/module.ts";
 import { xml } from "../../core/xml/markup.ts";
+import type { Client } from "../support/client.ts";
 import { childrenOf, find } from "../support/match.ts";
 import {
   asks,
@@ -252,6 +253,25 @@ describe("what is blocked", () => {
       }
     },
     covers("iq_reply_doesnt_crash_user_process"),
+  );
+});
+
+describe("what is sent in the user's name", () => {
+  story(
+    "over GraphQL is judged by his default list, be he there or not",
+    { romeo: 1, juliet: 1, kate: 1 },
+    async ({ romeo, juliet, kate, graphql }) => {
+      await blocks(romeo, "block", juliet.bare);
+      const says = async (to: Client) =>
+        (await graphql.user(romeo).calls("stanza.sendMessage", { to: to.bare, body: "from the web" })).data;
+      for (const leave of [false, true]) {
+        if (leave) await romeo.leaves();
+        await says(juliet);
+        await juliet.receivesNothing();
+        await says(kate);
+        await kate.receives`<message type="chat"><body>from the web</body></message>`;
+      }
+    },
   );
 });
 

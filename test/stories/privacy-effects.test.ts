@@ -19,7 +19,7 @@ import {
 } from "../support/privacy.ts";
 import { stage } from "../support/story.ts";
 
-const { story } = stage({ modules: { mod_privacy: {} } });
+const { story } = stage({ modules: { mod_privacy: {}, mod_amp: {} } });
 const covers = (...cases: string[]) => ({ covers: cases.map((name) => `privacy_SUITE:${name}`) });
 
 story(
@@ -312,6 +312,26 @@ story(
 );
 
 story(
+  "a message that waits is dropped when its sender was blocked since, and he does not learn that the user is back",
+  { romeo: 1, juliet: 1, kate: 1 },
+  async ({ romeo, juliet, kate, another, server, door }) => {
+    await writesList(romeo, "deny", item(1, "deny", ofJid(juliet.bare)));
+    await romeo.leaves();
+    for (const [i, c] of [juliet, kate].entries()) {
+      c.sends`<message to="${romeo.bare}" type="chat" id="stored${i}"><body>Anybody home?</body></message>`;
+      await c.settled();
+    }
+    const again = await another(romeo).logsIn(server.target(door), "again");
+    await uses(again, "default", "deny");
+    again.sends`<presence/>`;
+    await again.receives`<message from="${kate.full}" id="stored1"/>`;
+    await again.receives`<presence from="${again.full}"/>`;
+    await again.receivesNothing();
+    await juliet.receivesNothing();
+  },
+);
+
+story(
   "XEP-0198: a list stays with a stream that is resumed",
   { romeo: 1, juliet: 1 },
   async ({ romeo, juliet, another, server, door }) => {
@@ -328,5 +348,34 @@ story(
     await again.skipsTo((e) => e.name === "resumed");
     juliet.sends`<message to="${romeo.full}" type="chat" id="n"><body>Back?</body></message>`;
     await juliet.hears(refusalOf("message", "n", romeo.full));
+  },
+);
+
+story(
+  "XEP-0079: a sender who wants to know is told that his message was turned away",
+  { romeo: 1, juliet: 1 },
+  async ({ romeo, juliet }) => {
+    const amp = "http://jabber.org/protocol/amp";
+    const sends = async (to: string) => {
+      const rule = `<rule condition="deliver" value="none" action="notify"/>`;
+      juliet.says(
+        `<message to="${to}" type="chat" id="amp"><body>Filtered</body><amp xmlns="${amp}">${rule}</amp></message>`,
+      );
+      await juliet.receives`<message from="localhost" type="{none}"><amp xmlns="${amp}" status="notify" from="${juliet.full}" to="${to}">${rule}</amp></message>`;
+      await juliet.hears(refusalOf("message", "amp", to));
+      await juliet.receivesNothing();
+    };
+    await activates(romeo, "deny_all_message", item(1, "deny", {}, "message"));
+    await sends(romeo.full);
+    await romeo.receivesNothing();
+    await uses(romeo, "default", "deny_all_message");
+    await romeo.leaves();
+    await sends(romeo.bare);
+  },
+  {
+    covers: [
+      "amp_big_SUITE:notify_deliver_to_online_user_recipient_privacy_test",
+      "amp_big_SUITE:notify_deliver_to_offline_user_recipient_privacy_test",
+    ],
   },
 );

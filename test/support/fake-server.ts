@@ -210,6 +210,9 @@ export class FakeServer implements Server {
   session(jid: FullJid): FakeClient | undefined {
     return this.sessionsOf(jid.bare).find((s) => s.jid.text === jid.text);
   }
+  async passes(stanza: Stanza): Promise<boolean> {
+    return (await this.host.hooks.route(this.host.hooks.filterLocal, stanza)) !== STOP;
+  }
   serviceOf(): undefined {
     return undefined;
   }
@@ -436,6 +439,15 @@ export class FakeClient implements Session {
     const verdict = hooks.session(list, stanza, this);
     if (verdict instanceof Promise) return verdict.then((v) => (v === STOP ? undefined : this.presend(stanza, to)));
     if (verdict !== STOP) return this.presend(stanza, to);
+  }
+
+  /** As the engine does: what a feature turns away is dropped. */
+  async replay(stanza: Stanza): Promise<void> {
+    try {
+      await this.receive(stanza);
+    } catch (error) {
+      if (!(error instanceof StanzaError)) throw error;
+    }
   }
 
   private presend(stanza: Stanza, to?: Jid): Promise<void> | void {

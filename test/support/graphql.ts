@@ -181,6 +181,21 @@ export class HttpFace extends Face {
     return new Answer(this.tally, response.status, (await response.json()) as Body);
   }
 
+  /** Begins a subscription; an answer when it does not begin. */
+  async subscribes(operation: string, args: Args = {}): Promise<EventReader | Answer> {
+    return this.listens(documentOf(operation, this.audience), args, operation);
+  }
+
+  /** As `subscribes`, with a document of one's own. */
+  async listens(query: string, variables: Args = {}, operation?: string): Promise<EventReader | Answer> {
+    const search = new URLSearchParams({ query, variables: JSON.stringify(variables) });
+    const response = await this.fetch({ method: "GET" }, `/sse?${search}`);
+    if (response.headers.get("Content-Type") === "text/event-stream" && response.body !== null) {
+      return new EventReader(this.tally, response.body, operation);
+    }
+    return new Answer(this.tally, response.status, (await response.json()) as Body, operation);
+  }
+
   /** Any request to the endpoint, with its credentials. */
   fetch(init: RequestInit, search = ""): Promise<Response> {
     const headers = new Headers(init.headers);
@@ -188,6 +203,55 @@ export class HttpFace extends Face {
       headers.set("Authorization", `Basic ${Buffer.from(this.credentials).toString("base64")}`);
     }
     return fetch(this.url + search, { ...init, headers });
+  }
+}
+
+/** The events of a subscription (text/event-stream). */
+export class EventReader {
+  private readonly reader: ReadableStreamDefaultReader<string>;
+  private text = "";
+  private last = 0;
+
+  constructor(
+    private readonly tally: Tally,
+    body: ReadableStream<Uint8Array>,
+    private readonly operation?: string,
+  ) {
+    this.reader = body.pipeThrough(new TextDecoderStream() as never).getReader() as never;
+  }
+
+  /** The next event's answer; undefined when the stream has ended. */
+  async next(): Promise<Answer | undefined> {
+    for (;;) {
+      const end = this.text.indexOf("\n\n");
+      if (end >= 0) {
+        const event = this.text.slice(0, end);
+        this.text = this.text.slice(end + 2);
+        if (event.startsWith(":")) continue;
+        const [, id, data] = /^id: (\d+)\ndata: (.*)$/.exec(event) ?? [];
+        expect(Number(id), event).toBe(++this.last);
+        return new Answer(this.tally, 200, JSON.parse(data) as Body, this.operation);
+      }
+      const { value, done } = await this.reader.read();
+      if (done) {
+        this.tally.assertions++;
+        expect(this.text).toBe("");
+        return undefined;
+      }
+      this.text += value;
+    }
+  }
+
+  /** What the next event gives. */
+  async value(): Promise<unknown> {
+    const answer = await this.next();
+    expect(answer, "another event comes").toBeDefined();
+    return answer?.value;
+  }
+
+  /** The reader goes away. */
+  stop(): Promise<void> {
+    return this.reader.cancel();
   }
 }
 

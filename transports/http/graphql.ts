@@ -1,15 +1,23 @@
-// GraphQL over HTTP (mongoose_graphql_handler): GET and POST, JSON answers, Basic authentication.
+// GraphQL over HTTP (mongoose_graphql_handler): GET and POST, JSON answers, Basic authentication; subscriptions by GET
+// below it, as server-sent events.
 
 import type { GraphQLSchema } from "graphql";
 import { type Context, Hono } from "hono";
 import { accepts } from "hono/accepts";
 import { bodyLimit } from "hono/body-limit";
 import { type BareJid, isFull, tryParseJid } from "../../core/jid.ts";
-import { execute, type GraphqlRequest } from "../../core/operations/execute.ts";
+import { type ExecuteOptions, execute, type GraphqlRequest, subscribe } from "../../core/operations/execute.ts";
 import type { Caller, OperationNode } from "../../core/operations.ts";
 import { parseBasic, sameSecret } from "./auth.ts";
+import { eventStream } from "./event-stream.ts";
 import { queryPage } from "./graphql-page.ts";
 import { isOwnHost, type OwnAddress } from "./own-host.ts";
+
+/** The log-ins of an address that fail in a minute, and whether it may still try. */
+export interface LoginFailures {
+  isBarred(address: string): boolean;
+  add(address: string): void;
+}
 
 interface Common {
   /** Asked for at each request: it may be made at the first one. */
@@ -17,6 +25,10 @@ interface Common {
   readonly node: OperationNode;
   /** Root fields on offer; all when absent (option allowed_categories). */
   readonly allowedCategories?: readonly string[];
+  /** Counts the log-ins that fail; not counted when absent. */
+  readonly failures?: LoginFailures;
+  /** Milliseconds after which a subscription that has sent nothing ends; Infinity for never. */
+  readonly sseIdleTimeout: number;
   /** Told of what the caller only learns as "internal server error". */
   onError(error: unknown): void;
 }
@@ -45,13 +57,14 @@ export type GraphqlOptions =
 const MAX_BODY = 8 * 1024 * 1024;
 
 type Refusal = {
-  readonly status: 400 | 401 | 403 | 405 | 413 | 415 | 500;
+  readonly status: 400 | 401 | 403 | 405 | 413 | 415 | 429 | 500;
   readonly code: string;
   readonly message: string;
 };
 const REFUSALS = {
   malformedAuth: { status: 401, code: "request_error", message: "Malformed authorization header" },
   wrongCredentials: { status: 401, code: "wrong_credentials", message: "The provided credentials are wrong" },
+  barred: { status: 429, code: "too_many_failures", message: "Too many failed log-ins from this address" },
   crossSite: { status: 403, code: "cross_site_request", message: "Another web site may not send requests here" },
   wrongHost: {
     status: 403,
@@ -60,6 +73,7 @@ const REFUSALS = {
       "Without credentials this endpoint answers to localhost, to the address it listens on and to its option `host`",
   },
   method: { status: 405, code: "method_not_allowed", message: "Use GET or POST" },
+  subscriptionMethod: { status: 405, code: "method_not_allowed", message: "Use GET for subscriptions" },
   tooLarge: { status: 413, code: "request_too_large", message: `The body is larger than ${MAX_BODY} bytes` },
   notJson: { status: 415, code: "unsupported_media_type", message: "The body must be application/json" },
   noQuery: { status: 400, code: "no_query_supplied", message: "The query was not supplied in the request body" },
@@ -74,7 +88,22 @@ const refuse = (c: Context, { status, code, message }: Refusal): Response =>
 
 const isRefusal = (value: GraphqlRequest | Caller | Refusal): value is Refusal => "status" in value;
 
-/** The handler as a Hono application whose one route is "/". */
+/** Part of Bun.serve's server object: what runs without it (tests) has no time limit to lift. */
+interface Patient {
+  timeout(request: Request, seconds: number): void;
+}
+
+/** What Bun knows of who asks. */
+interface Peers {
+  requestIP(request: Request): { address: string } | null;
+}
+
+function addressOf(c: Context): string {
+  const { server } = (c.env ?? {}) as { readonly server?: Peers };
+  return server?.requestIP(c.req.raw)?.address ?? "";
+}
+
+/** The handler as a Hono application whose routes are "/" and "/sse". `c.env.server` is Bun's server. */
 export function graphqlApp(options: GraphqlOptions): Hono {
   const { node } = options;
   // The option has its own word for the field "httpUpload".
@@ -85,23 +114,44 @@ export function graphqlApp(options: GraphqlOptions): Hono {
     return refuse(c, REFUSALS.internal);
   });
 
-  const run = async (
+  type Read = (c: Context) => GraphqlRequest | Refusal | Promise<GraphqlRequest | Refusal>;
+  /** Reads a request of somebody who may ask, and answers it. */
+  const answered = async (
     c: Context,
-    read: (c: Context) => GraphqlRequest | Refusal | Promise<GraphqlRequest | Refusal>,
-  ) => {
+    read: Read,
+    answer: (request: GraphqlRequest, execution: ExecuteOptions) => Promise<Response>,
+  ): Promise<Response> => {
     // Mutations are accepted over GET, as MongooseIM does: a page elsewhere must not make a browser send them.
     if (c.req.header("Sec-Fetch-Site") === "cross-site") return refuse(c, REFUSALS.crossSite);
     if (options.endpoint === "admin" && "ip" in options.access) {
       const host = c.req.header("Host") ?? new URL(c.req.url).host;
       if (!isOwnHost(host, options.access)) return refuse(c, REFUSALS.wrongHost);
     }
-    const caller = await authenticate(c.req.header("Authorization"), options);
+    const address = addressOf(c);
+    const authorization = c.req.header("Authorization");
+    if (authorization !== undefined && options.failures?.isBarred(address)) return refuse(c, REFUSALS.barred);
+    const caller = await authenticate(authorization, options);
+    if (caller === REFUSALS.wrongCredentials) options.failures?.add(address);
     if (isRefusal(caller)) return refuse(c, caller);
     const request = await read(c);
     if (isRefusal(request)) return refuse(c, request);
-    const { status, body } = await execute(request, { schema: options.schema(), node, caller, allowedCategories });
-    return c.json(body, status);
+    return answer(request, { schema: options.schema(), node, caller, allowedCategories });
   };
+  const run = (c: Context, read: Read): Promise<Response> =>
+    answered(c, read, async (request, execution) => {
+      const { status, body } = await execute(request, execution);
+      return c.json(body, status);
+    });
+  const stream = (c: Context): Promise<Response> =>
+    answered(c, fromQueryString, async (request, execution) => {
+      const begun = await subscribe(request, execution);
+      if ("body" in begun) return c.json(begun.body, begun.status);
+      const { server } = (c.env ?? {}) as { readonly server?: Patient };
+      server?.timeout(c.req.raw, 0);
+      const { sseIdleTimeout: idleTimeout, onError } = options;
+      const headers = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" };
+      return new Response(eventStream(begun, { idleTimeout, onError }), { headers });
+    });
 
   app.get("/", async (c) => {
     const type = accepts(c, {
@@ -115,6 +165,11 @@ export function graphqlApp(options: GraphqlOptions): Hono {
   app.post("/", bodyLimit({ maxSize: MAX_BODY, onError: (c) => refuse(c, REFUSALS.tooLarge) }), (c) =>
     run(c, fromBody),
   );
+  app.get("/sse", stream);
+  app.all("/sse", (c) => {
+    c.header("Allow", "GET");
+    return refuse(c, REFUSALS.subscriptionMethod);
+  });
   app.all("/", (c) => {
     c.header("Allow", "GET, POST");
     return refuse(c, REFUSALS.method);

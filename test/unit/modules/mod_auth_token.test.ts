@@ -6,7 +6,7 @@ import { parseBareJid } from "../../../core/jid.ts";
 import type { TokenContext } from "../../../modules/mod_auth_token/config.ts";
 import modAuthToken from "../../../modules/mod_auth_token/index.ts";
 import { isAuthentic, parseToken, serialise, type Token } from "../../../modules/mod_auth_token/token.ts";
-import { admit, newTokens } from "../../../modules/mod_auth_token/tokens.ts";
+import { admit as admitBorn, newTokens } from "../../../modules/mod_auth_token/tokens.ts";
 import modKeystore from "../../../modules/mod_keystore.ts";
 import { FakeServer } from "../../support/fake-server.ts";
 
@@ -19,6 +19,8 @@ const keyFile = (content: string): string => {
 };
 
 const ROMEO = parseBareJid("romeo@localhost");
+/** Nobody knows when the accounts of these tests were made. */
+const admit = (ctx: TokenContext, text: string, domain: string) => admitBorn(ctx, text, domain, async () => undefined);
 const NS = "erlang-solutions.com:xmpp:token-auth:0";
 const DAY = 86_400_000;
 
@@ -137,6 +139,15 @@ describe("a token lets in", () => {
     const { refresh: own } = await newTokens(ctx, ROMEO);
     expect(await admit(ctx, refresh, "localhost")).toBeUndefined();
     expect(await admit(ctx, own, "localhost")).toMatchObject({ local: "romeo" });
+  });
+
+  test("nobody with an access token that is older than the account", async () => {
+    const { server, ctx } = await verona();
+    const { access } = await newTokens(ctx, ROMEO);
+    const born = (ms: number) => admitBorn(ctx, access, "localhost", async () => server.now() + ms);
+    expect(await born(-1000)).toEqual({ local: "romeo" });
+    expect(await born(60_000)).toEqual({ local: "romeo" });
+    expect(await born(61_000)).toBeUndefined();
   });
 
   test("nobody without a key, and that is no wrong password", async () => {

@@ -1,7 +1,9 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { parseBareJid } from "../../../core/jid.ts";
+import { Markup } from "../../../core/xml/markup.ts";
 import modCacheUsers, { AccountSegments } from "../../../modules/mod_cache_users.ts";
 import { FakeServer } from "../../support/fake-server.ts";
+import { type StubNode, stubNode } from "../../support/stub-node.ts";
 
 const MINUTE = 60_000;
 
@@ -68,4 +70,48 @@ test("who is removed is forgotten, alone or with the domain", async () => {
   await server.removeDomain("second");
   expect([cache.has("romeo@second"), cache.has("juliet@localhost")]).toEqual([false, true]);
   expect(cache.removals).toBe(2);
+});
+
+describe("in a node", () => {
+  const asked = ({ db }: StubNode): number =>
+    db.log.splice(0).filter((sql) => /SELECT 1 .*FROM users/.test(sql)).length;
+  const send = async ({ node }: StubNode, to: string): Promise<void> => {
+    const message = `<message to='${to}' type='chat'><body>Hi</body></message>`;
+    await node.routeXml(parseBareJid("juliet@localhost"), parseBareJid(to), new Markup(message));
+  };
+
+  test("the database is asked once for an account that exists, each time for one that does not", async () => {
+    const stub = await stubNode({ modules: [modCacheUsers], users: ["romeo"] });
+    stub.db.log.splice(0);
+    await send(stub, "romeo@localhost");
+    await send(stub, "romeo@localhost");
+    expect(asked(stub)).toBe(1);
+    await send(stub, "nobody@localhost");
+    await send(stub, "nobody@localhost");
+    expect(asked(stub)).toBe(2);
+    await stub.node.removeUser(parseBareJid("romeo@localhost"));
+    stub.db.log.splice(0);
+    await send(stub, "romeo@localhost");
+    expect(asked(stub)).toBe(1);
+    expect(stub.node.hostOf("localhost")!.counters.bounced).toBe(5);
+    await stub.node.stop();
+  });
+
+  test("an answer that is older than a removal is not remembered", async () => {
+    const stub = await stubNode({ modules: [modCacheUsers], users: ["romeo"] });
+    const sent = send(stub, "romeo@localhost");
+    stub.node.hostOf("localhost")!.accountCache!.remove("romeo@localhost");
+    await sent;
+    expect(stub.node.hostOf("localhost")!.accountCache!.has("romeo@localhost")).toBe(false);
+    await stub.node.stop();
+  });
+
+  test("without the feature the database is asked each time", async () => {
+    const stub = await stubNode({ users: ["romeo"] });
+    stub.db.log.splice(0);
+    await send(stub, "romeo@localhost");
+    await send(stub, "romeo@localhost");
+    expect(asked(stub)).toBe(2);
+    await stub.node.stop();
+  });
 });

@@ -7,6 +7,7 @@ import modOffline from "../../../modules/mod_offline/index.ts";
 import modPresence from "../../../modules/mod_presence/index.ts";
 import modPrivacy from "../../../modules/mod_privacy/index.ts";
 import modRoster from "../../../modules/mod_roster/index.ts";
+import { Random } from "../../fuzz/random.ts";
 import { type FakeClient, FakeServer } from "../../support/fake-server.ts";
 
 const ROMEO = "romeo@localhost/orchard";
@@ -156,6 +157,50 @@ describe("§2.1: writing", () => {
     juliet.hears();
     expect(server.metric("mod_privacy", "mod_privacy_push_item_count")).toBe(2);
   });
+});
+
+test("whatever is asked, there is one answer, and a list that can be read back", async () => {
+  const chance = new Random(16);
+  const names = ["query", "list", "item", "active", "default", "message", "iq", "presence-in", "block", "x"];
+  const values = [
+    "",
+    "a",
+    "l",
+    "deny",
+    "allow",
+    "jid",
+    "group",
+    "subscription",
+    "both",
+    "1",
+    "2",
+    "-1",
+    "x@y",
+    "@",
+    "&lt;",
+  ];
+  const attributes = ["name", "action", "order", "type", "value", "xmlns", "jid"];
+  const element = (depth: number): string => {
+    const name = chance.pick(names);
+    const set = new Set(Array.from({ length: chance.below(5) }, () => chance.pick(attributes)));
+    const attrs = [...set].map((attribute) => ` ${attribute}='${chance.pick(values)}'`).join("");
+    const children = depth > 3 ? 0 : chance.below(4);
+    return `<${name}${attrs}>${Array.from({ length: children }, () => element(depth + 1)).join(chance.pick(["", " ", "text"]))}</${name}>`;
+  };
+  for (let i = 0; i < 400; i++) {
+    romeo.received();
+    const request = chance.once(3)
+      ? get(element(1))
+      : set(chance.once(2) ? list("l", element(2), element(2)) : element(1));
+    await romeo.sends(request);
+    const answers = romeo.received().filter((text) => !text.includes("id='push"));
+    expect(answers, request).toHaveLength(1);
+    if (answers[0].includes("type='error'")) {
+      expect(answers[0], request).toMatch(/<(bad-request|item-not-found|policy-violation) /);
+    }
+    expect(juliet.received()).toEqual([]);
+  }
+  expect(await granted(romeo, get())).toContain("<query");
 });
 
 describe("§2.4, §2.5: active and default lists", () => {
@@ -400,6 +445,27 @@ describe("§2.11: presence", () => {
     expect(juliet.received().filter((text) => text.includes(ROMEO))).toEqual([]);
     expect(nurse.received().some((text) => text.includes("<show>dnd"))).toBe(rest !== "");
     await romeo.sends("<presence type='unavailable'/>");
+    juliet.hears();
+  });
+
+  test("of a user with many contacts and a rule for a group costs one query", async () => {
+    const many = Array.from({ length: 200 }, (_, i) => `c${i}@localhost`);
+    const columns = ["server", "username", "jid", "nick", "subscription", "ask", "askmessage"];
+    await server.db.insertMany(
+      "rosterusers",
+      columns,
+      many.map((contact) => ["localhost", "romeo", contact, "", "F", "N", ""]),
+    );
+    await romeo.ends();
+    romeo = server.connect(ROMEO);
+    await out("hide", " type='group' value='Friends'");
+    await activate(romeo, "hide");
+    await romeo.sends("<presence/>");
+    server.db.log.length = 0;
+    await romeo.sends("<presence><show>dnd</show></presence>");
+    expect(server.db.log).toHaveLength(1);
+    juliet.received();
+    await romeo.sends("<presence><show>xa</show></presence>");
     juliet.hears();
   });
 

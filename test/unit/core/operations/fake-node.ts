@@ -170,6 +170,16 @@ export function fakeNode(): FakeNode {
       send(stanza) {
         sent.push(stanza);
       },
+      follow(user) {
+        const waiting = sent.filter(({ to }) => to.bare.text === user.text);
+        return {
+          async next() {
+            const stanza = waiting.shift();
+            return stanza && { sender: stanza.from, stanza: stanza.text, id: stanza.id };
+          },
+          stop: () => void did.push(`stop following ${user.text}`),
+        };
+      },
     },
     metrics: { samples: () => samples, samplesOf: async () => undefined },
     instance: () => undefined,
