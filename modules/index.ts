@@ -15,6 +15,7 @@ import mod_csi from "./mod_csi.ts";
 import mod_disco from "./mod_disco/index.ts";
 import mod_domain_isolation from "./mod_domain_isolation.ts";
 import mod_fast_auth_token from "./mod_fast_auth_token/index.ts";
+import mod_invites from "./mod_invites/index.ts";
 import mod_keystore from "./mod_keystore.ts";
 import mod_last from "./mod_last/index.ts";
 import mod_offline from "./mod_offline/index.ts";
@@ -25,6 +26,7 @@ import mod_presence from "./mod_presence/index.ts";
 import mod_privacy from "./mod_privacy/index.ts";
 import mod_private from "./mod_private.ts";
 import mod_pubsub from "./mod_pubsub/index.ts";
+import mod_pubsub_old from "./mod_pubsub_old/index.ts";
 import mod_register from "./mod_register.ts";
 import mod_roster from "./mod_roster/index.ts";
 import mod_sasl2 from "./mod_sasl2/index.ts";
@@ -53,6 +55,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_disco,
   mod_domain_isolation,
   mod_fast_auth_token,
+  mod_invites,
   mod_keystore,
   mod_last,
   mod_offline,
@@ -63,6 +66,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_privacy,
   mod_private,
   mod_pubsub,
+  mod_pubsub_old,
   mod_register,
   mod_roster,
   mod_sasl2,
