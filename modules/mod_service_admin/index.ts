@@ -3,7 +3,7 @@
 // services (§4.11, §4.12), the list of administrators (§4.29, it is the configuration), passwords (§4.6).
 
 import { z } from "zod";
-import { accessRule, enumOf } from "../../core/config/types.ts";
+import { accessRule, enumOf, own } from "../../core/config/types.ts";
 import { defineModule } from "../../core/module.ts";
 import { localCommands } from "../mod_adhoc/index.ts";
 import { accountCommands } from "./accounts.ts";
@@ -13,11 +13,13 @@ import { serviceCommands } from "./service.ts";
 import { AnnouncementStore } from "./store.ts";
 import { userCommands } from "./users.ts";
 
-const config = z.strictObject({
+// MongooseIM has no such module.
+const table = z.strictObject({
   backend: enumOf("rdbms").default("rdbms").describe("Where announcements are kept"),
   access: accessRule().default("configure").describe("Access rule for who administers the accounts of a domain"),
   service_access: accessRule().default("none").describe("Access rule for who may restart or stop the whole server"),
 });
+const config = own(table);
 
 export default defineModule<z.output<typeof config>, AnnouncementStore>({
   name: "mod_service_admin",
