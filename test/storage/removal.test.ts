@@ -1,7 +1,7 @@
 // Nothing is left of who was removed: every table is searched for the name, whatever features there are.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { UserStore } from "../../core/auth/store.ts";
-import { type BareJid, makeBare } from "../../core/jid.ts";
+import { type BareJid, makeBare, withResource } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { inspect } from "../../core/storage/inspect.ts";
@@ -25,7 +25,7 @@ import type { MarkerStore } from "../../modules/mod_smart_markers/store.ts";
 import type { ReportStore } from "../../modules/mod_spam_reporting/store.ts";
 import type { HeldStore } from "../../modules/mod_stream_management/store.ts";
 import type { VcardStore } from "../../modules/mod_vcard/store.ts";
-import type { Affiliation } from "../../modules/pubsub/model.ts";
+import type { Affiliation, NodeConfig } from "../../modules/pubsub/model.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 interface PrivateStore extends PersonalStore {
@@ -45,6 +45,16 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
       from: "a@b/c",
       packet: "<message/>",
     }),
+  mod_pubsub: async (store, user) => {
+    const pep = store as PepStore;
+    const config = { access_model: "whitelist", max_items: 1 } as NodeConfig;
+    const node = await pep.create({ service: user, name: "n", config, affiliations: new Map([[user.text, "owner"]]) });
+    if (node === undefined) throw new Error("There is such a node");
+    await pep.publish(node, { id: "i", publisher: user, payload: "<a/>", at: 1 }, { newest: 1, since: 0 });
+    const own = { jid: user, subid: "", options: undefined } as const;
+    await pep.putSubscription(node, { ...own, state: "subscribed" });
+    await pep.putSubscription(node, { ...own, jid: withResource(user, "r"), state: "pending" });
+  },
   mod_auth_token: async (store, user) => {
     await (store as TokenStore).sequence(user, 1);
   },
