@@ -101,15 +101,6 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
   },
   mod_private: (store, user) => (store as PrivateStore).multiSetData(user, [{ namespace: "urn:x", data: "<x/>" }]),
   mod_stream_management: (store, user) => (store as HeldStore).hold(user, "stream", [{ text: "<message/>", at: 1 }]),
-  mod_pubsub: async (generic, user) => {
-    const store = generic as PepStore;
-    const config = nodeDefaults("pep");
-    store.defaults = config;
-    const node = await store.create({ service: user, name: "urn:mine", config, affiliations: new Map() });
-    if (node === undefined) throw new Error("no node");
-    await store.publish(node, { id: "i", publisher: user, payload: "<x/>", at: 1 }, { newest: 1, since: 0 });
-    await store.putSubscription(node, { jid: user, state: "subscribed", subid: "", options: undefined });
-  },
   mod_pubsub_old: async (generic, user) => {
     const store = generic as PubsubOldStore;
     const config = nodeDefaults("pep");
