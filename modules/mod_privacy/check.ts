@@ -10,10 +10,9 @@ import {
   type Stop,
   type Verdict,
 } from "../../core/hooks.ts";
-import { type BareJid, isFull, type Jid, parseJid } from "../../core/jid.ts";
+import { type BareJid, isFull, type Jid } from "../../core/jid.ts";
 import type { Session } from "../../core/module.ts";
 import { MESSAGE, PRESENCE, type Stanza } from "../../core/stanza.ts";
-import { contactsOf, rosterOf } from "../mod_roster/index.ts";
 import { appliedTo, hasChosen, type PrivacyContext } from "./context.ts";
 import {
   type Action,
@@ -26,7 +25,7 @@ import {
   type PrivacyList,
 } from "./list.ts";
 
-const STRANGER: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
+export const STRANGER: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
 const BLOCKED = "<blocked xmlns='urn:xmpp:blocking:errors'/>";
 
 /** The kind of a stanza that goes out or comes in, as lists have it. */
@@ -40,7 +39,8 @@ function kindOf(stanza: Stanza, dir: "in" | "out"): number {
 }
 
 /** Of any list of the user's: his own sessions, his account, his server. */
-const isOutOfReach = (user: BareJid, peer: Jid): boolean => peer.bare.text === user.text || peer.text === user.domain;
+export const isOutOfReach = (user: BareJid, peer: Jid): boolean =>
+  peer.bare.text === user.text || peer.text === user.domain;
 
 /**
  * What a list says of a stanza. A user's own sessions, his account and his server are never out of his reach (§2.1,
@@ -182,47 +182,4 @@ const addressee = ({ server }: PrivacyContext, to: Jid): Session | undefined =>
 function counted(ctx: PrivacyContext, action: Action): Action {
   passes(ctx, action);
   return action;
-}
-
-// --- Presence to many ---------------------------------------------------------------------------------------------------
-
-/** The fold presence_audience: leaves out those who may not have the session's presence, or may not be asked for theirs. */
-export function audience(
-  jids: readonly string[],
-  { session, type }: FoldHooks["presence_audience"]["params"],
-  ctx: PrivacyContext,
-): MaybePromise<readonly string[]> {
-  const list = appliedTo(session);
-  const kind = type === "probe" ? OTHER : PRESENCE_OUT;
-  return list === undefined || (list.denies & kind) === 0 ? jids : allowed(ctx, list, session.jid.bare, jids, kind);
-}
-
-/** Those of the JIDs that a list lets through. */
-export function allowed(
-  ctx: PrivacyContext,
-  list: PrivacyList,
-  user: BareJid,
-  jids: readonly string[],
-  kind: number,
-): MaybePromise<readonly string[]> {
-  const roster = list.needsGroups(kind) ? rosterOf(ctx.host) : undefined;
-  if (roster !== undefined) return contactsOf(roster, user).then((known) => pickKnown(list, user, jids, kind, known));
-  const said = jids.map((jid) => judge(ctx, list, user, parseJid(jid), kind));
-  const pick = (actions: readonly Action[]): readonly string[] => jids.filter((_, i) => actions[i] === "allow");
-  return said.some((action) => action instanceof Promise) ? Promise.all(said).then(pick) : pick(said as Action[]);
-}
-
-/** As `allowed`, when the whole roster is known: not a question for each of hundreds of contacts. */
-function pickKnown(
-  list: PrivacyList,
-  user: BareJid,
-  jids: readonly string[],
-  kind: number,
-  known: ReadonlyMap<string, Contact>,
-): readonly string[] {
-  return jids.filter((text) => {
-    const jid = parseJid(text);
-    if (isOutOfReach(user, jid)) return true;
-    return list.verdict(kind, jid, () => known.get(jid.bare.text) ?? STRANGER) === "allow";
-  });
 }
