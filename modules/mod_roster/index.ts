@@ -73,6 +73,11 @@ export async function contactsOf({ store, server }: RosterContext, user: BareJid
   return new Map(items.filter((item) => !isHidden(item)).map((item) => [item.jid, infoOf(item)]));
 }
 
+/** A user's roster as a client would get it, for features that show it to somebody else. */
+export async function rosterMarkup({ store, server }: RosterContext, user: BareJid): Promise<Markup> {
+  return result(await store.items(server, user), undefined);
+}
+
 export { acceptUnasked, makeMutual } from "./invited.ts";
 export type { RosterContext };
 export { deliverRequests, hasFrom, rosterOf };
