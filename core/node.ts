@@ -18,6 +18,7 @@ import type { Log } from "./log/index.ts";
 import { Registry } from "./metrics/registry.ts";
 import type { AnyModule, HostType, Server } from "./module.ts";
 import { observeAuth } from "./node-metrics.ts";
+import type { OperationNode } from "./operations.ts";
 import { LOOK_MS, QuietCollector } from "./quiet.ts";
 import { Router } from "./router/router.ts";
 import { SessionDirectory } from "./session/directory.ts";
@@ -81,6 +82,8 @@ export class Node implements StreamEngine, Server {
   readonly replacedWait: number;
   readonly startedAt: number;
   draining = false;
+  /** Set by the process around the node. */
+  operations: OperationNode | undefined = undefined;
   /** Host (and port) that clients are sent to when this server stops; undefined for none. */
   refuge: string | undefined = undefined;
   private sid = 0;
@@ -236,7 +239,8 @@ export class Node implements StreamEngine, Server {
       const upTo = old;
       const next = this.domainStore!.lastEvent().then((id) => {
         old = id;
-        return upTo > 0 ? this.domainStore!.forgetEvents(upTo) : undefined;
+        // The newest stays: a node that was away sees by its number that others are gone.
+        return upTo > 0 ? this.domainStore!.forgetEvents(Math.min(upTo, id - 1)) : undefined;
       });
       next.catch((error: unknown) => this.log.error("domain_event_cleaning_failed", { error }));
       this.wheel.after(Math.max(service.event_cleaning_interval, service.event_max_age) * 1000, clean);

@@ -1,5 +1,6 @@
 // What tokens are for: they are given to who is logged in, and let him in again.
 
+import { periodMs } from "../../core/config/types.ts";
 import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { Element } from "../../core/stanza.ts";
@@ -15,7 +16,6 @@ const KEY_NAMES: Readonly<Record<TokenType, string>> = {
   refresh: "token_secret",
   provision: "provision_pre_shared",
 };
-const MS = { seconds: 1000, minutes: 60_000, hours: 3_600_000, days: 86_400_000 } as const;
 
 declare module "../../core/hooks.ts" {
   interface FoldHooks {
@@ -31,8 +31,7 @@ async function keyOf({ host }: TokenContext, type: TokenType): Promise<Uint8Arra
 }
 
 function lifeOf({ config }: TokenContext, type: "access" | "refresh"): number {
-  const { value, unit } = config.validity_period[type];
-  return value * MS[unit];
+  return periodMs(config.validity_period[type]);
 }
 
 /** A new token of the owner, before Base64. */

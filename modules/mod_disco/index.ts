@@ -4,13 +4,14 @@
 
 import { z } from "zod";
 import { domainName, erlangModule, iqdisc, nonEmpty, url } from "../../core/config/types.ts";
+import { type EntityInfo, infoMarkup, itemsMarkup } from "../../core/disco/answers.ts";
 import { capabilityHash, formOf, verification } from "../../core/disco/caps.ts";
 import { StanzaError } from "../../core/errors.ts";
 import type { ContactInfo, DiscoItem, DiscoParams, Identity } from "../../core/hooks.ts";
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import { defineModule, type HostType, type Iq, type ModuleContext, type RunningModule } from "../../core/module.ts";
 import { NS_DATA, NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
-import { attr, Markup, xml } from "../../core/xml/markup.ts";
+import { Markup, xml } from "../../core/xml/markup.ts";
 import { versionsOf } from "../mod_caps/index.ts";
 
 // Clients that were written for MongooseIM know the server by this name and node.
@@ -84,13 +85,6 @@ export default defineModule<z.output<typeof config>, undefined, "mod_disco_roste
 
 // --- the server ---
 
-interface Info {
-  identities: readonly Identity[];
-  features: readonly string[];
-  /** XEP-0128 forms. */
-  forms: readonly Markup[];
-}
-
 async function serverInfo(iq: Iq, ctx: Context): Promise<Markup> {
   const node = iq.payload.attrs["node"] ?? "";
   if (node.startsWith(`${CAPS_NODE}#`) || node.startsWith(`${NS_CAPS2}#`)) {
@@ -102,7 +96,7 @@ async function serverInfo(iq: Iq, ctx: Context): Promise<Markup> {
 }
 
 /** What the server is. Throws item-not-found for a node that nobody knows. */
-async function infoOfServer(params: DiscoParams, { host, config }: Context): Promise<Info> {
+async function infoOfServer(params: DiscoParams, { host, config }: Context): Promise<EntityInfo> {
   const root = params.node === "";
   const { hooks } = host;
   const own: Identity[] = root ? [{ category: "server", type: "im", name: NAME }] : [];
@@ -112,6 +106,12 @@ async function infoOfServer(params: DiscoParams, { host, config }: Context): Pro
   const features = await hooks.fold("disco_local_features", new Set(declared), params);
   const forms = await hooks.fold("disco_info", contacts, params);
   return found({ identities, features: [...features].sort(), forms });
+}
+
+/** The contact addresses that a service of another feature is to tell (`server_info` of mod_disco). */
+export function contactForms(host: HostType, module: string): Markup[] {
+  const ctx = host.modules.get("mod_disco")?.ctx as Context | undefined;
+  return ctx === undefined ? [] : serverInfoForm(ctx.config.server_info, module);
 }
 
 /** The form of XEP-0157, of the addresses that `module` is to tell; an empty list when there are none. */
@@ -149,7 +149,7 @@ async function accountInfo(iq: Iq, ctx: Context): Promise<Markup> {
 }
 
 /** What an account is. Throws item-not-found for a node that nobody knows; strangers are told of none. */
-async function infoOfAccount(params: DiscoParams, { host, server }: Context): Promise<Info> {
+async function infoOfAccount(params: DiscoParams, { host, server }: Context): Promise<EntityInfo> {
   const root = params.node === "";
   const type = server.sessionsOf(params.to.bare)[0]?.anonymous ? "anonymous" : "registered";
   const own: Identity[] = root ? [{ category: "account", type }] : [];
@@ -194,23 +194,10 @@ function paramsOf(iq: Iq, node: string): DiscoParams {
   return { from: iq.from, to: iq.to, node, subscribed: true };
 }
 
-function found(info: Info): Info {
+function found(info: EntityInfo): EntityInfo {
   if (info.identities.length + info.features.length + info.forms.length > 0) return info;
   throw new StanzaError("item-not-found");
 }
-
-function infoMarkup({ identities, features, forms }: Info, node: string): Markup {
-  return xml`<query${nodeAttr(node)} xmlns='${NS_DISCO_INFO}'>${identities.map(
-    (i) => xml`<identity category='${i.category}'${attr("name", i.name)} type='${i.type}'/>`,
-  )}${features.map((f) => xml`<feature var='${f}'/>`)}${forms}</query>`;
-}
-
-function itemsMarkup(items: readonly DiscoItem[], node: string): Markup {
-  const list = items.map((i) => xml`<item jid='${i.jid}'${attr("name", i.name)}${attr("node", i.node)}/>`);
-  return xml`<query${nodeAttr(node)} xmlns='${NS_DISCO_ITEMS}'>${list}</query>`;
-}
-
-const nodeAttr = (node: string): Markup | undefined => attr("node", node === "" ? undefined : node);
 
 // --- capabilities ---
 

@@ -50,7 +50,7 @@ export async function makeNode(
     const owner = profile.impliedAffiliation(service, from.bare) === "owner" ? [] : [from.bare.text];
     const affiliations = new Map(owner.map((jid): [string, Affiliation] => [jid, "owner"]));
     const node: NewNode = { service, name, config, affiliations, ...(kind !== undefined && { kind }) };
-    await profile.checkNode?.(node, from.bare);
+    await profile.checkNode?.(node, from.bare, undefined);
     const made = await engine.nodes.create(node);
     if (made !== undefined) await profile.created?.(made);
     return made;
@@ -70,7 +70,7 @@ export function configure(engine: PubsubEngine, asker: Asker, { node: name, conf
     if (config === undefined) return;
     const next = configured(node.config, config, engine.profile.limits);
     const before = node.config;
-    await engine.profile.checkNode?.({ ...node, config: next }, asker.from.bare);
+    await engine.profile.checkNode?.({ ...node, config: next }, asker.from.bare, node);
     await engine.nodes.configure(node, next);
     await engine.profile.configured?.(node, before);
     const keep = engine.keep(node);
@@ -94,15 +94,17 @@ export function defaultConfiguration(engine: PubsubEngine, asker: Asker): Markup
 }
 
 /** §8.4 */
-export function deleteNode(engine: PubsubEngine, asker: Asker, { node: name, redirect }: Of<"delete">): Promise<void> {
-  return engine.nodes.turn(asker.service, name, async (found) => {
+export async function deleteNode(engine: PubsubEngine, asker: Asker, request: Of<"delete">): Promise<void> {
+  const { node: name, redirect } = request;
+  const gone = await engine.nodes.turn(asker.service, name, async (found) => {
     const node = requireOwner(engine, asker, found);
     await engine.nodes.remove(node);
-    await engine.profile.removed?.(node);
-    if (!node.config.notify_delete) return;
-    const inside = redirect === undefined ? undefined : xml`<redirect uri='${redirect}'/>`;
-    await broadcast(engine, node, nodeEvent(node, xml`<delete node='${name}'>${inside}</delete>`));
+    return node;
   });
+  await engine.profile.removed?.(gone);
+  if (!gone.config.notify_delete) return;
+  const inside = redirect === undefined ? undefined : xml`<redirect uri='${redirect}'/>`;
+  await broadcast(engine, gone, nodeEvent(gone, xml`<delete node='${name}'>${inside}</delete>`));
 }
 
 /** §8.5 */

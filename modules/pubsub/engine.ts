@@ -50,7 +50,7 @@ export interface Profile {
   /** Whether somebody may make nodes; with instant nodes `name` may be "". */
   mayCreate(service: BareJid, who: BareJid, name: string): MaybePromise<boolean>;
   /** Throws when a node cannot be as it is to be made or configured. Called before anything is stored. */
-  checkNode?(node: NewNode, who: BareJid): Promise<void>;
+  checkNode?(node: NewNode, who: BareJid, before: PubsubNode | undefined): Promise<void>;
   /** Subscriptions have ids (§6.1.6). */
   readonly subids?: boolean;
   /** Subscribers may set options (§6.3). */
@@ -72,7 +72,7 @@ export interface Profile {
   published?(node: PubsubNode, item: Item, payload: Element | undefined): MaybePromise<void>;
   retracted?(node: PubsubNode, id: string): MaybePromise<void>;
   purged?(node: PubsubNode): MaybePromise<void>;
-  /** Told after a node was made, configured anew (`before` is what was) or deleted. */
+  /** Told after a node was made or configured anew (`before` is what was), in its turn, and after one was deleted. */
   created?(node: PubsubNode): MaybePromise<void>;
   configured?(node: PubsubNode, before: NodeConfig): MaybePromise<void>;
   removed?(node: PubsubNode): MaybePromise<void>;

@@ -32,6 +32,7 @@ export async function publisherGone(engine: PubsubEngine, publisher: BareJid): P
     const node = await engine.nodes.get(service, name);
     if (node === undefined || !node.config.purge_offline) continue;
     const ids = await engine.store.purgePublisher(node, publisher);
+    for (const id of ids) await engine.profile.retracted?.(node, id);
     if (ids.length > 0 && node.config.notify_retract) {
       await broadcast(engine, node, eventOf(node, retractEvent(node, ids)));
     }

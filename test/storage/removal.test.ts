@@ -1,7 +1,7 @@
 // Nothing is left of who was removed: every table is searched for the name, whatever features there are.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { UserStore } from "../../core/auth/store.ts";
-import { type BareJid, makeBare } from "../../core/jid.ts";
+import { type BareJid, makeBare, withResource } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { inspect } from "../../core/storage/inspect.ts";
@@ -10,18 +10,23 @@ import { viewText } from "../../core/xml/framer.ts";
 import { MODULES } from "../../modules/index.ts";
 import type { TokenStore } from "../../modules/mod_auth_token/store.ts";
 import type { BlocklistStore } from "../../modules/mod_blocklist/store.ts";
+import type { FastTokenStore } from "../../modules/mod_fast_auth_token/store.ts";
 import type { InviteStore } from "../../modules/mod_invites/store.ts";
 import type { LastStore } from "../../modules/mod_last/store.ts";
 import type { OfflineStore } from "../../modules/mod_offline/store.ts";
 import type { OfflineMarkerStore } from "../../modules/mod_offline_chatmarkers/store.ts";
 import { EVERY_KIND, PrivacyList } from "../../modules/mod_privacy/list.ts";
 import type { Lists } from "../../modules/mod_privacy/lists.ts";
+import type { PepStore } from "../../modules/mod_pubsub/store.ts";
+import { nodeDefaults } from "../../modules/mod_pubsub_old/plugins.ts";
+import type { PubsubOldStore } from "../../modules/mod_pubsub_old/store.ts";
 import { newItem } from "../../modules/mod_roster/item.ts";
 import { RosterStore } from "../../modules/mod_roster/store.ts";
 import type { MarkerStore } from "../../modules/mod_smart_markers/store.ts";
 import type { ReportStore } from "../../modules/mod_spam_reporting/store.ts";
 import type { HeldStore } from "../../modules/mod_stream_management/store.ts";
 import type { VcardStore } from "../../modules/mod_vcard/store.ts";
+import type { Affiliation, NodeConfig } from "../../modules/pubsub/model.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 interface PrivateStore extends PersonalStore {
@@ -41,9 +46,21 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
       from: "a@b/c",
       packet: "<message/>",
     }),
+  mod_pubsub: async (store, user) => {
+    const pep = store as PepStore;
+    const config = { access_model: "whitelist", max_items: 1 } as NodeConfig;
+    const node = await pep.create({ service: user, name: "n", config, affiliations: new Map([[user.text, "owner"]]) });
+    if (node === undefined) throw new Error("There is such a node");
+    await pep.publish(node, { id: "i", publisher: user, payload: "<a/>", at: 1 }, { newest: 1, since: 0 });
+    const own = { jid: user, subid: "", options: undefined } as const;
+    await pep.putSubscription(node, { ...own, state: "subscribed" });
+    await pep.putSubscription(node, { ...own, jid: withResource(user, "r"), state: "pending" });
+  },
   mod_auth_token: async (store, user) => {
     await (store as TokenStore).sequence(user, 1);
   },
+  mod_fast_auth_token: (store, user) =>
+    (store as FastTokenStore).give({ jid: user, agent: "agent" }, { text: "t", expires: 1, count: 0, mechanism: 1 }),
   mod_blocklist: (store, user) => (store as BlocklistStore).block(user, "reason"),
   mod_privacy: (store, user) => {
     const item = { type: "jid", value: user.text, action: "block", order: 1, kinds: EVERY_KIND } as const;
@@ -87,6 +104,24 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
   },
   mod_private: (store, user) => (store as PrivateStore).multiSetData(user, [{ namespace: "urn:x", data: "<x/>" }]),
   mod_stream_management: (store, user) => (store as HeldStore).hold(user, "stream", [{ text: "<message/>", at: 1 }]),
+  mod_pubsub_old: async (generic, user) => {
+    const store = generic as PubsubOldStore;
+    const config = nodeDefaults("pep");
+    const head = { kind: "pep", config, affiliations: new Map<string, Affiliation>() };
+    const own = await store.create({ ...head, service: user, name: "urn:mine" });
+    const service = makeBare("", "pubsub.elsewhere.example");
+    const name = `node of ${user.text}`.replace("@", " at ");
+    const affiliations = new Map<string, Affiliation>([
+      ["someone@elsewhere.example", "owner"],
+      [user.text, "publisher"],
+    ]);
+    const node = await store.create({ service, name, kind: "flat", config, affiliations });
+    if (own === undefined || node === undefined) throw new Error("no node");
+    const item = { id: "i", publisher: user, payload: "<x/>", at: 1 };
+    await store.publish(node, item, { newest: 1, since: 0 });
+    for (const at of [own, node]) await store.setLast(at, item);
+    await store.putSubscription(node, { jid: user, state: "subscribed", subid: "s", options: undefined });
+  },
   mod_vcard: (store, user) =>
     (store as VcardStore).setVcard(user, viewText("<vCard xmlns='vcard-temp'><FN>x</FN></vCard>").element),
 };

@@ -1,0 +1,245 @@
+// The items of nodes: tables pubsub_items, and pubsub_last_item for the one that is kept ready.
+
+import { StanzaError } from "../../core/errors.ts";
+import type { BareJid } from "../../core/jid.ts";
+import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
+import { DIALECTS } from "../../core/storage/dialect.ts";
+import type { Item, ItemPage, NewNode, PubsubNode } from "../pubsub/model.ts";
+import type { PageRequest } from "../pubsub/rsm.ts";
+import type { Keep } from "../pubsub/store.ts";
+import type { LastItems } from "./last.ts";
+import { type ItemRow, itemOf, itemText } from "./rows.ts";
+
+const ITEM = "itemid, modified_luser, modified_lserver, modified_lresource, modified_at, payload";
+const ITEM_COLUMNS = [
+  "nidx",
+  "itemid",
+  "created_luser",
+  "created_lserver",
+  "created_at",
+  "modified_luser",
+  "modified_lserver",
+  "modified_lresource",
+  "modified_at",
+  "publisher",
+  "payload",
+] as const;
+const NEWEST_FIRST = "ORDER BY modified_at DESC, itemid DESC";
+
+interface LastRow {
+  itemid: string;
+  created_luser: string;
+  created_lserver: string;
+  created_at: number | string;
+  payload: string;
+}
+
+/** What the service is configured to, which decides how rows are written. */
+export interface StoreSettings {
+  /** Items name their publisher to all. */
+  itemPublisher: boolean;
+  /** The collections that a node is in, by its configuration or by its name. */
+  parents(node: NewNode): readonly string[];
+  /** The address of a domain's own service; undefined where all domains have one together. */
+  serviceOf(domain: string): string | undefined;
+}
+
+export class ItemRows {
+  settings: StoreSettings = {
+    itemPublisher: false,
+    parents: (node) => node.config.collection,
+    serviceOf: (domain) => `pubsub.${domain}`,
+  };
+  /** Where last items are kept ready; undefined: nowhere. */
+  lastItems: LastItems | undefined = undefined;
+
+  constructor(protected readonly db: Db) {}
+
+  protected async count(sql: string, params: readonly SqlValue[]): Promise<number> {
+    const [row] = await this.db.query<{ n: number | string }>(sql, params);
+    return Number(row.n);
+  }
+
+  async publish(node: PubsubNode, item: Item, keep: Keep): Promise<string[]> {
+    const gone = await this.surplus(node, keep, item.id);
+    const { insertNew } = DIALECTS[this.db.dialect];
+    const { publisher, at } = item;
+    const shown = this.settings.itemPublisher ? publisher : undefined;
+    const modified = [publisher.local, publisher.domain, resourceOf(publisher), at, shown?.text ?? null];
+    const payload = itemText(item, shown);
+    await this.db.transaction([
+      {
+        sql: `UPDATE pubsub_items SET modified_luser = ?, modified_lserver = ?, modified_lresource = ?, modified_at = ?,
+              publisher = ?, payload = ? WHERE nidx = ? AND itemid = ?`,
+        params: [...modified, payload, node.ref, item.id],
+      },
+      {
+        sql: insertNew("pubsub_items", ITEM_COLUMNS),
+        params: [node.ref, item.id, publisher.local, publisher.domain, at, ...modified, payload],
+      },
+      ...deleteItems(node, gone),
+    ]);
+    return gone;
+  }
+
+  async trim(node: PubsubNode, keep: Keep): Promise<string[]> {
+    const gone = await this.surplus(node, keep);
+    await this.db.transaction(deleteItems(node, gone));
+    return gone;
+  }
+
+  /** The items that are too many or too old, the oldest first; `except` is about to become the newest. */
+  private async surplus(node: PubsubNode, keep: Keep, except = ""): Promise<string[]> {
+    if (keep.newest === Number.POSITIVE_INFINITY && keep.since === 0) return [];
+    const rows = await this.db.query<{ itemid: string; modified_at: number | string }>(
+      `SELECT itemid, modified_at FROM pubsub_items WHERE nidx = ? AND itemid <> ? ${NEWEST_FIRST}`,
+      [node.ref, except],
+    );
+    const room = keep.newest - (except === "" ? 0 : 1);
+    const gone = rows.filter((row, i) => i >= room || Number(row.modified_at) < keep.since);
+    return gone.map((row) => row.itemid).reverse();
+  }
+
+  async item(node: PubsubNode, id: string): Promise<Item | undefined> {
+    return (await this.itemsById(node, [id]))[0];
+  }
+
+  async itemsById(node: PubsubNode, ids: readonly string[]): Promise<Item[]> {
+    if (ids.length === 0) return [];
+    const rows = await this.db.query<ItemRow>(
+      `SELECT ${ITEM} FROM pubsub_items WHERE nidx = ? AND itemid IN (${marks(ids)})`,
+      [node.ref, ...ids],
+    );
+    const byId = new Map(rows.map((row) => [row.itemid, itemOf(row)]));
+    return ids.flatMap((id) => byId.get(id) ?? []);
+  }
+
+  async newest(node: PubsubNode, limit: number): Promise<Item[]> {
+    const rows = await this.db.query<ItemRow>(
+      `SELECT ${ITEM} FROM pubsub_items WHERE nidx = ? ${NEWEST_FIRST} LIMIT ?`,
+      [node.ref, limit],
+    );
+    return rows.map(itemOf).reverse();
+  }
+
+  async page(node: PubsubNode, request: PageRequest): Promise<ItemPage> {
+    const count = await this.count("SELECT count(*) AS n FROM pubsub_items WHERE nidx = ?", [node.ref]);
+    const start = await this.startOf(node, request, count);
+    const [from, to] = start;
+    const rows = await this.db.query<ItemRow>(
+      `SELECT ${ITEM} FROM pubsub_items WHERE nidx = ? ORDER BY modified_at, itemid LIMIT ? OFFSET ?`,
+      [node.ref, Math.max(0, to - from), from],
+    );
+    return { items: rows.map(itemOf), index: from, count };
+  }
+
+  /** The range of the list that a page asks for. @throws StanzaError item-not-found for an item that is not there */
+  private async startOf(
+    node: PubsubNode,
+    { max, after, before, index }: PageRequest,
+    count: number,
+  ): Promise<[from: number, to: number]> {
+    if (max === 0) return [0, 0];
+    if (after !== undefined) {
+      const place = await this.place(node, after);
+      return [place + 1, place + 1 + max];
+    }
+    if (before !== undefined) {
+      const end = before === "" ? count : await this.place(node, before);
+      return [Math.max(0, end - max), end];
+    }
+    const from = index ?? 0;
+    return [from, from + max];
+  }
+
+  private async place(node: PubsubNode, id: string): Promise<number> {
+    const [row] = await this.db.query<{ modified_at: number | string }>(
+      "SELECT modified_at FROM pubsub_items WHERE nidx = ? AND itemid = ?",
+      [node.ref, id],
+    );
+    if (row === undefined) throw new StanzaError("item-not-found", "The page begins at an item that is not there");
+    const at = Number(row.modified_at);
+    return this.count(
+      `SELECT count(*) AS n FROM pubsub_items
+       WHERE nidx = ? AND (modified_at < ? OR (modified_at = ? AND itemid < ?))`,
+      [node.ref, at, at, id],
+    );
+  }
+
+  async retract(node: PubsubNode, id: string): Promise<boolean> {
+    const params = [node.ref, id];
+    return (await this.db.execute("DELETE FROM pubsub_items WHERE nidx = ? AND itemid = ?", params)) > 0;
+  }
+
+  async purge(node: PubsubNode): Promise<void> {
+    await this.db.execute("DELETE FROM pubsub_items WHERE nidx = ?", [node.ref]);
+  }
+
+  async purgePublisher(node: PubsubNode, publisher: BareJid): Promise<string[]> {
+    const rows = await this.db.query<{ itemid: string }>(
+      "SELECT itemid FROM pubsub_items WHERE nidx = ? AND modified_luser = ? AND modified_lserver = ?",
+      [node.ref, publisher.local, publisher.domain],
+    );
+    const ids = rows.map(({ itemid }) => itemid);
+    await this.db.transaction(deleteItems(node, ids));
+    return ids;
+  }
+
+  // --- The item that was published last ---------------------------------------------------------------------------------
+
+  /** The item that was published last: the one kept ready, else the newest of those that are stored. */
+  async last(node: PubsubNode): Promise<Item | undefined> {
+    return (await this.lastItems?.get(node)) ?? (await this.newest(node, 1))[0];
+  }
+
+  async setLast(node: PubsubNode, { id, publisher, at, payload }: Item): Promise<void> {
+    const item = itemText({ id, publisher, at, payload }, undefined);
+    await this.db.upsert(
+      "pubsub_last_item",
+      { nidx: node.ref },
+      { itemid: id, created_luser: publisher.local, created_lserver: publisher.domain, created_at: at, payload: item },
+    );
+  }
+
+  async getLast(node: PubsubNode): Promise<Item | undefined> {
+    const [row] = await this.db.query<LastRow>(
+      "SELECT itemid, created_luser, created_lserver, created_at, payload FROM pubsub_last_item WHERE nidx = ?",
+      [node.ref],
+    );
+    return row === undefined
+      ? undefined
+      : itemOf({
+          itemid: row.itemid,
+          modified_luser: row.created_luser,
+          modified_lserver: row.created_lserver,
+          modified_lresource: "",
+          modified_at: row.created_at,
+          payload: row.payload,
+        });
+  }
+
+  /** Forgets it; of an id, when it is that item. */
+  async dropLast(node: PubsubNode, id?: string): Promise<void> {
+    const only = id === undefined ? "" : " AND itemid = ?";
+    const params = id === undefined ? [node.ref] : [node.ref, id];
+    await this.db.execute(`DELETE FROM pubsub_last_item WHERE nidx = ?${only}`, params);
+  }
+}
+
+const marks = (list: readonly unknown[]): string => list.map(() => "?").join(", ");
+export const resourceOf = (jid: { readonly resource?: string }): string => jid.resource ?? "";
+
+/** Ids in one statement. */
+const BATCH = 500;
+
+function deleteItems(node: PubsubNode, ids: readonly string[]): Statement[] {
+  const statements: Statement[] = [];
+  for (let i = 0; i < ids.length; i += BATCH) {
+    const some = ids.slice(i, i + BATCH);
+    statements.push({
+      sql: `DELETE FROM pubsub_items WHERE nidx = ? AND itemid IN (${marks(some)})`,
+      params: [node.ref, ...some],
+    });
+  }
+  return statements;
+}

@@ -1,0 +1,61 @@
+// The kinds of nodes that MongooseIM calls plugins: what they are configured to by default, and where they may be.
+
+import type { NodeConfig } from "../pubsub/model.ts";
+
+export const PLUGINS = ["dag", "flat", "hometree", "pep", "push"] as const;
+export type Plugin = (typeof PLUGINS)[number];
+
+const FLAT: NodeConfig = {
+  access_model: "open",
+  publish_model: "publishers",
+  max_items: 10,
+  persist_items: true,
+  item_expire: Number.POSITIVE_INFINITY,
+  max_payload_size: 60_000,
+  deliver_notifications: true,
+  deliver_payloads: true,
+  presence_based_delivery: false,
+  notify_config: false,
+  notify_delete: false,
+  notify_retract: false,
+  notify_sub: false,
+  notification_type: "headline",
+  send_last_published_item: "never",
+  purge_offline: false,
+  subscribe: true,
+  roster_groups_allowed: [],
+  title: "",
+  description: "",
+  type: "",
+  language: "",
+  contact: [],
+  node_type: "leaf",
+  collection: [],
+};
+const PEP: NodeConfig = {
+  ...FLAT,
+  access_model: "presence",
+  max_items: 1,
+  presence_based_delivery: true,
+  send_last_published_item: "on_sub_and_presence",
+};
+const PUSH: NodeConfig = {
+  ...PEP,
+  access_model: "whitelist",
+  publish_model: "open",
+  persist_items: false,
+};
+
+/** The configuration of a new node of a kind; an unknown kind (of a plugin of somebody's own) is flat. */
+export function nodeDefaults(kind: string): NodeConfig {
+  return kind === "pep" ? PEP : kind === "push" ? PUSH : FLAT;
+}
+
+/** The home of a user among hometree nodes: /home/<domain>/<user>. */
+export const homeOf = (local: string, domain: string): string => `/home/${domain}/${local}`;
+
+/** The node above a path; undefined for a home and for what is no path. */
+export function pathParent(name: string): string | undefined {
+  const parts = name.split("/");
+  return parts.length > 4 && parts[0] === "" ? parts.slice(0, -1).join("/") : undefined;
+}
