@@ -241,7 +241,8 @@ export class Node implements StreamEngine, Server {
       const upTo = old;
       const next = this.domainStore!.lastEvent().then((id) => {
         old = id;
-        return upTo > 0 ? this.domainStore!.forgetEvents(upTo) : undefined;
+        // The newest stays: a node that was away sees by its number that others are gone.
+        return upTo > 0 ? this.domainStore!.forgetEvents(Math.min(upTo, id - 1)) : undefined;
       });
       next.catch((error: unknown) => this.log.error("domain_event_cleaning_failed", { error }));
       this.wheel.after(Math.max(service.event_cleaning_interval, service.event_max_age) * 1000, clean);
