@@ -5,7 +5,7 @@ import { enumOf, iqdisc, own, positive } from "../core/config/types.ts";
 import { StanzaError } from "../core/errors.ts";
 import type { PersonalData } from "../core/hooks.ts";
 import type { BareJid } from "../core/jid.ts";
-import { defineModule, type Iq, type ModuleContext, type PersonalStore } from "../core/module.ts";
+import { defineModule, type HostType, type Iq, type ModuleContext, type PersonalStore } from "../core/module.ts";
 import { defineOperation, OperationError, type OperationNode, userOf } from "../core/operations.ts";
 import type { Stanza } from "../core/stanza.ts";
 import type { Db } from "../core/storage/db.ts";
@@ -107,6 +107,30 @@ declare module "../core/operations.ts" {
     mod_private: Context;
   }
 }
+declare module "../core/hooks.ts" {
+  interface NoticeHooks {
+    /** A user's elements of these namespaces were stored anew, for him or by an administrator. Waited for. */
+    private_stored: { jid: BareJid; namespaces: readonly string[] };
+  }
+}
+
+const contextOf = (host: HostType): Context | undefined => host.modules.get("mod_private")?.ctx as Context | undefined;
+
+/** The element of a namespace that a user has stored, as markup, for features that name mod_private in `uses`. */
+export async function readPrivate(host: HostType, jid: BareJid, namespace: string): Promise<string | undefined> {
+  return (await contextOf(host)?.store.multiGetData(jid, [namespace]))?.get(namespace);
+}
+
+/**
+ * Stores an element for a user without telling `private_stored`. False when mod_private does not run; throws the
+ * StanzaErrors that the user would get.
+ */
+export async function writePrivate(host: HostType, jid: BareJid, namespace: string, data: string): Promise<boolean> {
+  const ctx = contextOf(host);
+  if (ctx === undefined) return false;
+  await ctx.store.multiSetData(jid, [{ namespace, data }], quotaOf(ctx));
+  return true;
+}
 
 async function get(iq: Iq, { store }: Context): Promise<Markup> {
   const asked = elements(iq);
@@ -121,7 +145,12 @@ async function get(iq: Iq, { store }: Context): Promise<Markup> {
 
 async function set(iq: Iq, ctx: Context): Promise<void> {
   const entries = elements(iq).map((el) => ({ namespace: el.attrs["xmlns"], data: standalone(el) }));
-  await ctx.store.multiSetData(iq.to.bare, entries, quotaOf(ctx));
+  await keepEntries(ctx, iq.to.bare, entries);
+}
+
+async function keepEntries(ctx: Context, jid: BareJid, entries: readonly Entry[]): Promise<void> {
+  await ctx.store.multiSetData(jid, entries, quotaOf(ctx));
+  await ctx.host.hooks.notify("private_stored", { jid, namespaces: entries.map((e) => e.namespace) });
 }
 
 const quotaOf = ({ config }: Context): Quota => ({ elements: config.max_elements, bytes: config.max_bytes });
@@ -155,7 +184,7 @@ async function keep(node: OperationNode, user: BareJid, element: Stanza): Promis
   if (!namespace) throw new OperationError("parse_error", "The element has no namespace of its own");
   const running = await runningFor(node, user);
   try {
-    await running.store.multiSetData(user, [{ namespace, data: element.text }], quotaOf(running));
+    await keepEntries(running, user, [{ namespace, data: element.text }]);
   } catch (error) {
     if (!(error instanceof StanzaError)) throw error;
     throw new OperationError("parse_error", error.message);

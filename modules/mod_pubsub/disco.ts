@@ -9,6 +9,7 @@ import { resultForm } from "../pubsub/fields.ts";
 import { NS_PUBSUB } from "../pubsub/form.ts";
 import type { PubsubNode } from "../pubsub/model.ts";
 import type { NodeHead } from "../pubsub/store.ts";
+import { NS_NATIVE } from "./bookmarks.ts";
 
 /** §10, as far as personal nodes have it. */
 const FEATURES = [
@@ -77,17 +78,23 @@ export async function identities(engine: PubsubEngine, acc: Identity[], params: 
   return [...acc, { category: "pubsub", type: "leaf", ...(title !== "" && { name: title }) }];
 }
 
-/** @param filtered whether clients' interests are known, by mod_caps */
+/** Features that are there when another one runs: what clients want is known, what is stored elsewhere is the same. */
+const WITH: Readonly<Record<string, readonly string[]>> = {
+  mod_caps: [`${NS_PUBSUB}#filtered-notifications`],
+  mod_private: [`${NS_NATIVE}#compat`, "urn:xmpp:bookmarks-conversion:0"],
+  mod_vcard: ["urn:xmpp:pep-vcard-conversion:0"],
+};
+
 export async function features(
   engine: PubsubEngine,
   acc: Set<string>,
   params: DiscoParams,
-  filtered: boolean,
+  modules: { has(name: string): boolean },
 ): Promise<Set<string>> {
   if (params.node !== "") return (await visible(engine, params)) === undefined ? acc : acc.add(NS_PUBSUB);
-  acc.add(NS_PUBSUB);
+  acc.add(NS_PUBSUB).add(`${NS_NATIVE}#compat-pep`);
   for (const feature of FEATURES) acc.add(`${NS_PUBSUB}#${feature}`);
-  if (filtered) acc.add(`${NS_PUBSUB}#filtered-notifications`);
+  for (const [name, more] of Object.entries(WITH)) if (modules.has(name)) for (const feature of more) acc.add(feature);
   return acc;
 }
 

@@ -1,33 +1,79 @@
 // XEP-0163 Personal Eventing Protocol: publish-subscribe (XEP-0060) at the bare JID of every account. The protocol is
 // that of modules/pubsub; what is personal about it is in profile.ts, what comes with presence in presence.ts.
 
-import { STOP } from "../../core/hooks.ts";
+import type { Element } from "@xmpp/xml";
+import { type MaybePromise, STOP } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
-import { defineModule, type Session } from "../../core/module.ts";
+import { defineModule, type Iq, type Session } from "../../core/module.ts";
 import { NS_DATA } from "../../core/ns.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { hasFrom } from "../mod_roster/index.ts";
-import { answerIq } from "../pubsub/answer.ts";
-import { PubsubEngine } from "../pubsub/engine.ts";
+import { answer as answerRequest } from "../pubsub/answer.ts";
+import { type Answer, type Asker, type Profile, PubsubEngine } from "../pubsub/engine.ts";
 import { processAuthorization } from "../pubsub/manage.ts";
+import type { PubsubNode } from "../pubsub/model.ts";
 import { publisherGone } from "../pubsub/offline.ts";
+import { parseRequest } from "../pubsub/request.ts";
+import { forgetHash, metadataPublished, NS_METADATA, stampPresence, vcardSet } from "./avatars.ts";
 import { type Config, config } from "./config.ts";
 import { features, forms, identities, items } from "./disco.ts";
 import { clientGone, clientKnown, contactAdmitted } from "./presence.ts";
-import { defaultsOf, limitsOf, type PepContext, pepProfile } from "./profile.ts";
+import { defaultsOf, limitsOf, type Pep, type PepContext, pepProfile } from "./profile.ts";
 import { PepStore } from "./store.ts";
+import { isBookmarks, Unifier } from "./unify.ts";
 
-/** The engine of each host type. */
-const engines = new WeakMap<PepContext, PubsubEngine<PepStore>>();
+interface Running {
+  readonly engine: Pep;
+  readonly bookmarks: Unifier;
+}
 
-function engineOf(ctx: PepContext): PubsubEngine<PepStore> {
-  let engine = engines.get(ctx);
-  if (engine === undefined) {
+/** What runs for each host type. */
+const running = new WeakMap<PepContext, Running>();
+
+function runningOf(ctx: PepContext): Running {
+  let known = running.get(ctx);
+  if (known === undefined) {
     ctx.store.defaults = defaultsOf(ctx, limitsOf(ctx));
-    engine = new PubsubEngine(ctx.store, pepProfile(ctx), ctx.host, ctx.server, ctx.log);
-    engines.set(ctx, engine);
+    const profile: Profile = {
+      ...pepProfile(ctx),
+      published: (node, _item, payload) => published(ctx, node, payload),
+      retracted: (node) => changed(ctx, node),
+      purged: (node) => changed(ctx, node),
+      // Not waited for: the node is held while it is deleted.
+      removed: (node) => void changed(ctx, node),
+    };
+    const engine = new PubsubEngine(ctx.store, profile, ctx.host, ctx.server, ctx.log);
+    known = { engine, bookmarks: new Unifier(engine, ctx) };
+    running.set(ctx, known);
   }
-  return engine;
+  return known;
+}
+
+const engineOf = (ctx: PepContext): Pep => runningOf(ctx).engine;
+
+/** What is kept in other forms too is copied there. */
+function published(ctx: PepContext, node: PubsubNode, payload: Element | undefined): MaybePromise<void> {
+  if (node.name !== NS_METADATA || payload === undefined) return changed(ctx, node);
+  return failing(ctx, metadataPublished(engineOf(ctx), ctx, node, payload));
+}
+
+function changed(ctx: PepContext, node: PubsubNode): MaybePromise<void> {
+  if (isBookmarks(node.name)) return runningOf(ctx).bookmarks.changed(node);
+}
+
+/** A conversion that fails is no failure of what was converted. */
+function failing(ctx: PepContext, done: Promise<void>): Promise<void> {
+  return done.catch((error: unknown) => ctx.log.error("avatar_not_converted", { error }));
+}
+
+function answer(iq: Iq, ctx: PepContext): Answer {
+  const { engine, bookmarks } = runningOf(ctx);
+  const asker: Asker = { service: iq.to.bare, from: iq.from, session: iq.session };
+  const request = parseRequest(iq.type, iq.payload);
+  if (!("node" in request) || !isBookmarks(request.node) || iq.from.bare.text !== iq.to.text) {
+    return answerRequest(engine, asker, request);
+  }
+  return bookmarks.prepare(iq.to.bare).then(() => answerRequest(engine, asker, request));
 }
 
 /** A session's owner has answered a request for a subscription (XEP-0060 §8.6), in a message to himself. */
@@ -50,24 +96,33 @@ export default defineModule<Config, PepStore>({
     { n: 60, version: "1.25.0" },
     { n: 163, version: "1.2.2" },
     { n: 223, version: "1.1.1" },
+    { n: 398, version: "1.0.0" },
+    { n: 402, version: "1.2.0" },
+    { n: 411, version: "1.1.0" },
   ],
   config,
-  uses: ["mod_caps", "mod_roster"],
+  uses: ["mod_caps", "mod_private", "mod_roster", "mod_vcard"],
   store: (db) => new PepStore(db),
-  start: (ctx) => void engineOf(ctx),
+  start: (ctx) => void runningOf(ctx),
   iq: {
-    "get account http://jabber.org/protocol/pubsub": (iq, ctx) => answerIq(engineOf(ctx), iq),
-    "set account http://jabber.org/protocol/pubsub": (iq, ctx) => answerIq(engineOf(ctx), iq),
-    "get account http://jabber.org/protocol/pubsub#owner": (iq, ctx) => answerIq(engineOf(ctx), iq),
-    "set account http://jabber.org/protocol/pubsub#owner": (iq, ctx) => answerIq(engineOf(ctx), iq),
+    "get account http://jabber.org/protocol/pubsub": answer,
+    "set account http://jabber.org/protocol/pubsub": answer,
+    "get account http://jabber.org/protocol/pubsub#owner": answer,
+    "set account http://jabber.org/protocol/pubsub#owner": answer,
   },
   hooks: {
+    // 40: before the presence goes anywhere (mod_presence: 50)
+    user_send_presence: { at: 40, type: "", run: stampPresence },
+    vcard_set: ({ jid, vcard }, ctx) => failing(ctx, vcardSet(engineOf(ctx), ctx, jid, vcard)),
+    private_stored: ({ jid, namespaces }, ctx) => {
+      if (namespaces.some(isBookmarks)) return runningOf(ctx).bookmarks.privateStored(jid);
+    },
     user_send_message: { at: 45, type: ["", "normal"], child: "x", ns: NS_DATA, run: answered },
 
     disco_sm_identity: { at: 75, run: (acc, params, ctx) => identities(engineOf(ctx), acc, params) },
     disco_sm_features: {
       at: 75,
-      run: (acc, params, ctx) => features(engineOf(ctx), acc, params, ctx.host.modules.has("mod_caps")),
+      run: (acc, params, ctx) => features(engineOf(ctx), acc, params, ctx.host.modules),
     },
     disco_sm_items: { at: 75, run: (acc, params, ctx) => items(engineOf(ctx), acc, params) },
     disco_sm_info: { at: 75, run: (acc, params, ctx) => forms(engineOf(ctx), acc, params) },
@@ -75,6 +130,7 @@ export default defineModule<Config, PepStore>({
     caps_recognised: ({ session, features: known }, ctx) => clientKnown(engineOf(ctx), ctx, session, known),
     unset_presence: ({ session }, ctx) => {
       clientGone(session);
+      forgetHash(session);
       const { bare } = session.jid;
       if (!ctx.server.sessionsOf(bare).some((s) => s.available)) return publisherGone(engineOf(ctx), bare);
     },

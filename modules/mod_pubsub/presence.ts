@@ -7,13 +7,10 @@ import { type BareJid, parseJid } from "../../core/jid.ts";
 import { type Session, Slot } from "../../core/module.ts";
 import { featuresOf } from "../mod_caps/index.ts";
 import { requireReader } from "../pubsub/access.ts";
-import type { PubsubEngine } from "../pubsub/engine.ts";
 import { Delivery, delayOf, eventOf, itemEvent } from "../pubsub/event.ts";
 import type { PubsubNode } from "../pubsub/model.ts";
-import type { PepContext } from "./profile.ts";
-import type { LastItem, PepStore } from "./store.ts";
-
-type Pep = PubsubEngine<PepStore>;
+import type { Pep, PepContext } from "./profile.ts";
+import type { LastItem } from "./store.ts";
 
 const NOTIFY = "+notify";
 const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });

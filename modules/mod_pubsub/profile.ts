@@ -7,13 +7,14 @@ import type { BareJid } from "../../core/jid.ts";
 import type { ModuleContext, Session } from "../../core/module.ts";
 import { featuresOf } from "../mod_caps/index.ts";
 import { hasFrom, rosterOf } from "../mod_roster/index.ts";
-import type { Audience, Limits, Profile } from "../pubsub/engine.ts";
+import type { Audience, Limits, Profile, PubsubEngine } from "../pubsub/engine.ts";
 import type { FieldName } from "../pubsub/fields.ts";
 import { ACCESS_MODELS, type NodeConfig, type PubsubNode } from "../pubsub/model.ts";
 import { type Config, MOST_ITEMS } from "./config.ts";
 import type { PepStore } from "./store.ts";
 
 export type PepContext = ModuleContext<Config, PepStore>;
+export type Pep = PubsubEngine<PepStore>;
 
 /** All that mean something for a personal node. */
 const FIELDS: readonly FieldName[] = [

@@ -90,9 +90,9 @@ export class Delivery {
       const give = (): MaybePromise<void> => session.receive(copy, session.jid);
       const done =
         passes instanceof Promise ? passes.then((p) => (p ? give() : undefined)) : passes ? give() : undefined;
-      done?.catch(() => undefined);
+      done?.catch(this.#lost);
     } catch (error) {
-      if (!(error instanceof StanzaError)) throw error;
+      this.#lost(error);
     }
   }
 
@@ -120,13 +120,16 @@ export class Delivery {
     else if (this.event.type === "normal" && !onlyAvailable) this.route(jid);
   }
 
+  readonly #lost = (error: unknown): void => {
+    if (!(error instanceof StanzaError)) this.engine.log.error("event_not_delivered", { error });
+  };
+
   route(to: Jid): void {
     const { engine, event } = this;
     const stanza = viewText(eventText(event, this.#id, ` to='${escapeXml(to.text)}'`));
     stanza.from = event.service;
     stanza.to = to;
-    const failed = (error: unknown) => engine.log.error("event_not_routed", { error, to: to.text });
-    engine.server.route(stanza)?.catch(failed);
+    engine.server.route(stanza)?.catch(this.#lost);
   }
 
   #make(): Stanza {

@@ -4,6 +4,7 @@ import type { MaybePromise } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { Affiliation, NewNode, NodeConfig, PubsubNode, Subscription } from "./model.ts";
 import type { PubsubStore } from "./store.ts";
+import { Turns } from "./turns.ts";
 
 /** Nodes, affiliations and subscriptions in memory, for one host type; about 100 bytes each. */
 const MAX_WEIGHT = 200_000;
@@ -13,8 +14,7 @@ const weightOf = (node: PubsubNode): number => 10 + node.affiliations.size + nod
 export class NodeTable {
   /** Those used last are at the end. */
   readonly #nodes = new Map<string, PubsubNode>();
-  /** The end of the last thing to be done with a node; nothing where nothing is being done. */
-  readonly #last = new Map<string, Promise<void>>();
+  readonly #turns = new Turns();
   #weight = 0;
 
   constructor(private readonly store: PubsubStore) {}
@@ -22,7 +22,7 @@ export class NodeTable {
   /** A node, at once when it was used lately. */
   get(service: BareJid, name: string): MaybePromise<PubsubNode | undefined> {
     const key = keyOf(service, name);
-    return this.#known(key) ?? this.#inTurn(key, () => this.#load(key, service, name));
+    return this.#known(key) ?? this.#turns.take(key, () => this.#load(key, service, name));
   }
 
   /** A node as it is, whatever is being done with it: inside a turn of another one, where waiting could go in circles. */
@@ -33,7 +33,7 @@ export class NodeTable {
   /** Does something with a node that nobody changes meanwhile. */
   turn<T>(service: BareJid, name: string, work: (node: PubsubNode | undefined) => Promise<T>): Promise<T> {
     const key = keyOf(service, name);
-    return this.#inTurn(key, async () => work(this.#known(key) ?? (await this.#load(key, service, name))));
+    return this.#turns.take(key, async () => work(this.#known(key) ?? (await this.#load(key, service, name))));
   }
 
   // What follows is called inside a turn of the node.
@@ -128,20 +128,7 @@ export class NodeTable {
     this.#nodes.delete(key);
     this.#weight -= weightOf(node);
   }
-
-  #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#last.get(key);
-    const result = before === undefined ? work() : before.then(work);
-    const done = result.then(nothing, nothing);
-    this.#last.set(key, done);
-    void done.then(() => {
-      if (this.#last.get(key) === done) this.#last.delete(key);
-    });
-    return result;
-  }
 }
-
-const nothing = (): void => {};
 
 /** A JID has no line break. */
 const keyOf = (service: BareJid, name: string): string => `${service.text}\n${name}`;

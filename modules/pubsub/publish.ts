@@ -5,6 +5,7 @@ import { StanzaError } from "../../core/errors.ts";
 import type { BareJid, Jid } from "../../core/jid.ts";
 import { StorageError } from "../../core/storage/db.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
+import { standalone } from "../../core/xml/standalone.ts";
 import { anyNode, requirePublisher } from "./access.ts";
 import { makeNode } from "./create.ts";
 import type { Asker, PubsubEngine } from "./engine.ts";
@@ -84,19 +85,23 @@ function checkItem({ profile }: PubsubEngine, config: NodeConfig, item: NewItem 
   }
 }
 
-/** Stores an item of somebody who may publish it and tells the subscribers; undefined for an event without an item. */
+/**
+ * Stores an item of somebody who may publish it and tells the subscribers; undefined for an event without an item.
+ * @param derived the item was made from another one: the profile is not told of it
+ */
 export async function publishItem(
   engine: PubsubEngine,
   node: PubsubNode,
   publisher: Jid,
   { id, payload }: NewItem = { id: undefined, payload: undefined },
+  derived = false,
 ): Promise<Item | undefined> {
   const { config } = node;
   if (!config.persist_items && !config.deliver_payloads) {
     await broadcast(engine, node, eventOf(node, xml`<items node='${node.name}'/>`));
     return undefined;
   }
-  const text = payload === undefined ? "" : standalone(payload);
+  const text = payload === undefined ? "" : markupOf(payload);
   const most = Math.min(config.max_payload_size, engine.profile.limits.maxPayloadSize);
   if (Buffer.byteLength(text) > most) {
     throw pubsubError("payload-too-big", `A payload has at most ${most} bytes`);
@@ -105,7 +110,7 @@ export async function publishItem(
   const keep = engine.keep(node);
   const gone = keep.newest > 0 ? await stored(engine.store.publish(node, item, keep), engine, node) : undefined;
   if (config.purge_offline) engine.fleeting.remember(node, publisher.bare);
-  await engine.profile.published?.(node, item, payload);
+  if (!derived) await engine.profile.published?.(node, item, payload);
   const event = eventOf(node, itemEvent(engine, node, item));
   await broadcast(engine, node, config.deliver_payloads ? { ...event, payload: text } : event);
   // After the news of the item that took their place.
@@ -125,14 +130,11 @@ async function stored<T>(done: Promise<T>, { profile }: PubsubEngine, { service 
   }
 }
 
-/** An element's markup with its namespace, and the prefixes declared that it may use from around it. */
-export function standalone(el: Element): string {
+/** An element's markup, with its namespace when it inherits it. */
+export function markupOf(el: Element): string {
   const ns = el.getNS();
   if (ns !== undefined && !el.name.includes(":")) el.attrs["xmlns"] ??= ns;
-  for (let outer = el.parent; outer; outer = outer.parent) {
-    for (const [name, value] of Object.entries(outer.attrs)) if (name.startsWith("xmlns:")) el.attrs[name] ??= value;
-  }
-  return el.toString();
+  return standalone(el);
 }
 
 /** §7.2 */

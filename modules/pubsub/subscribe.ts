@@ -45,7 +45,7 @@ export function subscribe(engine: PubsubEngine, asker: Asker, request: Of<"subsc
       tellOwners(engine, node, authorizationRequest(node, subscription));
     } else {
       told(engine, node, jid, "subscribed");
-      if (node.config.send_last_published_item !== "never") void sendLast(engine, node, jid);
+      if (node.config.send_last_published_item !== "never") await sendLast(engine, node, jid);
     }
     return answer(node, subscription);
   });
@@ -66,15 +66,13 @@ export function told(engine: PubsubEngine, node: PubsubNode, jid: Jid, state: Su
   if (node.config.notify_sub) tellOwners(engine, node, subscriptionEvent(node, jid, state));
 }
 
-/** Sends the newest item of a node to a new subscriber (§6.1.7). */
-export async function sendLast(engine: PubsubEngine, node: PubsubNode, jid: Jid): Promise<void> {
-  try {
-    const item = await engine.lastItem(node);
-    if (item === undefined) return;
-    new Delivery(engine, eventOf(node, itemEvent(engine, node, item), delayOf(item)), false).toSubscriber(jid, true);
-  } catch (error) {
-    engine.log.error("last_item_not_sent", { error, node: node.name });
-  }
+/** Sends the newest item of a node to a new subscriber (§6.1.7), who is answered before. */
+async function sendLast(engine: PubsubEngine, node: PubsubNode, jid: Jid): Promise<void> {
+  const item = await engine.lastItem(node);
+  if (item === undefined) return;
+  const event = eventOf(node, itemEvent(engine, node, item), delayOf(item));
+  // When the promises that the answer hangs on have been kept.
+  setImmediate(() => new Delivery(engine, event, false).toSubscriber(jid, true));
 }
 
 /** §6.2 */

@@ -1,7 +1,7 @@
 // Nothing is left of who was removed: every table is searched for the name, whatever features there are.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { UserStore } from "../../core/auth/store.ts";
-import { type BareJid, makeBare } from "../../core/jid.ts";
+import { type BareJid, makeBare, withResource } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { inspect } from "../../core/storage/inspect.ts";
@@ -10,6 +10,7 @@ import { viewText } from "../../core/xml/framer.ts";
 import { MODULES } from "../../modules/index.ts";
 import type { TokenStore } from "../../modules/mod_auth_token/store.ts";
 import type { BlocklistStore } from "../../modules/mod_blocklist/store.ts";
+import type { FastTokenStore } from "../../modules/mod_fast_auth_token/store.ts";
 import type { InviteStore } from "../../modules/mod_invites/store.ts";
 import type { LastStore } from "../../modules/mod_last/store.ts";
 import type { OfflineStore } from "../../modules/mod_offline/store.ts";
@@ -25,7 +26,7 @@ import type { MarkerStore } from "../../modules/mod_smart_markers/store.ts";
 import type { ReportStore } from "../../modules/mod_spam_reporting/store.ts";
 import type { HeldStore } from "../../modules/mod_stream_management/store.ts";
 import type { VcardStore } from "../../modules/mod_vcard/store.ts";
-import type { Affiliation } from "../../modules/pubsub/model.ts";
+import type { Affiliation, NodeConfig } from "../../modules/pubsub/model.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 interface PrivateStore extends PersonalStore {
@@ -45,9 +46,21 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
       from: "a@b/c",
       packet: "<message/>",
     }),
+  mod_pubsub: async (store, user) => {
+    const pep = store as PepStore;
+    const config = { access_model: "whitelist", max_items: 1 } as NodeConfig;
+    const node = await pep.create({ service: user, name: "n", config, affiliations: new Map([[user.text, "owner"]]) });
+    if (node === undefined) throw new Error("There is such a node");
+    await pep.publish(node, { id: "i", publisher: user, payload: "<a/>", at: 1 }, { newest: 1, since: 0 });
+    const own = { jid: user, subid: "", options: undefined } as const;
+    await pep.putSubscription(node, { ...own, state: "subscribed" });
+    await pep.putSubscription(node, { ...own, jid: withResource(user, "r"), state: "pending" });
+  },
   mod_auth_token: async (store, user) => {
     await (store as TokenStore).sequence(user, 1);
   },
+  mod_fast_auth_token: (store, user) =>
+    (store as FastTokenStore).give({ jid: user, agent: "agent" }, { text: "t", expires: 1, count: 0, mechanism: 1 }),
   mod_blocklist: (store, user) => (store as BlocklistStore).block(user, "reason"),
   mod_privacy: (store, user) => {
     const item = { type: "jid", value: user.text, action: "block", order: 1, kinds: EVERY_KIND } as const;
@@ -91,15 +104,6 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
   },
   mod_private: (store, user) => (store as PrivateStore).multiSetData(user, [{ namespace: "urn:x", data: "<x/>" }]),
   mod_stream_management: (store, user) => (store as HeldStore).hold(user, "stream", [{ text: "<message/>", at: 1 }]),
-  mod_pubsub: async (generic, user) => {
-    const store = generic as PepStore;
-    const config = nodeDefaults("pep");
-    store.defaults = config;
-    const node = await store.create({ service: user, name: "urn:mine", config, affiliations: new Map() });
-    if (node === undefined) throw new Error("no node");
-    await store.publish(node, { id: "i", publisher: user, payload: "<x/>", at: 1 }, { newest: 1, since: 0 });
-    await store.putSubscription(node, { jid: user, state: "subscribed", subid: "", options: undefined });
-  },
   mod_pubsub_old: async (generic, user) => {
     const store = generic as PubsubOldStore;
     const config = nodeDefaults("pep");
