@@ -38,6 +38,10 @@ function graphqlOptions(h: GraphqlHandler, section: Section, parts: Parts): Grap
     allowedCategories: h.allowed_categories,
     sseIdleTimeout: h.sse_idle_timeout,
     onError,
+    failures: {
+      isBarred: (address: string) => node.addresses.isBarred(address, h.max_failed_logins_per_minute),
+      add: (address: string) => node.addresses.fails(address),
+    },
   };
   const schema = (audience: Audience) => () => parts.schema(audience);
   switch (h.schema_endpoint) {

@@ -150,6 +150,7 @@ async function assemble(
     restart: () => tell("restart"),
     commit: COMMIT,
   });
+  node.operations = operationNode;
   // A schema costs start-up time and is wanted by few connections: it is made when first asked for.
   const operations = lazy(() => [...coreOperations, ...MODULES.flatMap((m) => m.operations ?? [])]);
   const schemas = {

@@ -7,9 +7,9 @@ const MINUTE_MS = 60_000;
 /** Addresses that are counted at a time, so that counting has a bound; who comes from more is not stopped by counts. */
 const MOST_ADDRESSES = 100_000;
 
-/** This machine: a proxy in front of the server, through which many users come. */
+/** This machine, where a proxy may be through which many users come; and an address that is not known. */
 const isOwn = (address: string): boolean =>
-  address.startsWith("127.") || address === "::1" || address.startsWith("::ffff:127.");
+  address === "" || address.startsWith("127.") || address === "::1" || address.startsWith("::ffff:127.");
 
 /** Events of one kind by address, in the minute that is running. */
 class Count {

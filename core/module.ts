@@ -9,7 +9,7 @@ export type { MaybePromise } from "./hooks.ts";
 
 import type { BareJid, FullJid, Jid } from "./jid.ts";
 import type { Log } from "./log/index.ts";
-import type { Operation } from "./operations.ts";
+import type { Operation, OperationNode } from "./operations.ts";
 import type { Element, Stanza } from "./stanza.ts";
 import type { Db } from "./storage/db.ts";
 import type { Markup } from "./xml/markup.ts";
@@ -290,6 +290,8 @@ export interface Server {
   serviceOf(domain: string): { readonly module: string; readonly host: HostType; readonly at: ServiceAt } | undefined;
   /** Runs `run` after about `ms` (the wheel turns four times a second); returns what cancels it. */
   after(ms: number, run: () => void): () => void;
+  /** The server as administrators' operations see it; undefined before the process has made them. */
+  readonly operations: OperationNode | undefined;
   /** Removes an account and everything features keep about it; `removed` is called before its sessions end. */
   removeUser(jid: BareJid, removed?: () => void): Promise<boolean>;
 }

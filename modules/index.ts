@@ -30,6 +30,7 @@ import mod_pubsub_old from "./mod_pubsub_old/index.ts";
 import mod_register from "./mod_register.ts";
 import mod_roster from "./mod_roster/index.ts";
 import mod_sasl2 from "./mod_sasl2/index.ts";
+import mod_service_admin from "./mod_service_admin/index.ts";
 import mod_sic from "./mod_sic.ts";
 import mod_smart_markers from "./mod_smart_markers/index.ts";
 import mod_spam_reporting from "./mod_spam_reporting/index.ts";
@@ -69,6 +70,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_register,
   mod_roster,
   mod_sasl2,
+  mod_service_admin,
   mod_sic,
   mod_smart_markers,
   mod_spam_reporting,

@@ -22,7 +22,8 @@ export function sendFeatures(c2s: C2S): void {
       own.push(`<starttls xmlns='${NS_TLS}'>${options.starttls === "required" ? "<required/>" : ""}</starttls>`);
     }
     if (!canTls || options.starttls === "offered") {
-      nego.offer = offerFor(c2s);
+      nego.channel = channelOf(c2s);
+      nego.offer = offerFor(host, nego.channel);
       own.push(nego.offer.xml);
     }
   }
@@ -41,9 +42,7 @@ export function sendFeatures(c2s: C2S): void {
 }
 
 /** What depends on the host type and the channel alone: it is worked out once for each kind. */
-function offerFor(c2s: C2S): ChannelOffer {
-  const { host } = c2s;
-  const channel = channelOf(c2s);
+function offerFor(host: StreamHost, channel: OfferContext): ChannelOffer {
   const { tls, exporter, endpoint, certificate, allowedMethods } = channel;
   const kind = `${tls} ${exporter !== undefined} ${endpoint !== undefined} ${certificate?.authorized} ${allowedMethods}`;
   let offer = host.offers.get(kind);
@@ -76,11 +75,11 @@ function addedTo({ hooks }: StreamHost): readonly Mechanism[] {
 
 /** What a mechanism may know about the stream; undefined when none was offered. */
 export function saslContext(c2s: C2S, request?: AuthenticateRequest): SaslContext | undefined {
-  const offer = c2s.nego?.offer?.mechanisms;
-  if (offer === undefined) return undefined;
-  const { engine } = c2s;
+  const { engine, nego } = c2s;
+  const offer = nego?.offer?.mechanisms;
+  if (nego?.channel === undefined || offer === undefined) return undefined;
   return {
-    ...channelOf(c2s),
+    ...nego.channel,
     domain: c2s.domain,
     random: (n) => engine.random(n),
     offered: offer.offered,

@@ -65,6 +65,7 @@ function startTls(c2s: C2S, s: Stanza): void {
   nego.exchange = undefined;
   nego.profile = undefined;
   nego.offer = undefined;
+  nego.channel = undefined;
   c2s.writeElement(`<proceed xmlns='${NS_TLS}'/>`);
   // What came behind <starttls/> in clear must not be read as if it had come encrypted (RFC 6120 §5.4.3.3).
   c2s.restart(false);

@@ -1,6 +1,6 @@
 // What a stream remembers only until it has a session.
 
-import type { SaslExchange } from "../sasl/index.ts";
+import type { OfferContext, SaslExchange } from "../sasl/index.ts";
 import type { SaslProfile } from "./authenticate.ts";
 import type { ChannelOffer } from "./engine.ts";
 
@@ -18,6 +18,8 @@ export class Negotiation {
   local: string | undefined = undefined;
   /** What this stream was offered; undefined before the features were sent, and where TLS must come first. */
   offer: ChannelOffer | undefined = undefined;
+  /** What the offer was made for: the connection as it was then. */
+  channel: OfferContext | undefined = undefined;
   /** The attempt that is under way, and the way in which it travels. */
   exchange: SaslExchange | undefined = undefined;
   profile: SaslProfile | undefined = undefined;

@@ -52,6 +52,12 @@ const xmpp = () => ({
   state_timeout: nonNegativeOrInfinity().default(5000).describe("Milliseconds a step of the negotiation may take"),
 });
 
+const failedLogins = () => ({
+  max_failed_logins_per_minute: own(positiveOrInfinity())
+    .default(60)
+    .describe("Log-ins from one address that may fail; the addresses of this machine have no bound"),
+});
+
 /** What clients are slowed down or turned away for. */
 const rates = () => ({
   max_stanzas_per_second: own(positiveOrInfinity())
@@ -60,9 +66,7 @@ const rates = () => ({
   max_connections_per_minute: own(positiveOrInfinity())
     .default(600)
     .describe("New connections from one address (an IPv6 /64 is one); the addresses of this machine have no bound"),
-  max_failed_logins_per_minute: own(positiveOrInfinity())
-    .default(60)
-    .describe("Log-ins from one address that may fail; the addresses of this machine have no bound"),
+  ...failedLogins(),
 });
 
 type Addressed = { ip_address?: string; ip_version?: 4 | 6 };
@@ -191,6 +195,7 @@ export const handlers = () =>
               schema_endpoint: enumOf("admin", "domain_admin", "user").describe("For whom the endpoint is"),
               username: z.string().optional().describe("User of the administrator, HTTP basic authentication"),
               password: secret(z.string()).optional().describe("Password of the administrator"),
+              ...failedLogins(),
               allowed_categories: uniqueNonEmptyList(enumOf(...GRAPHQL_CATEGORIES))
                 .optional()
                 .describe("Categories that can be used; all when not set"),

@@ -4,7 +4,7 @@
 import type { C2S } from "../c2s/stream.ts";
 import type { FoundService } from "../domain/services.ts";
 import { StanzaError } from "../errors.ts";
-import { type HookTable, STOP, type Stop } from "../hooks.ts";
+import { type HookTable, STOP } from "../hooks.ts";
 import { type BareJid, isFull } from "../jid.ts";
 import type { Log } from "../log/index.ts";
 import type { HostType, MaybePromise, Session } from "../module.ts";
@@ -54,17 +54,15 @@ export class Router {
   passes(s: Stanza, host: RoutedHost): MaybePromise<boolean> {
     const { hooks } = host;
     if (hooks.filterLocal.length === 0) return true;
-    const decide = (verdict: Stop | undefined): boolean => {
-      if (verdict === STOP) this.drop(host, s);
-      return verdict !== STOP;
-    };
     const verdict = hooks.route(hooks.filterLocal, s);
-    return verdict instanceof Promise ? verdict.then(decide) : decide(verdict);
+    if (verdict === undefined) return true;
+    return verdict === STOP ? this.drop(host, s) : verdict.then((v) => (v === STOP ? this.drop(host, s) : true));
   }
 
-  private drop(host: RoutedHost, s: Stanza): void {
+  private drop(host: RoutedHost, s: Stanza): false {
     host.counters.dropped++;
     if (s.kind === MESSAGE) this.excused(s);
+    return false;
   }
 
   /** Tells features of the sender that its message found no place; true when they see to it that it learns that. */

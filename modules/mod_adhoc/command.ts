@@ -54,6 +54,8 @@ export type Step = Done | Stage;
 export interface Command<Ctx> {
   readonly node: string;
   readonly name: string;
+  /** Whether there is such a command, as when it needs another feature; yes when absent. */
+  offered?(ctx: Ctx): boolean;
   /** Who may see and run it; everybody when absent. Others get `forbidden`. */
   allowed?(who: Asker, ctx: Ctx): MaybePromise<boolean>;
   start(who: Asker, ctx: Ctx): MaybePromise<Step>;
@@ -96,7 +98,7 @@ function offered<Ctx>(
   ctx: Ctx,
 ): BoundCommand[] {
   for (const command of commands) {
-    if (node !== undefined && command.node !== node) continue;
+    if ((node !== undefined && command.node !== node) || command.offered?.(ctx) === false) continue;
     acc.push({
       node: command.node,
       name: command.name,

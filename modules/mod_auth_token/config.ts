@@ -1,17 +1,8 @@
 // The configuration of mod_auth_token, and what its handlers are given.
 import { z } from "zod";
-import { enumOf, iqdisc, nonNegative } from "../../core/config/types.ts";
+import { enumOf, iqdisc, period } from "../../core/config/types.ts";
 import type { ModuleContext } from "../../core/module.ts";
 import type { TokenStore } from "./store.ts";
-
-const period = (value: number, unit: "days" | "hours", what: string) =>
-  z
-    .strictObject({
-      value: nonNegative().describe("How many of the unit"),
-      unit: enumOf("days", "hours", "minutes", "seconds").describe("Unit of time"),
-    })
-    .default({ value, unit })
-    .describe(what);
 
 export const config = z.strictObject({
   backend: enumOf("rdbms").default("rdbms").describe("Where tokens are kept"),

@@ -1,5 +1,6 @@
 // What tokens are for: they are given to who is logged in, and let him in again.
 
+import { periodMs } from "../../core/config/types.ts";
 import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { Element } from "../../core/stanza.ts";
@@ -9,13 +10,13 @@ import type { TokenContext } from "./config.ts";
 import { isAuthentic, parseToken, type ReceivedToken, serialise, type TokenType } from "./token.ts";
 
 const NS_VCARD = "vcard-temp";
+export const SECRET_KEY = "token_secret";
 /** Names of the keys in mod_keystore: the server's own, and the one that it shares with who makes provision tokens. */
 const KEY_NAMES: Readonly<Record<TokenType, string>> = {
-  access: "token_secret",
-  refresh: "token_secret",
+  access: SECRET_KEY,
+  refresh: SECRET_KEY,
   provision: "provision_pre_shared",
 };
-const MS = { seconds: 1000, minutes: 60_000, hours: 3_600_000, days: 86_400_000 } as const;
 
 declare module "../../core/hooks.ts" {
   interface FoldHooks {
@@ -31,8 +32,7 @@ async function keyOf({ host }: TokenContext, type: TokenType): Promise<Uint8Arra
 }
 
 function lifeOf({ config }: TokenContext, type: "access" | "refresh"): number {
-  const { value, unit } = config.validity_period[type];
-  return value * MS[unit];
+  return periodMs(config.validity_period[type]);
 }
 
 /** A new token of the owner, before Base64. */

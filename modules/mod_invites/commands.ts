@@ -1,21 +1,22 @@
 // XEP-0401: ad-hoc commands that make invitations.
 
 import { StanzaError } from "../../core/errors.ts";
-import { JidError, prepareLocal } from "../../core/jid.ts";
+import { isFull, JidError, prepareLocal } from "../../core/jid.ts";
 import { formMarkup, type Submission } from "../../core/xml/form.ts";
 import { type Asker, type Command, localCommands, type Step } from "../mod_adhoc/index.ts";
 import { canRegister, type InviteContext, type Made, makeInvite, mayInvite } from "./invite.ts";
 
 const NODE = "urn:xmpp:invite";
 
-/** A user of the domain that is asked, and not one of a session alone. */
-const isOwn = ({ from, to }: Asker): boolean => from.domain === to.domain && from.local !== "";
+/** A user of the domain that is asked, and not one who is gone with his session. */
+const isOwn = ({ from, to }: Asker, { server }: InviteContext): boolean =>
+  from.domain === to.domain && from.local !== "" && !(isFull(from) && server.session(from)?.anonymous);
 
 /** §5.1 */
 const invite: Command<InviteContext> = {
   node: `${NODE}#invite`,
   name: "Invite user",
-  allowed: (who, ctx) => isOwn(who) && mayInvite(ctx, who.from.bare, "roster"),
+  allowed: (who, ctx) => isOwn(who, ctx) && mayInvite(ctx, who.from.bare, "roster"),
   async start({ from }, ctx) {
     const inviter = from.bare;
     const mayRegister = mayInvite(ctx, inviter, "account");
@@ -29,7 +30,7 @@ const invite: Command<InviteContext> = {
 const createAccount: Command<InviteContext> = {
   node: `${NODE}#create-account`,
   name: "Create account",
-  allowed: (who, ctx) => isOwn(who) && canRegister(ctx) && mayInvite(ctx, who.from.bare, "account"),
+  allowed: (who, ctx) => isOwn(who, ctx) && canRegister(ctx) && mayInvite(ctx, who.from.bare, "account"),
   start: ({ from }, ctx) => ({
     form: {
       title: "Create account",

@@ -4,7 +4,7 @@ import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { Session } from "../../core/module.ts";
 import { showTo, witnesses } from "../mod_presence/index.ts";
-import { allowed } from "./check.ts";
+import { allowed, byResource } from "./audience.ts";
 import { appliedTo, apply, hasChosen, type PrivacyContext } from "./context.ts";
 import { tooManyItems } from "./item.ts";
 import { type Item, PRESENCE_OUT, PrivacyList } from "./list.ts";
@@ -176,7 +176,9 @@ function put(session: Session, after: PrivacyList | undefined, chosen: boolean):
 async function show(ctx: PrivacyContext, switched: readonly Switched[], reveal: boolean): Promise<void> {
   for (const { session, before, after } of switched) {
     if (!session.available || (((before?.denies ?? 0) | (after?.denies ?? 0)) & PRESENCE_OUT) === 0) continue;
-    const seen = await witnesses(ctx, session);
+    const accounts = await witnesses(ctx, session);
+    const apart = before?.tellsResources(PRESENCE_OUT) || after?.tellsResources(PRESENCE_OUT);
+    const seen = apart ? byResource(ctx, accounts) : accounts;
     const [could, can] = [await visible(ctx, session, before, seen), await visible(ctx, session, after, seen)];
     if (!session.available) continue;
     showTo(

@@ -3,7 +3,8 @@
 import { StanzaError } from "../../core/errors.ts";
 import type { MaybePromise } from "../../core/hooks.ts";
 import { defineModule, type HostType, type Session } from "../../core/module.ts";
-import { ampStrategy, arrived, audience, checkPacket, received, sent } from "./check.ts";
+import { audience } from "./audience.ts";
+import { ampStrategy, arrived, checkPacket, received, sent } from "./check.ts";
 import { apply, config, hasChosen, metrics, type PrivacyContext } from "./context.ts";
 import { get, set } from "./iq.ts";
 import { NS_PRIVACY } from "./item.ts";

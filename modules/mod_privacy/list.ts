@@ -54,6 +54,8 @@ export class PrivacyList {
   private readonly others: readonly Item[];
   /** Kinds that have a rule for a group. */
   private readonly groupKinds: number;
+  /** Kinds that have a rule for a single resource. */
+  private readonly resourceKinds: number;
 
   /** @param items with orders of their own each, in any order */
   constructor(
@@ -63,21 +65,29 @@ export class PrivacyList {
     this.items = items.toSorted((a, b) => a.order - b.order);
     let denies = 0;
     let groupKinds = 0;
+    let resourceKinds = 0;
     const others: Item[] = [];
     for (const item of this.items) {
       if (item.action !== "allow") denies |= item.kinds;
       if (item.type === "group") groupKinds |= item.kinds;
+      if (item.type === "jid" && item.value.includes("/")) resourceKinds |= item.kinds;
       if (item.type === "jid") this.add(item);
       else others.push(item);
     }
     this.denies = denies;
     this.groupKinds = groupKinds;
+    this.resourceKinds = resourceKinds;
     this.others = others;
   }
 
   /** Whether a rule for this kind is about a group. */
   needsGroups(kind: number): boolean {
     return (this.groupKinds & kind) !== 0;
+  }
+
+  /** Whether resources of one account may be treated unlike each other. */
+  tellsResources(kind: number): boolean {
+    return (this.resourceKinds & kind) !== 0;
   }
 
   private add(item: Item): void {

@@ -73,6 +73,11 @@ export async function contactsOf({ store, server }: RosterContext, user: BareJid
   return new Map(items.filter((item) => !isHidden(item)).map((item) => [item.jid, infoOf(item)]));
 }
 
+/** A user's roster as a client would get it, for features that show it to somebody else. */
+export async function rosterMarkup({ store, server }: RosterContext, user: BareJid): Promise<Markup> {
+  return result(await store.items(server, user), undefined);
+}
+
 export { acceptUnasked, makeMutual } from "./invited.ts";
 export type { RosterContext };
 export { deliverRequests, hasFrom, rosterOf };
@@ -147,10 +152,10 @@ export default defineModule({
       const summary = store.summary(server, jid);
       return summary instanceof Promise ? summary.then((s) => lists(acc, s)) : lists(acc, summary);
     },
-    roster_get_jid_info: async (_acc, { jid, contact }, { store }) => {
+    roster_get_jid_info: async (acc, { jid, contact }, { store }) => {
       const item = await store.item(jid, contact.text);
-      if (item === undefined || isHidden(item)) return undefined;
-      return infoOf(item);
+      // A copy: who asks can tell an unknown contact from a roster that could not be read.
+      return item === undefined || isHidden(item) ? { ...acc } : infoOf(item);
     },
 
     sm_remove_connection: ({ session }, ctx) => forgetIfGone(session, ctx),

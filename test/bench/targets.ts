@@ -214,9 +214,11 @@ const ourConfig = ({ auth, host }: OurVariant, ports: { plain: number; tls: numb
 [[listen.c2s]]
   port = ${ports.plain}
   ip_address = "127.0.0.1"
+  max_stanzas_per_second = "infinity"
 
 [[listen.c2s]]
   port = ${ports.tls}
+  max_stanzas_per_second = "infinity"
   ip_address = "127.0.0.1"
   tls.mode = "starttls"
   tls.verify_mode = "none"

@@ -2,7 +2,7 @@
 import { describe, expect } from "vitest";
 import type { Client } from "../support/client.ts";
 import type { Face, Graphql } from "../support/graphql.ts";
-import { NS_STANZAS } from "../support/privacy.ts";
+import { blocks, hasBlocked, NS_STANZAS } from "../support/privacy.ts";
 import { type Scene, stage } from "../support/story.ts";
 
 const covers = (...cases: string[]) => ({ covers: cases.map((name) => `graphql_blocklist_SUITE:${name}`) });
@@ -218,5 +218,36 @@ describe("without mod_blocklist", () => {
         "admin_list_blocked_users_not_configured",
       ),
     },
+  );
+});
+
+describe("a domain that is removed", () => {
+  const { story } = stage({
+    general: { host_types: ["plain"] },
+    services: { service_domain_db: {} },
+    modules: { mod_blocklist: {}, mod_blocking: {} },
+  });
+
+  story(
+    "takes its list and its users' block lists with it",
+    {},
+    async ({ graphql, actor, account, another, server, door }) => {
+      const domain = `${door}.example`;
+      await server.node.domains.add(domain, "plain");
+      const romeo = await (await actor("romeo", domain)).logsIn(server.target(door));
+      const tybalt = await account("tybalt", domain);
+      await blocks(romeo, "block", tybalt.bare);
+      (await graphql.admin.calls("blocklist.addUser", { user: tybalt.bare, reason: "Spam" })).gives(true);
+      (await graphql.admin.calls("blocklist.userCount", { domain })).gives(1);
+      await server.node.domains.remove(domain, "plain", true);
+      await romeo.receivesStreamError("host-gone");
+      (await graphql.admin.calls("blocklist.userCount", { domain })).fails("domain_not_found");
+
+      await server.node.domains.add(domain, "plain");
+      (await graphql.admin.calls("blocklist.userCount", { domain })).gives(0);
+      await server.addAccount(romeo.local, domain, romeo.account.password);
+      await hasBlocked(await another(romeo).logsIn(server.target(door)));
+    },
+    { covers: ["domain_removal_SUITE:blocklist_removal"] },
   );
 });

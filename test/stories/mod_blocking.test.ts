@@ -216,6 +216,25 @@ describe("what is blocked", () => {
   );
 
   story(
+    "XEP-0191 §4: a resource that is blocked sees the user go, the others see him stay",
+    { romeo: 1, juliet: 2 },
+    async ({ romeo, juliet: [laptop, phone], befriend }) => {
+      await befriend(laptop, romeo);
+      await phone.settles();
+      await blocks(romeo, "block", phone.full);
+      await phone.receives`<presence from="${romeo.full}" type="unavailable"/>`;
+      romeo.sends`<presence><show>dnd</show></presence>`;
+      for (const c of [romeo, laptop]) await c.hears(`<presence from="${romeo.full}"><show>dnd</show></presence>`);
+      await phone.receivesNothing();
+      await isTurnedAway(phone, romeo);
+      await reaches(laptop, romeo);
+      await blocks(romeo, "unblock", phone.full);
+      await phone.receives`<presence from="${romeo.full}" type="{none}"><show>dnd</show></presence>`;
+      await laptop.receivesNothing();
+    },
+  );
+
+  story(
     "XEP-0191 §3.3: who does not see the user's presence learns nothing",
     { romeo: 1, juliet: 1 },
     async ({ romeo, juliet }) => {

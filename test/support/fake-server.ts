@@ -48,6 +48,7 @@ export class FakeServer implements Server {
   readonly clock = new FakeClock();
   readonly db = new MemoryDb();
   readonly name = "mongooseim@localhost";
+  readonly operations = undefined;
   readonly version = "0.0.0-test";
   readonly startedAt = this.clock.time;
   /** Lines the server logged, warnings and worse. */

@@ -13,12 +13,20 @@ import { eventStream } from "./event-stream.ts";
 import { queryPage } from "./graphql-page.ts";
 import { isOwnHost, type OwnAddress } from "./own-host.ts";
 
+/** The log-ins of an address that fail in a minute, and whether it may still try. */
+export interface LoginFailures {
+  isBarred(address: string): boolean;
+  add(address: string): void;
+}
+
 interface Common {
   /** Asked for at each request: it may be made at the first one. */
   schema(): GraphQLSchema;
   readonly node: OperationNode;
   /** Root fields on offer; all when absent (option allowed_categories). */
   readonly allowedCategories?: readonly string[];
+  /** Counts the log-ins that fail; not counted when absent. */
+  readonly failures?: LoginFailures;
   /** Milliseconds after which a subscription that has sent nothing ends; Infinity for never. */
   readonly sseIdleTimeout: number;
   /** Told of what the caller only learns as "internal server error". */
@@ -49,13 +57,14 @@ export type GraphqlOptions =
 const MAX_BODY = 8 * 1024 * 1024;
 
 type Refusal = {
-  readonly status: 400 | 401 | 403 | 405 | 413 | 415 | 500;
+  readonly status: 400 | 401 | 403 | 405 | 413 | 415 | 429 | 500;
   readonly code: string;
   readonly message: string;
 };
 const REFUSALS = {
   malformedAuth: { status: 401, code: "request_error", message: "Malformed authorization header" },
   wrongCredentials: { status: 401, code: "wrong_credentials", message: "The provided credentials are wrong" },
+  barred: { status: 429, code: "too_many_failures", message: "Too many failed log-ins from this address" },
   crossSite: { status: 403, code: "cross_site_request", message: "Another web site may not send requests here" },
   wrongHost: {
     status: 403,
@@ -84,6 +93,16 @@ interface Patient {
   timeout(request: Request, seconds: number): void;
 }
 
+/** What Bun knows of who asks. */
+interface Peers {
+  requestIP(request: Request): { address: string } | null;
+}
+
+function addressOf(c: Context): string {
+  const { server } = (c.env ?? {}) as { readonly server?: Peers };
+  return server?.requestIP(c.req.raw)?.address ?? "";
+}
+
 /** The handler as a Hono application whose routes are "/" and "/sse". `c.env.server` is Bun's server. */
 export function graphqlApp(options: GraphqlOptions): Hono {
   const { node } = options;
@@ -108,7 +127,11 @@ export function graphqlApp(options: GraphqlOptions): Hono {
       const host = c.req.header("Host") ?? new URL(c.req.url).host;
       if (!isOwnHost(host, options.access)) return refuse(c, REFUSALS.wrongHost);
     }
-    const caller = await authenticate(c.req.header("Authorization"), options);
+    const address = addressOf(c);
+    const authorization = c.req.header("Authorization");
+    if (authorization !== undefined && options.failures?.isBarred(address)) return refuse(c, REFUSALS.barred);
+    const caller = await authenticate(authorization, options);
+    if (caller === REFUSALS.wrongCredentials) options.failures?.add(address);
     if (isRefusal(caller)) return refuse(c, caller);
     const request = await read(c);
     if (isRefusal(request)) return refuse(c, request);
@@ -136,7 +159,8 @@ export function graphqlApp(options: GraphqlOptions): Hono {
       supports: ["application/json", "text/html"],
       default: "application/json",
     });
-    if (type === "text/html") return c.html(queryPage(), 200, { "Content-Security-Policy": PAGE_POLICY });
+    const audience = options.endpoint === "user" ? "user" : "admin";
+    if (type === "text/html") return c.html(queryPage(audience), 200, { "Content-Security-Policy": PAGE_POLICY });
     return run(c, fromQueryString);
   });
   app.post("/", bodyLimit({ maxSize: MAX_BODY, onError: (c) => refuse(c, REFUSALS.tooLarge) }), (c) =>

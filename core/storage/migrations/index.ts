@@ -4,6 +4,14 @@ import { heldStanzas } from "./0002_held_stanzas.ts";
 import { pep } from "./0004_pep.ts";
 import { invites } from "./0007_invites.ts";
 import { abuseReports } from "./0008_abuse_reports.ts";
+import { announcements } from "./0010_announcements.ts";
 import type { Migration } from "./migration.ts";
 
-export const MIGRATIONS: readonly Migration[] = [mongooseimTables, heldStanzas, pep, invites, abuseReports];
+export const MIGRATIONS: readonly Migration[] = [
+  mongooseimTables,
+  heldStanzas,
+  pep,
+  invites,
+  abuseReports,
+  announcements,
+];

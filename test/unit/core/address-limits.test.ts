@@ -28,7 +28,7 @@ test("an IPv6 /64 is one address", () => {
   ]);
 });
 
-test.each(["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])("%s has no bound", (address) => {
+test.each(["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", ""])("%j has no bound", (address) => {
   const { limits: l } = limits();
   for (let i = 0; i < 5; i++) {
     expect(l.connects(address, 1)).toBe(true);

@@ -63,7 +63,7 @@ describe("what waits for its addressee", () => {
     ["<thread>t</thread>", false],
     ["<thread>t</thread><active xmlns='http://jabber.org/protocol/chatstates'/>", false],
     ["<x xmlns='jabber:x:expire' seconds='5'/>", false],
-    ["<active xmlns='http://jabber.org/protocol/chatstates'/>" + hint("store"), true],
+    [`<active xmlns='http://jabber.org/protocol/chatstates'/>${hint("store")}`, true],
     ["", false],
   ])("%s: %s", (inner, yes) => {
     expect(storable(message(inner))).toBe(yes);

@@ -124,10 +124,12 @@ describe("an account", () => {
     expect((await ask(romeo, ITEMS, "juliet@localhost")).items).toEqual(["juliet@localhost/balcony"]);
   });
 
-  test.each([INFO, ITEMS])("does not exist for a stranger (%s)", async (ns) => {
+  test("does not exist for a stranger, and has the items of one that does not (XEP-0030 §8)", async () => {
     const { server } = await verona();
     const tybalt = server.connect("tybalt@localhost/vault");
-    expect((await ask(tybalt, ns, "juliet@localhost")).error).toBe("service-unavailable");
+    expect((await ask(tybalt, INFO, "juliet@localhost")).error).toBe("service-unavailable");
+    const known = await ask(tybalt, ITEMS, "juliet@localhost");
+    expect([known.error, known.items]).toEqual([undefined, []]);
   });
 
   test.each([INFO, ITEMS])("does not know an unknown node of its own (%s)", async (ns) => {

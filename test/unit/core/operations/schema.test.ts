@@ -10,6 +10,7 @@ import {
   isObjectType,
   isScalarType,
   isUnionType,
+  type OperationTypeNode,
   printSchema,
 } from "graphql";
 import { describe, expect, test } from "vitest";
@@ -41,16 +42,16 @@ const printed = (arg: Pick<GraphQLArgument, "name" | "type" | "defaultValue">): 
   `${arg.name}: ${arg.type}${arg.defaultValue === undefined ? "" : ` = ${arg.defaultValue}`}`;
 
 const schema = buildSchema(operations);
+const schemas: Readonly<Record<string, GraphQLSchema>> = { admin: schema, user: buildSchema(operations, "user") };
 /** Categories that MongooseIM does not have. */
 const OURS = new Set(["report", "invite"]);
-const adminOperations = operations.filter(
-  (op) => op.scope !== "user" && op.audience !== "user" && !OURS.has(op.category),
-);
+const isUsers = (op: Operation): boolean => op.scope === "user" || op.audience === "user";
+const theirs = operations.filter((op) => !OURS.has(op.category));
+const operationsOf = (name: string) => theirs.filter((op) => isUsers(op) === (name === "user"));
 
 describe("operations are MongooseIM's", () => {
-  test.each(operationRows)("%s %s %s %s(%s): %s", (_schema, kind, category, name, args, result) => {
-    const roots = { query: schema.getQueryType(), mutation: schema.getMutationType() };
-    const root = kind === "subscription" ? schema.getSubscriptionType() : roots[kind as keyof typeof roots];
+  test.each(operationRows)("%s %s %s %s(%s): %s", (which, kind, category, name, args, result) => {
+    const root = schemas[which].getRootType(kind as OperationTypeNode);
     const categoryField = root?.getFields()[category];
     const type = categoryField?.type;
     if (category === "checkAuth") {
@@ -62,22 +63,24 @@ describe("operations are MongooseIM's", () => {
   });
 
   test("there are no others", () => {
-    expect(adminOperations.length).toBe(operationRows.length);
+    expect(theirs.length).toBe(operationRows.length);
   });
 
   test.each(operationRows)(
     "%s %s %s.%s is protected as MongooseIM's",
-    (_s, _k, category, name, _a, _r, protection, uses) => {
+    (which, _k, category, name, _a, _r, protection, uses) => {
       const full = category === "checkAuth" ? "checkAuth" : name;
-      const operation = adminOperations.find(
+      const operation = operationsOf(which).find(
         (op) => op.name === full && (op.category === category || op.category === ""),
       );
       const expected = protection.startsWith("GLOBAL")
         ? { scope: "global" }
         : protection.startsWith("DOMAIN")
           ? { scope: "domain", domainArgs: protection.slice("DOMAIN (checked args: ".length, -1).split(", ") }
-          : // importUsers may name any domain: stricter than MongooseIM on purpose.
-            { scope: name === "importUsers" ? "global" : "anyone" };
+          : which === "user" && protection.startsWith("DEFAULT")
+            ? { scope: "user" }
+            : // importUsers may name any domain: stricter than MongooseIM on purpose.
+              { scope: name === "importUsers" ? "global" : "anyone" };
       expect(operation).toMatchObject(expected);
       expect(operation?.needs?.join(", ") ?? "").toBe((uses ?? "").replace(/^\w+: ([^;]*).*/, "$1"));
     },

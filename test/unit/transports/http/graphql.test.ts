@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { AddressLimits } from "../../../../core/address-limits.ts";
 import { coreOperations } from "../../../../core/operations/index.ts";
 import { buildSchema } from "../../../../core/operations/schema.ts";
 import { defineOperation } from "../../../../core/operations.ts";
@@ -218,4 +219,20 @@ describe("who is asking", () => {
     expect(codeOf(await post(user, { query: COUNT }, basic("alice@localhost", "pw")))[1]).toBe("no_permissions");
     expect(codeOf(await post(user, { query: COUNT }, basic("alice@localhost", "no")))).toEqual(WRONG);
   });
+});
+
+test("an address from which too many log-ins failed gets 429 with any credentials, others do not", async () => {
+  const limits = new AddressLimits(() => 0);
+  const failures = { isBarred: (address: string) => limits.isBarred(address, 2), add: limits.fails.bind(limits) };
+  const app = graphqlApp({ ...closed(), failures });
+  const from = async (address: string, password?: string): Promise<number> => {
+    const headers: Record<string, string> =
+      password === undefined ? {} : { Authorization: `Basic ${Buffer.from(`admin:${password}`).toString("base64")}` };
+    const server = { requestIP: () => ({ address }) };
+    return (await app.request("/?query={checkAuth{authStatus}}", { headers }, { server })).status;
+  };
+  expect([await from("192.0.2.1", "a"), await from("192.0.2.1", "b"), await from("192.0.2.1", "secret")]).toEqual([
+    401, 401, 429,
+  ]);
+  expect([await from("192.0.2.1"), await from("192.0.2.2", "secret")]).toEqual([200, 200]);
 });
