@@ -88,11 +88,30 @@ describe("the endpoints", () => {
         expect(empty.status).toBe(400);
         const page = await face.fetch({ headers: { Accept: "text/html" } });
         expect([page.status, page.headers.get("Content-Type")]).toEqual([200, expect.stringContaining("text/html")]);
-        expect(await page.text()).toContain("MongooseIM GraphiQL");
+        const text = await page.text();
+        expect(text).toContain("MongooseIM GraphiQL");
+        const [, query = ""] = /<textarea id="query"[^>]*>([^<]*)</.exec(text) ?? [];
+        expect((await face.asks(query)).data).toMatchObject({ checkAuth: { authStatus: "UNAUTHORIZED" } });
         (await face.asks("{ field ")).isBadRequest("parser_error");
       }
     },
     covers("can_connect_to_admin", "can_connect_to_domain_admin", "can_connect_to_user", "can_load_graphiql"),
+  );
+});
+
+describe("a domain of anonymous users", () => {
+  const { story } = stage({ auth: { methods: ["anonymous"], anonymous: { protocol: "both" }, internal: null } });
+
+  story(
+    "has nobody for the users' endpoint to act for",
+    {},
+    async ({ graphql }) => {
+      const face = graphql.endpoint("user", "whoever@localhost:whatever");
+      const answer = await face.asks(CHECK_USER);
+      expect(answer.status).toBe(401);
+      answer.fails("wrong_credentials");
+    },
+    { door: "tcp" },
   );
 });
 
