@@ -15,7 +15,14 @@ export function audience(
 ): MaybePromise<readonly string[]> {
   const list = appliedTo(session);
   const kind = type === "probe" ? OTHER : PRESENCE_OUT;
-  return list === undefined || (list.denies & kind) === 0 ? jids : allowed(ctx, list, session.jid.bare, jids, kind);
+  if (list === undefined || (list.denies & kind) === 0) return jids;
+  const some = allowed(ctx, list, session.jid.bare, jids, kind);
+  if (!(some instanceof Promise)) return some;
+  return some.catch((error: unknown) => {
+    // Nobody sees who would be unseen.
+    ctx.log.limited("audience", 10)?.error("privacy_check_failed", { error });
+    return [];
+  });
 }
 
 /** Those of the JIDs that a list lets through; accounts by their resources where the list tells them apart. */

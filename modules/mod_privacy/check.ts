@@ -8,6 +8,7 @@ import {
   type MaybePromise,
   STOP,
   type Stop,
+  type SubscriptionLists,
   type Verdict,
 } from "../../core/hooks.ts";
 import { type BareJid, isFull, type Jid } from "../../core/jid.ts";
@@ -57,22 +58,36 @@ export function judge(
   return list.verdict(kind, peer, (needsGroups) => contactOf(ctx, user, peer.bare, needsGroups));
 }
 
-/** What the user's roster says of somebody: at once, for a connected user, when groups do not matter. */
+// What a fold gives back when nobody has said anything: there is no roster, or it could not be read.
+const NO_INFO: ContactInfo = Object.freeze({ ...STRANGER });
+const NO_LISTS: SubscriptionLists = Object.freeze({ from: [], to: [] });
+
+/**
+ * What the user's roster says of somebody: at once, for a connected user, when groups do not matter.
+ * @throws Error when the roster cannot be read
+ */
 function contactOf(
-  { host }: PrivacyContext,
+  { host: { hooks } }: PrivacyContext,
   user: BareJid,
   peer: BareJid,
   needsGroups: boolean,
 ): MaybePromise<Contact> {
+  const unread = (hook: "roster_get_jid_info" | "roster_get_subscription_lists"): Contact => {
+    if (hooks.has(hook)) throw new Error("The roster cannot be read");
+    return STRANGER;
+  };
   if (needsGroups) {
-    return host.hooks.fold("roster_get_jid_info", STRANGER, { jid: user, contact: peer });
+    const given = (info: ContactInfo): Contact => (info === NO_INFO ? unread("roster_get_jid_info") : info);
+    const info = hooks.fold("roster_get_jid_info", NO_INFO, { jid: user, contact: peer });
+    return info instanceof Promise ? info.then(given) : given(info);
   }
-  const contact = ({ from, to }: FoldHooks["roster_get_subscription_lists"]["acc"]): Contact => {
-    const [isFrom, isTo] = [from.includes(peer.text), to.includes(peer.text)];
+  const given = (lists: SubscriptionLists): Contact => {
+    if (lists === NO_LISTS) return unread("roster_get_subscription_lists");
+    const [isFrom, isTo] = [lists.from.includes(peer.text), lists.to.includes(peer.text)];
     return { subscription: isFrom ? (isTo ? "both" : "from") : isTo ? "to" : "none", groups: [] };
   };
-  const lists = host.hooks.fold("roster_get_subscription_lists", { from: [], to: [] }, { jid: user });
-  return lists instanceof Promise ? lists.then(contact) : contact(lists);
+  const lists = hooks.fold("roster_get_subscription_lists", NO_LISTS, { jid: user });
+  return lists instanceof Promise ? lists.then(given) : given(lists);
 }
 
 /** Counts what was said, and says whether the stanza may go on. */
@@ -95,7 +110,14 @@ export function sent(stanza: Stanza, session: Session, ctx: PrivacyContext): Ver
     if (passes(ctx, said)) return;
     throw new StanzaError("not-acceptable", undefined, "cancel", said === "block" ? BLOCKED : undefined);
   };
-  return action instanceof Promise ? action.then(decide) : decide(action);
+  return action instanceof Promise ? action.then(decide, (error: unknown) => unknown(ctx, error)) : decide(action);
+}
+
+/** A database that is away keeps from saying what a list says: then nothing passes, and who can is asked to try again. */
+function unknown(ctx: PrivacyContext, error: unknown): never {
+  if (error instanceof StanzaError) throw error;
+  ctx.log.limited("judge", 10)?.error("privacy_check_failed", { error });
+  throw new StanzaError("internal-server-error");
 }
 
 /** user_receive_*: see `turnAway`. */
@@ -113,7 +135,13 @@ function incoming(
 ): MaybePromise<Stop | undefined> {
   const action = judge(ctx, list, user, stanza.from, kindOf(stanza, "in"));
   const decide = (said: Action): Stop | undefined => (passes(ctx, said) ? undefined : turnAway(stanza));
-  return action instanceof Promise ? action.then(decide) : decide(action);
+  return action instanceof Promise ? action.then(decide, (e: unknown) => unjudged(ctx, stanza, e)) : decide(action);
+}
+
+function unjudged(ctx: PrivacyContext, stanza: Stanza, error: unknown): Stop {
+  if (!isSilent(stanza)) return unknown(ctx, error);
+  ctx.log.limited("judge", 10)?.error("privacy_check_failed", { error });
+  return STOP;
 }
 
 /**
@@ -121,11 +149,12 @@ function incoming(
  * so do messages of rooms, which would take an error for the user's having left.
  */
 function turnAway(stanza: Stanza): Stop {
-  const { type } = stanza;
-  const silent = stanza.kind === PRESENCE || type === "error" || type === "result" || type === "groupchat";
-  if (silent) return STOP;
+  if (isSilent(stanza)) return STOP;
   throw new StanzaError("service-unavailable");
 }
+
+const isSilent = ({ kind, type }: Stanza): boolean =>
+  kind === PRESENCE || type === "error" || type === "result" || type === "groupchat";
 
 // --- Accounts -----------------------------------------------------------------------------------------------------------
 
@@ -143,7 +172,7 @@ export function arrived(stanza: Stanza, ctx: PrivacyContext): Verdict {
   const list = accountList(ctx, user);
   const next = (known: PrivacyList | undefined): MaybePromise<Stop | undefined> =>
     known === undefined ? undefined : incoming(ctx, known, user, stanza);
-  return list instanceof Promise ? list.then(next) : next(list);
+  return list instanceof Promise ? list.then(next, (e: unknown) => unjudged(ctx, stanza, e)) : next(list);
 }
 
 /** The fold privacy_check_packet: what the list that would be applied says of a stanza. */

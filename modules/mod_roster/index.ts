@@ -152,10 +152,10 @@ export default defineModule({
       const summary = store.summary(server, jid);
       return summary instanceof Promise ? summary.then((s) => lists(acc, s)) : lists(acc, summary);
     },
-    roster_get_jid_info: async (_acc, { jid, contact }, { store }) => {
+    roster_get_jid_info: async (acc, { jid, contact }, { store }) => {
       const item = await store.item(jid, contact.text);
-      if (item === undefined || isHidden(item)) return undefined;
-      return infoOf(item);
+      // A copy: who asks can tell an unknown contact from a roster that could not be read.
+      return item === undefined || isHidden(item) ? { ...acc } : infoOf(item);
     },
 
     sm_remove_connection: ({ session }, ctx) => forgetIfGone(session, ctx),

@@ -10,6 +10,7 @@ import { viewText } from "../../core/xml/framer.ts";
 import { MODULES } from "../../modules/index.ts";
 import type { TokenStore } from "../../modules/mod_auth_token/store.ts";
 import type { BlocklistStore } from "../../modules/mod_blocklist/store.ts";
+import type { FastTokenStore } from "../../modules/mod_fast_auth_token/store.ts";
 import type { InviteStore } from "../../modules/mod_invites/store.ts";
 import type { LastStore } from "../../modules/mod_last/store.ts";
 import type { OfflineStore } from "../../modules/mod_offline/store.ts";
@@ -58,6 +59,8 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
   mod_auth_token: async (store, user) => {
     await (store as TokenStore).sequence(user, 1);
   },
+  mod_fast_auth_token: (store, user) =>
+    (store as FastTokenStore).give({ jid: user, agent: "agent" }, { text: "t", expires: 1, count: 0, mechanism: 1 }),
   mod_blocklist: (store, user) => (store as BlocklistStore).block(user, "reason"),
   mod_privacy: (store, user) => {
     const item = { type: "jid", value: user.text, action: "block", order: 1, kinds: EVERY_KIND } as const;

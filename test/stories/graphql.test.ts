@@ -96,6 +96,22 @@ describe("the endpoints", () => {
   );
 });
 
+describe("a domain of anonymous users", () => {
+  const { story } = stage({ auth: { methods: ["anonymous"], anonymous: { protocol: "both" }, internal: null } });
+
+  story(
+    "has nobody for the users' endpoint to act for",
+    {},
+    async ({ graphql }) => {
+      const face = graphql.endpoint("user", "whoever@localhost:whatever");
+      const answer = await face.asks(CHECK_USER);
+      expect(answer.status).toBe(401);
+      answer.fails("wrong_credentials");
+    },
+    { door: "tcp" },
+  );
+});
+
 describe("an endpoint of some categories", () => {
   const { story } = stage({
     listen: {

@@ -122,6 +122,88 @@ story(
   ),
 );
 
+story(
+  "all domains are read, page by page; events of other nodes are seen in whatever order they are committed",
+  {},
+  async ({ graphql, server }) => {
+    const domain = name();
+    await add(graphql, domain);
+    const all: string[] = [];
+    await elsewhere(server).all((rows) => all.push(...rows.map((row) => row.domain)));
+    expect(all).toContain(domain);
+
+    const [first, second] = [name(), name()];
+    const db = server.node.db("rdbms");
+    const enable = (which: string) => ({
+      sql: "INSERT INTO domain_settings (domain, host_type, status) VALUES (?, 'type1', 1)",
+      params: [which],
+    });
+    const announce = (which: string, id: number) => ({
+      sql: "INSERT INTO domain_events (id, domain) VALUES (?, ?)",
+      params: [id, which],
+    });
+    const newest = (await server.node.domainStore?.lastEvent()) ?? 0;
+    await db.transaction([enable(second), announce(second, newest + 2)]);
+    await server.node.domains.refresh();
+    expect([serving(server, first), serving(server, second)]).toEqual([undefined, "type1"]);
+    await db.transaction([enable(first), announce(first, newest + 1)]);
+    await server.node.domains.refresh();
+    expect([serving(server, first), serving(server, second)]).toEqual(["type1", "type1"]);
+  },
+  covers("sql_select_from", "db_event_could_appear_with_lower_id"),
+);
+
+describe("a server that starts again", () => {
+  const before = {
+    general: { hosts: ["localhost"], host_types: ["dbgroup"] },
+    services: { service_domain_db: {} },
+  };
+  const { story } = stage(before);
+
+  story(
+    "serves the domains of the database, but those that are static now",
+    {},
+    async ({ graphql, server }) => {
+      for (const domain of ["example.com", "example.net"]) await add(graphql, domain, "dbgroup");
+      await server.restarts(before);
+      for (const domain of ["example.com", "example.net"]) {
+        expect(await stored(server, domain)).toEqual({ hostType: "dbgroup", status: ENABLED });
+        expect(serving(server, domain)).toBe("dbgroup");
+      }
+      await server.restarts({ ...before, general: { ...before.general, hosts: ["localhost", "example.com"] } });
+      for (const domain of ["example.com", "example.net"]) {
+        expect(await stored(server, domain)).toEqual({ hostType: "dbgroup", status: ENABLED });
+      }
+      expect(["example.com", "example.net"].map((domain) => serving(server, domain))).toEqual([
+        "example.com",
+        "dbgroup",
+      ]);
+    },
+    covers("db_records_are_restored_on_mim_restart", "db_record_is_ignored_if_domain_static"),
+  );
+});
+
+describe("events of domains", () => {
+  const { story } = stage({
+    general: { hosts: ["localhost"], host_types: ["type1"] },
+    services: { service_domain_db: { event_cleaning_interval: 1, event_max_age: 1 } },
+  });
+
+  story(
+    "are forgotten when they are old, but the newest",
+    {},
+    async ({ graphql, server }) => {
+      for (let n = 0; n < 4; n++) await add(graphql, name());
+      const store = elsewhere(server);
+      const newest = await store.lastEvent();
+      expect(await store.firstEvent()).toBeLessThan(newest);
+      await expect.poll(() => store.firstEvent(), { timeout: 10_000, interval: 200 }).toBe(newest);
+      expect(await store.lastEvent()).toBe(newest);
+    },
+    { ...covers("db_events_table_gets_truncated"), slow: true },
+  );
+});
+
 describe("the password of a domain's administrator", () => {
   const enters = async (graphql: Graphql, domain: string, password: string) => {
     const face = graphql.endpoint("domain_admin", `admin@${domain}:${password}`);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
 import { moduleSchemas, type RunningServer, startServer } from "../../cmd/server.ts";
-import { formatProblem, parseConfig } from "../../core/config/index.ts";
+import { type Config, formatProblem, parseConfig } from "../../core/config/index.ts";
 import { Log, MemorySink } from "../../core/log/index.ts";
 import type { Node } from "../../core/node.ts";
 import type { Target } from "./client.ts";
@@ -95,8 +95,15 @@ export interface LogLine {
   [field: string]: unknown;
 }
 
+function configOf(changes: Changes): Config {
+  const text = stringify(merged(USUAL, changes));
+  const { config, problems } = parseConfig(text, { file: "story.toml", modules: moduleSchemas() });
+  if (!config) throw new Error(`The story's configuration is wrong:\n${problems.map(formatProblem).join("\n")}`);
+  return config;
+}
+
 export class StoryServer {
-  private readonly running: RunningServer;
+  private running: RunningServer;
   private readonly sink: MemorySink;
   readonly log: Log;
   readonly stateDir: string;
@@ -109,13 +116,16 @@ export class StoryServer {
   }
 
   static async start(changes: Changes = {}): Promise<StoryServer> {
-    const text = stringify(merged(USUAL, changes));
-    const { config, problems } = parseConfig(text, { file: "story.toml", modules: moduleSchemas() });
-    if (!config) throw new Error(`The story's configuration is wrong:\n${problems.map(formatProblem).join("\n")}`);
     const sink = new MemorySink();
     const log = new Log({ sink, level: "info", format: "json" });
     const stateDir = mkdtempSync(join(tmpdir(), "story-"));
-    return new StoryServer(await startServer(config, { stateDir }, log), log, sink, stateDir);
+    return new StoryServer(await startServer(configOf(changes), { stateDir }, log), log, sink, stateDir);
+  }
+
+  /** Stops the server and starts one with these changes to the usual configuration on the same state directory. */
+  async restarts(changes: Changes): Promise<void> {
+    await this.running.close();
+    this.running = await startServer(configOf(changes), { stateDir: this.stateDir }, this.log);
   }
 
   get node(): Node {

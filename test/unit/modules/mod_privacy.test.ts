@@ -6,6 +6,7 @@ import modBlocking from "../../../modules/mod_blocking/index.ts";
 import modOffline from "../../../modules/mod_offline/index.ts";
 import modPresence from "../../../modules/mod_presence/index.ts";
 import modPrivacy from "../../../modules/mod_privacy/index.ts";
+import type { Lists } from "../../../modules/mod_privacy/lists.ts";
 import modRoster from "../../../modules/mod_roster/index.ts";
 import { Random } from "../../fuzz/random.ts";
 import { type FakeClient, FakeServer } from "../../support/fake-server.ts";
@@ -508,6 +509,65 @@ describe("§2.11: presence", () => {
     await paris.sends("<presence/>", "<presence to='romeo@localhost' type='subscribe'/>");
     await romeo.sends("<presence to='paris@localhost' type='subscribed'/>");
     expect(paris.received().filter((text) => text.includes(`from='${ROMEO}'`))).toEqual([]);
+  });
+});
+
+describe("when the database is away", () => {
+  const fails = async (work: () => Promise<void>) => {
+    server.db.failing = true;
+    await work().catch(() => undefined);
+    server.db.failing = false;
+    server.failures.length = 0;
+    server.logged.length = 0;
+  };
+
+  test("what a rule for a group says is not known: nothing passes", async () => {
+    await server.db.insertMany(
+      "rostergroups",
+      ["server", "username", "jid", "grp"],
+      [["localhost", "romeo", "juliet@localhost", "Friends"]],
+    );
+    await server.db.insertNew("rosterusers", {
+      server: "localhost",
+      username: "romeo",
+      jid: "nurse@localhost",
+      nick: "",
+      subscription: "B",
+      ask: "N",
+      askmessage: "",
+    });
+    const columns = ["server", "username", "jid", "nick", "subscription", "ask", "askmessage"];
+    await server.db.insertMany("rosterusers", columns, [["localhost", "romeo", "juliet@localhost", "", "F", "N", ""]]);
+    for (const client of [romeo, juliet]) await client.sends("<presence/>");
+    await writeList(romeo, "l", item(1, "deny", " type='group' value='Friends'"));
+    await activate(romeo, "l");
+    for (const client of [romeo, juliet]) client.received();
+    await fails(async () => {
+      await juliet.sends(chat(ROMEO), `<presence to='${ROMEO}'/>`);
+    });
+    expect(juliet.received().map((text) => /<error[^>]*><([a-z-]+)/.exec(text)?.[1])).toEqual([
+      "internal-server-error",
+    ]);
+    await fails(() => romeo.sends(chat("nurse@localhost"), "<presence><show>dnd</show></presence>"));
+    expect(
+      romeo.received().filter((text) => text.includes("<body>") && text.includes("internal-server-error")),
+    ).toHaveLength(1);
+    juliet.hears();
+  });
+
+  test("nobody comes in whose list cannot be read", async () => {
+    await writeList(romeo, "l", item(1, "deny"));
+    await makeDefault(romeo, "l");
+    const session = server.connect("nurse@localhost/kitchen");
+    await server.settle();
+    const store = server.host.modules.get("mod_privacy")?.ctx.store as Lists;
+    store.removeDomain("localhost");
+    await server.settle();
+    server.db.failing = true;
+    const opened = server.host.hooks.notify("user_open_session", { session });
+    await expect(opened).rejects.toThrow("internal-server-error");
+    server.db.failing = false;
+    server.logged.length = 0;
   });
 });
 
