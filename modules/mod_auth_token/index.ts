@@ -28,7 +28,11 @@ export default defineModule({
   config,
   needs: ["mod_keystore"],
   features: [NS_TOKEN_AUTH],
-  hooks: { sasl_mechanisms: (list, _, ctx) => void list.push(oauth(ctx)) },
+  hooks: {
+    sasl_mechanisms: (list, _, ctx) => void list.push(oauth(ctx)),
+    // Who changes a password because somebody knows it wants him out, with whatever he was given.
+    password_changed: async ({ jid }, { store }) => void (await store.revoke(jid)),
+  },
   store: (db) => new TokenStore(db),
   iq: { "get own erlang-solutions.com:xmpp:token-auth:0": get },
   operations,
