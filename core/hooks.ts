@@ -79,6 +79,8 @@ export interface FoldHooks {
 /** Notices: what they tell. Handlers may return a promise; the teller waits only where it says so. */
 export interface NoticeHooks {
   register_user: { jid: BareJid };
+  /** An account has a new password. Waited for. Ours, not MongooseIM's. */
+  password_changed: { jid: BareJid };
   /** An account is gone: all its data must go. Waited for. */
   remove_user: { jid: BareJid };
   /** A domain is being deleted: all its data must go. Waited for. */

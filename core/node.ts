@@ -13,7 +13,7 @@ import { DomainStore } from "./domain/store.ts";
 import { type StanzaError, StreamError } from "./errors.ts";
 import type { HookObserver, MaybePromise } from "./hooks.ts";
 import { HostRuntime, newCounters } from "./host.ts";
-import { type BareJid, type FullJid, type Jid, JidCache } from "./jid.ts";
+import { type BareJid, type FullJid, type Jid, JidCache, makeBare } from "./jid.ts";
 import type { Log } from "./log/index.ts";
 import { Registry } from "./metrics/registry.ts";
 import type { AnyModule, HostType, Server } from "./module.ts";
@@ -147,9 +147,10 @@ export class Node implements StreamEngine, Server {
       online: (local, domain) => this.sessions.raw(`${local}@${domain}`) !== undefined,
       internalDb: this.options.embedded,
       rdbms: this.options.rdbms ?? this.options.embedded,
+      passwordChanged: (local, domain) => host.hooks.insist("password_changed", { jid: makeBare(local, domain) }),
       report: (error) => log.limited("auth_report", 10)?.error("account_unreadable", { error }),
     });
-    return new HostRuntime({
+    const host = new HostRuntime({
       config,
       access: new Access(config.acl, config.access, hosted),
       auth,
@@ -160,6 +161,7 @@ export class Node implements StreamEngine, Server {
       observer,
       db: (backend) => this.db(backend),
     });
+    return host;
   }
 
   /** `rdbms` (or `rdbms_async`) is the configured database, or the embedded one without one; the rest is embedded. */

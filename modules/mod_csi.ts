@@ -81,12 +81,15 @@ export default defineModule({
         return STOP;
       },
     },
-    // A client that comes back is taken to be active until it says otherwise (§5).
-    session_resumed: ({ session }, { server }) => activate(session, server),
-    // 85: after what stream management (80) has, which was sent earlier
+    // There is nobody to be left in peace any more: it all waits with stream management, which tells others of it, and
+    // the client is taken to be active when it comes back (§5). 60: after what was sent earlier is kept
+    session_detached: { at: 60, run: ({ session }, { server }) => activate(session, server) },
+    // 85: after what stream management has, which was sent earlier
     reroute_unacked_messages: {
       at: 85,
       run: ({ session }, { server }) => {
+        const buffer = waiting.get(session);
+        if (buffer !== undefined) leaveToOthers(session, buffer, server);
         activate(session, server);
         return forgetAll(session);
       },
@@ -137,6 +140,14 @@ function activate(session: Session, server: Server): void {
   if (buffer === undefined) return;
   waiting.set(session, undefined);
   flush(session, buffer, server);
+}
+
+/** Drops what another inactive client of the account has waiting too: the message was for both. */
+function leaveToOthers(session: Session, buffer: Waiting, server: Server): void {
+  for (const other of server.sessionsOf(session.jid.bare)) {
+    const theirs = other === session ? undefined : waiting.get(other);
+    if (theirs !== undefined) buffer.stanzas = buffer.stanzas.filter((stanza) => !theirs.stanzas.includes(stanza));
+  }
 }
 
 /** Lets go what waits. */

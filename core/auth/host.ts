@@ -41,6 +41,8 @@ export interface HostAuthOptions {
   observe?: (event: AuthEvent, microseconds: number) => void;
   /** A clock in milliseconds for `observe`. */
   now?: () => number;
+  /** Told after a password was changed, and waited for: what was given out under the old one is to be worth nothing. */
+  passwordChanged?: (local: string, domain: string) => Promise<void>;
 }
 
 /** What a back end holds for a user, and which one it is. */
@@ -69,8 +71,10 @@ export class HostAuth {
   readonly #saltSecret: Uint8Array;
   readonly #observe: HostAuthOptions["observe"];
   readonly #now: () => number;
+  readonly #passwordChanged: HostAuthOptions["passwordChanged"];
 
-  constructor({ hostType, config, backends, hasher, saltSecret, observe, now }: HostAuthOptions) {
+  constructor(options: HostAuthOptions) {
+    const { hostType, config, backends, hasher, saltSecret, observe, now } = options;
     this.hostType = hostType;
     this.policy = passwordPolicy(config);
     this.saslMechanisms = config.sasl_mechanisms;
@@ -82,6 +86,7 @@ export class HostAuth {
     this.#saltSecret = saltSecret;
     this.#observe = observe;
     this.#now = now ?? (() => performance.now());
+    this.#passwordChanged = options.passwordChanged;
   }
 
   /** The methods in use, in order. */
@@ -190,6 +195,7 @@ export class HostAuth {
     if (password === "") return "bad_password";
     for (const backend of this.#backends) {
       const result = (await backend.setPassword?.(local, domain, password)) ?? "not_allowed";
+      if (result === "ok") await this.#passwordChanged?.(local, domain);
       if (result !== "not_allowed") return result;
     }
     return "not_allowed";

@@ -19,7 +19,8 @@ export { DamagedPasswordError, UserStore } from "./store.ts";
 export type * from "./types.ts";
 
 /** What a node lends to the authentication of all its host types. */
-export interface AuthWorld extends Pick<HostAuthOptions, "hasher" | "saltSecret" | "observe" | "now"> {
+export interface AuthWorld
+  extends Pick<HostAuthOptions, "hasher" | "saltSecret" | "observe" | "now" | "passwordChanged"> {
   hasher: PasswordHasher;
   random: (n: number) => Uint8Array;
   /** Waits that many milliseconds. */

@@ -48,6 +48,8 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
   /** Stanzas that the client may still send in the second that has begun at `allowedSince`, milliseconds since 1970. */
   private allowance = 0;
   private allowedSince = 0;
+  /** A stanza waits because too many have come. */
+  private delayed = false;
   private inbox: Promise<void> | undefined = undefined;
   /** Takes back the end of a session that waits for its client. */
   private stay: (() => void) | undefined = undefined;
@@ -162,9 +164,13 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
     this.allowedSince = engine.now() + Math.max(0, wait);
     if (wait <= 0) return this.stanza(s);
     engine.log.limited("stanza_rate", 10)?.info("client_sends_too_fast", { jid: this.jid.text });
+    this.delayed = true;
     return new Promise<void>((resolve) => {
       engine.wheel.after(wait, resolve);
-    }).then(() => (this.closed ? undefined : this.stanza(s)));
+    }).then(() => {
+      this.delayed = false;
+      return this.closed ? undefined : this.stanza(s);
+    });
   }
 
   private stanza(s: Stanza): MaybePromise<void> {
@@ -615,7 +621,7 @@ export class C2S extends StreamInput implements Session, ConnOwner, AckHolder {
   /** The connection is gone. What came before is still worked on. */
   closedConn(): void {
     this.conn = undefined;
-    const more = this.whole !== undefined || (this.framer !== undefined && this.framer.buffered > 0);
+    const more = this.delayed || this.whole !== undefined || (this.framer !== undefined && this.framer.buffered > 0);
     if (this.state !== ACTIVE || this.work === undefined || !more) this.lost();
   }
 

@@ -8,7 +8,7 @@ import { config, type TokenContext } from "./config.ts";
 import { oauth } from "./oauth.ts";
 import { operations } from "./operations.ts";
 import { TokenStore } from "./store.ts";
-import { newTokens } from "./tokens.ts";
+import { newTokens, SECRET_KEY } from "./tokens.ts";
 
 const NS_TOKEN_AUTH = "erlang-solutions.com:xmpp:token-auth:0";
 
@@ -28,8 +28,17 @@ export default defineModule({
   config,
   needs: ["mod_keystore"],
   features: [NS_TOKEN_AUTH],
-  hooks: { sasl_mechanisms: (list, _, ctx) => void list.push(oauth(ctx)) },
+  hooks: {
+    sasl_mechanisms: (list, _, ctx) => void list.push(oauth(ctx)),
+    // Who changes a password because somebody knows it wants him out, with whatever he was given.
+    password_changed: async ({ jid }, { store }) => void (await store.revoke(jid)),
+  },
   store: (db) => new TokenStore(db),
   iq: { "get own erlang-solutions.com:xmpp:token-auth:0": get },
   operations,
+  async start({ host, log }) {
+    // Until there is one, who asks for a token is told that it is our fault.
+    if ((await host.hooks.fold("get_key", undefined, { name: SECRET_KEY })) !== undefined) return;
+    log.warning("token_key_missing", { advice: 'add a key "token_secret" to modules.mod_keystore.keys' });
+  },
 });

@@ -10,10 +10,11 @@ import type { TokenContext } from "./config.ts";
 import { isAuthentic, parseToken, type ReceivedToken, serialise, type TokenType } from "./token.ts";
 
 const NS_VCARD = "vcard-temp";
+export const SECRET_KEY = "token_secret";
 /** Names of the keys in mod_keystore: the server's own, and the one that it shares with who makes provision tokens. */
 const KEY_NAMES: Readonly<Record<TokenType, string>> = {
-  access: "token_secret",
-  refresh: "token_secret",
+  access: SECRET_KEY,
+  refresh: SECRET_KEY,
   provision: "provision_pre_shared",
 };
 

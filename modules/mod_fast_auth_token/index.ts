@@ -49,6 +49,8 @@ export default defineModule<z.output<typeof config>, FastTokenStore>({
           return failure("malformed-request", { text: "No user-agent" });
       },
     },
+    // Who changes a password because somebody knows it wants him out, with whatever he was given.
+    password_changed: ({ jid }, { store }) => store.removeUser(jid),
     sasl2_success: {
       // 15: stream management (20) and Bind 2 (50) end in a session, which must not wait for what is stored here.
       at: 15,

@@ -32,6 +32,7 @@ function later(ctx: Ctx, newest: number, times: number): void {
 async function send(ctx: Ctx, newest: number): Promise<boolean> {
   let waiting = false;
   let after = 0;
+  const twins = new Twins();
   for (;;) {
     const rows = await ctx.store.between(after, newest);
     if (rows.length === 0) return waiting;
@@ -41,7 +42,8 @@ async function send(ctx: Ctx, newest: number): Promise<boolean> {
       if (host === undefined) waiting = true;
       else if (host === ctx.host) {
         // One that fails stays for the next start; the others go their way.
-        await sendOne(ctx, row).catch((error: unknown) => ctx.log.error("held_message_not_sent", { error }));
+        const done = twins.sent(row) ? ctx.store.remove(Number(row.id)) : sendOne(ctx, row);
+        await done.catch((error: unknown) => ctx.log.error("held_message_not_sent", { error }));
       }
     }
   }
@@ -53,4 +55,24 @@ async function sendOne(ctx: Ctx, row: Held): Promise<void> {
   if (revive(s, account, row.server, Number(row.held_at))) await ctx.server.route(s);
   else ctx.log.error("held_message_without_sender", { from: s.fromText });
   await ctx.store.remove(Number(row.id));
+}
+
+/**
+ * A message for an account is held for each of its streams that was to have it, and is sent once. The same text twice
+ * in one stream is two messages.
+ */
+class Twins {
+  /** Times that each text was sent; and times that it was met, by stream. */
+  private readonly counts = new Map<string, number>();
+
+  /** Notes a message; whether it was sent for another stream. */
+  sent({ server, username, stream_id, stanza }: Held): boolean {
+    const text = `${username}@${server}\n${stanza}`;
+    const here = `${stream_id}\n${text}`;
+    const met = (this.counts.get(here) ?? 0) + 1;
+    this.counts.set(here, met);
+    if (met <= (this.counts.get(text) ?? 0)) return true;
+    this.counts.set(text, met);
+    return false;
+  }
 }

@@ -8,6 +8,8 @@ import type { Db, SqlValue } from "../../core/storage/db.ts";
 
 export interface Held {
   id: number;
+  /** The stream that it waited for. */
+  stream_id: string;
   server: string;
   username: string;
   /** The stanza as it was written for the client. */
@@ -69,7 +71,7 @@ export class HeldStore implements PersonalStore {
   /** Rows after `after` up to `upTo`, oldest first, a few hundred at once. */
   between(after: number, upTo: number): Promise<Held[]> {
     return this.db.query<Held>(
-      "SELECT id, server, username, stanza, held_at FROM mongooseim_held_stanzas WHERE id > ? AND id <= ? ORDER BY id LIMIT 500",
+      "SELECT id, stream_id, server, username, stanza, held_at FROM mongooseim_held_stanzas WHERE id > ? AND id <= ? ORDER BY id LIMIT 500",
       [after, upTo],
     );
   }

@@ -238,3 +238,15 @@ describe("without mod_auth_token", () => {
     { covers: ["oauth_SUITE:check_for_oauth_with_mod_auth_token_not_loaded"] },
   );
 });
+
+describe("a new password", () => {
+  const { story } = stage(WITH_TOKENS);
+
+  story("makes refresh tokens worthless", { romeo: 1 }, async ({ romeo, another, ...scene }) => {
+    const { refresh } = await tokensOf(romeo);
+    const auth = scene.server.node.hostOf(romeo.domain)!.auth;
+    expect(await auth.setPassword(romeo.local, romeo.domain, "a new one")).toBe("ok");
+    const again = await comesWith(another(romeo), scene, refresh);
+    await again.hears(FAILURE);
+  });
+});

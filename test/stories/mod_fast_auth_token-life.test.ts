@@ -301,3 +301,10 @@ describe("the count", () => {
     c.tally.assertions++;
   });
 });
+
+story("a new password: what was given out under the old one is worth nothing", {}, async (scene) => {
+  const c = await has(scene, NONE[0], { current: 24 * 60 });
+  const auth = scene.server.node.hostOf(c.domain)!.auth;
+  expect(await auth.setPassword(c.local, c.domain, "a new one")).toBe("ok");
+  await isRefused(c, scene, { token: "currentsecret", mechanism: NONE[0] });
+});

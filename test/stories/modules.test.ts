@@ -73,6 +73,25 @@ describe("mod_ping", () => {
   });
 });
 
+describe("mod_ping: a client that is not silent", () => {
+  const { story } = stage({ modules: { mod_ping: { send_pings: true, ping_interval: 3 } } });
+
+  story(
+    "XEP-0199 §4.1: is not pinged",
+    { romeo: 1 },
+    async ({ romeo }) => {
+      const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+      await wait(1500);
+      romeo.sends`<iq type="get" id="p" to="localhost"><ping xmlns="urn:xmpp:ping"/></iq>`;
+      await romeo.receives`<iq type="result" id="p"/>`;
+      // Past the time at which one that had said nothing would be pinged.
+      await wait(1800);
+      expect(romeo.waiting).toEqual([]);
+    },
+    { slow: true, covers: ["mod_ping_SUITE:active"] },
+  );
+});
+
 describe("mod_time, mod_version", () => {
   story(
     "XEP-0202: the server tells the time",

@@ -128,3 +128,18 @@ describe("addresses", () => {
     { door: "tcp" },
   );
 });
+
+describe("stanzas of who is gone", () => {
+  const { story } = stage({ listen: { c2s: [{ ...local, max_stanzas_per_second: 2 }] } });
+  story(
+    "what came before the connection broke is delivered all the same",
+    { juliet: 1, romeo: 1 },
+    async ({ romeo, juliet }) => {
+      for (let i = 0; i < 5; i++) romeo.sends`<message to="${juliet.bare}" type="chat"><body>${i}</body></message>`;
+      await juliet.receives`<message><body>0</body></message>`;
+      await romeo.breaks();
+      for (let i = 1; i < 5; i++) await juliet.receives`<message><body>${i}</body></message>`;
+    },
+    { door: "tcp", slow: true },
+  );
+});

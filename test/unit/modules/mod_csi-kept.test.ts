@@ -148,7 +148,47 @@ describe("messages for an inactive client", () => {
     await sends(alice, chat("one"), 1);
     bob.conn.owner?.closedConn();
     await sends(alice, chat("two"), 2);
-    expect(await bodies(db)).toEqual(["one", "two"]);
+    // "one" is the stream's now, like "two".
+    for (let i = 0; i < 200 && (await bodies(db)).length > 2; i++)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    expect((await bodies(db)).toSorted()).toEqual(["one", "two"]);
+    expect(await db.query("SELECT DISTINCT stream_id FROM mongooseim_held_stanzas")).toHaveLength(1);
+  });
+
+  test("are held for each of two clients that were to have them, and come once after a kill", async () => {
+    const { node, db } = await nodeOn();
+    await inactiveBob(node);
+    const second = await StubClient.logIn(node, "bob@localhost/tablet");
+    second.sends("<presence/>");
+    await second.hears("<presence");
+    second.sends(INACTIVE);
+    const alice = await managedAlice(node);
+    await sends(alice, chat("one") + chat("one"), 2);
+    expect(await bodies(db)).toEqual(["one", "one", "one", "one"]);
+    nodes.splice(0);
+    node.wheel.stop();
+    const next = await nodeOn(db);
+    await forgotten(db);
+    const back = await StubClient.logIn(next.node, "bob@localhost/phone");
+    back.sends("<presence/><iq type='get' id='end' to='localhost'><x xmlns='y'/></iq>");
+    await back.hears("id='end'");
+    expect(back.conn.written.split("<body>one</body>")).toHaveLength(3);
+  });
+
+  test("for two clients: when one ends, the other has them, once", async () => {
+    const { node } = await nodeOn();
+    const bob = await inactiveBob(node);
+    const second = await StubClient.logIn(node, "bob@localhost/tablet");
+    second.sends("<presence/>");
+    await second.hears("<presence");
+    second.sends(INACTIVE);
+    await sends(await managedAlice(node), chat("one"), 1);
+    bob.conn.owner?.closedConn();
+    await bob.stream.ending;
+    second.sends(`${ACTIVE}<iq type='get' id='end' to='localhost'><x xmlns='y'/></iq>`);
+    await second.hears("<body>one</body>");
+    await second.hears("id='end'");
+    expect(second.conn.written.split("<body>one</body>")).toHaveLength(2);
   });
 
   test.each([

@@ -79,7 +79,7 @@ test("a request for a subscription is not replaced by presence", async () => {
   expect(romeo.received()).toHaveLength(2);
 });
 
-test.each([["session_resumed"], ["reroute_unacked_messages"]] as const)(
+test.each([["session_detached"], ["reroute_unacked_messages"]] as const)(
   "at %s what waits is given on",
   async (notice) => {
     await romeo.sends(INACTIVE);
