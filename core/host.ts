@@ -133,7 +133,10 @@ export class HostRuntime implements StreamHost {
     };
     if (backend !== undefined) timeCalls(def, ctx.store, backend, this.parts.registry, this.name);
     this.running.set(def.name, { def, ctx });
-    for (const [key, handler] of Object.entries(def.iq ?? {})) this.iqs.add(def.name, key, handler, ctx);
+    const yields = def.yieldsTo?.some((name) => this.running.has(name));
+    for (const [key, handler] of Object.entries((yields ? undefined : def.iq) ?? {})) {
+      this.iqs.add(def.name, key, handler, ctx);
+    }
     if (def.hooks) this.hooks.add(def.name, def.hooks, ctx);
     this.offers.clear();
     this.addServices(def, ctx);

@@ -113,6 +113,8 @@ export interface ModuleDef<C = unknown, S = undefined, M extends string = string
   implies?: Readonly<Record<string, (config: C) => Readonly<Record<string, unknown>>>>;
   /** Features that are started before this one when they are on; without them it does less. */
   uses?: readonly string[];
+  /** Features that answer the same requests: where one of them runs (name them in `uses`), this one's `iq` is left out. */
+  yieldsTo?: readonly string[];
   /** disco#info features of the server. */
   features?: readonly string[];
   /** disco#info features of an account. */

@@ -70,6 +70,9 @@ export default defineModule<z.output<typeof config>>({
   },
 });
 
+/** Refusals that would tell a stranger that there is an account. */
+const HIDING: ReadonlySet<string> = new Set(["item-not-found", "forbidden", "bad-request"]);
+
 async function run(iq: Iq, where: Where, ctx: Context): Promise<Markup> {
   const sessions = sessionsOf.get(ctx);
   if (sessions === undefined) throw new StanzaError("service-unavailable");
@@ -84,10 +87,8 @@ async function run(iq: Iq, where: Where, ctx: Context): Promise<Markup> {
   } catch (error) {
     // Strangers do not learn from it that there is such an account (RFC 6121 §8.5.1).
     const stranger = where === "sm" && iq.from.bare.text !== iq.to.text;
-    if (stranger && error instanceof StanzaError && error.condition === "item-not-found") {
-      throw new StanzaError("service-unavailable");
-    }
-    throw error;
+    const hidden = stranger && error instanceof StanzaError && HIDING.has(error.condition);
+    throw hidden ? new StanzaError("service-unavailable") : error;
   }
 }
 

@@ -32,6 +32,11 @@ export default defineModule<z.output<typeof config>, BroadcastStore, Metric>({
   xeps: [],
   config,
   store: (db) => new BroadcastStore(db),
+  timed: {
+    backends: ["rdbms"],
+    in: (store) => store,
+    calls: { get_job: "getJob", update_worker_state: "updateWorkerState" },
+  },
   metrics: {
     mod_broadcast_live_jobs_count: { kind: "gauge", help: "Broadcasts that run on this node" },
     mod_broadcast_jobs_started_count: { kind: "gauge", help: "Broadcasts started" },

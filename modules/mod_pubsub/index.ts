@@ -1,5 +1,5 @@
 // XEP-0163 Personal Eventing Protocol: publish-subscribe (XEP-0060) at the bare JID of every account. The protocol is
-// that of modules/pubsub; what is personal about it is in profile.ts, what comes with presence in presence.ts.
+// that of modules/pubsub; what is personal about it is there in personal.ts, and in profile.ts.
 
 import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../../core/errors.ts";
@@ -14,12 +14,12 @@ import { type Answer, type Asker, type Profile, PubsubEngine } from "../pubsub/e
 import { processAuthorization } from "../pubsub/manage.ts";
 import type { PubsubNode } from "../pubsub/model.ts";
 import { publisherGone } from "../pubsub/offline.ts";
+import { clientGone, clientKnown, contactAdmitted } from "../pubsub/personal.ts";
 import { parseRequest } from "../pubsub/request.ts";
 import { forgetHash, metadataPublished, NS_METADATA, stampPresence, vcardSet } from "./avatars.ts";
 import { type Config, config } from "./config.ts";
 import { features, forms, identities, items } from "./disco.ts";
-import { clientGone, clientKnown, contactAdmitted } from "./presence.ts";
-import { defaultsOf, limitsOf, type Pep, type PepContext, pepProfile } from "./profile.ts";
+import { defaultsOf, limitsOf, type Pep, type PepContext, pepProfile, personalParts } from "./profile.ts";
 import { PepStore } from "./store.ts";
 import { isBookmarks, Unifier } from "./unify.ts";
 
@@ -132,7 +132,8 @@ export default defineModule<Config, PepStore>({
     disco_sm_items: { at: 75, run: (acc, params, ctx) => items(engineOf(ctx), acc, params) },
     disco_sm_info: { at: 75, run: (acc, params, ctx) => forms(engineOf(ctx), acc, params) },
 
-    caps_recognised: ({ session, features: known }, ctx) => clientKnown(engineOf(ctx), ctx, session, known),
+    caps_recognised: ({ session, features: known }, ctx) =>
+      clientKnown(engineOf(ctx), personalParts(ctx), session, known),
     unset_presence: ({ session }, ctx) => {
       clientGone(session);
       forgetHash(session);
@@ -140,7 +141,8 @@ export default defineModule<Config, PepStore>({
       if (!ctx.server.sessionsOf(bare).some((s) => s.available)) return publisherGone(engineOf(ctx), bare);
     },
     roster_subscription_changed: async ({ user, contact, before, after }, ctx) => {
-      if (hasFrom(after) && !hasFrom(before)) await contactAdmitted(engineOf(ctx), ctx, user, contact.bare);
+      if (hasFrom(after) && !hasFrom(before))
+        await contactAdmitted(engineOf(ctx), personalParts(ctx), user, contact.bare);
     },
 
     // After the rows have gone, which the core sees to at 60.

@@ -2,14 +2,14 @@
 // sees the user's presence is a subscriber who has only to say what interests him.
 
 import { StanzaError } from "../../core/errors.ts";
-import type { MaybePromise, SubscriptionLists } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
-import type { ModuleContext, Session } from "../../core/module.ts";
+import type { ModuleContext } from "../../core/module.ts";
 import { featuresOf } from "../mod_caps/index.ts";
 import { hasFrom, rosterOf } from "../mod_roster/index.ts";
-import type { Audience, Limits, Profile, PubsubEngine } from "../pubsub/engine.ts";
+import type { Limits, Profile, PubsubEngine } from "../pubsub/engine.ts";
 import type { FieldName } from "../pubsub/fields.ts";
 import { ACCESS_MODELS, type NodeConfig, type PubsubNode } from "../pubsub/model.ts";
+import { type PersonalParts, personalAudience } from "../pubsub/personal.ts";
 import { type Config, MOST_ITEMS } from "./config.ts";
 import type { PepStore } from "./store.ts";
 
@@ -47,8 +47,6 @@ const FIELDS: readonly FieldName[] = [
 const MAX_NAME = 125;
 /** Friends whom a node may be opened to one by one. */
 const MAX_AFFILIATIONS = 1000;
-
-const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });
 
 export function limitsOf({ config, store }: PepContext): Limits {
   return {
@@ -96,6 +94,7 @@ export function defaultsOf({ config }: PepContext, { maxPayloadSize }: Limits): 
 export function pepProfile(ctx: PepContext): Profile {
   const limits = limitsOf(ctx);
   const defaults = defaultsOf(ctx, limits);
+  const parts = personalParts(ctx);
   const isOwn = (service: BareJid, who: BareJid): boolean => service.text === who.text;
   return {
     limits,
@@ -109,16 +108,20 @@ export function pepProfile(ctx: PepContext): Profile {
     missing: (service, who, manage) => new StanzaError(manage && !isOwn(service, who) ? "forbidden" : "item-not-found"),
     // The owner's name is on every event: only what others have published says so.
     publisherOf: (node, { publisher }) => (publisher.bare.text === node.service.text ? undefined : publisher),
-    audience: (node) => audienceOf(ctx, node),
+    audience: (node) => personalAudience(parts, node),
   };
 }
 
-/** The account, the contacts that receive its presence as far as the access model lets them, and those on the list. */
-function audienceOf(ctx: PepContext, node: PubsubNode): MaybePromise<Audience> {
-  const { service } = node;
-  if (node.config.access_model === "roster") return inGroups(ctx, node).then((jids) => audience(node, jids));
-  const lists = ctx.host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: service });
-  return lists instanceof Promise ? lists.then(({ from }) => audience(node, from)) : audience(node, lists.from);
+/** What modules/pubsub/personal.ts is given. */
+export function personalParts(ctx: PepContext): PersonalParts {
+  const { host, server, store } = ctx;
+  return {
+    host,
+    server,
+    featuresOf,
+    inGroups: (node) => inGroups(ctx, node),
+    lastItems: (domain, users, names) => store.lastItems(domain, users, names),
+  };
 }
 
 /** The contacts in the groups that a node is open to. */
@@ -129,35 +132,4 @@ async function inGroups({ host, server }: PepContext, { service, config }: Pubsu
   return items
     .filter((i) => hasFrom(i.state) && i.groups.some((group) => config.roster_groups_allowed.includes(group)))
     .map((i) => i.jid);
-}
-
-function audience(node: PubsubNode, contacts: readonly string[]): Audience {
-  const { service, config, affiliations } = node;
-  const wanted = `${node.name}+notify`;
-  const mayRead = (jid: string): boolean => {
-    const affiliation = affiliations.get(jid);
-    return affiliation === "owner" || affiliation === "publisher" || affiliation === "member";
-  };
-  const outcast = (jid: string): boolean => {
-    const affiliation = affiliations.get(jid);
-    return affiliation === "outcast" || affiliation === "publish-only";
-  };
-  const listed = config.access_model === "whitelist" || config.access_model === "authorize";
-  const reached = listed
-    ? contacts.filter(mayRead)
-    : affiliations.size === 0
-      ? contacts
-      : contacts.filter((c) => !outcast(c));
-  let known: Set<string> | undefined;
-  return {
-    accounts: [service.text, ...reached],
-    wants: (session: Session) => featuresOf(session)?.has(wanted) === true,
-    admits: ({ text }) => {
-      if (text === service.text || mayRead(text)) return true;
-      if (outcast(text) || config.access_model === "whitelist") return false;
-      if (config.access_model === "open" || config.access_model === "authorize") return true;
-      known ??= new Set(contacts);
-      return known.has(text);
-    },
-  };
 }

@@ -6,6 +6,7 @@ import { type BareJid, makeBare, parseJid } from "../../core/jid.ts";
 import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
 import { DIALECTS } from "../../core/storage/dialect.ts";
 import type { Affiliation, Item, ItemPage, NewNode, NodeConfig, PubsubNode, Subscription } from "../pubsub/model.ts";
+import type { LastItem } from "../pubsub/personal.ts";
 import type { PageRequest } from "../pubsub/rsm.ts";
 import type { Keep, NodeHead, PubsubStore } from "../pubsub/store.ts";
 import { ITEM_COLUMNS, type ItemRow, ItemTable, itemOf, jidOfRow, keyOf, NODE_KEY, OF_NODE } from "./items.ts";
@@ -31,14 +32,6 @@ interface AffiliationRow {
   entity_domain: string;
   entity_user: string;
   affiliation: string;
-}
-
-/** The newest item of a node, with what decides who gets it and how. */
-export interface LastItem {
-  readonly service: BareJid;
-  readonly name: string;
-  readonly config: NodeConfig;
-  readonly item: Item;
 }
 
 export class PepStore implements PubsubStore {

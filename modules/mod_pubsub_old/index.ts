@@ -2,18 +2,32 @@
 // accounts where mod_pubsub is not on. MongooseIM's older feature, on the engine in modules/pubsub.
 
 import { defineModule } from "../../core/module.ts";
+import { NS_DATA } from "../../core/ns.ts";
+import { hasFrom } from "../mod_roster/index.ts";
 import { PubsubEngine } from "../pubsub/engine.ts";
 import { NS_PUBSUB } from "../pubsub/form.ts";
 import { publisherGone } from "../pubsub/offline.ts";
+import { clientGone, clientKnown, contactAdmitted } from "../pubsub/personal.ts";
 import { cameOnline, loadWatched } from "./comings.ts";
 import { checkWords, config, type PubsubOldConfig } from "./config.ts";
 import type { Context, Running } from "./context.ts";
 import { MemoryLastItems, StoredLastItems } from "./last.ts";
 import { type Metric, metrics } from "./metrics.ts";
+import {
+  answerAccount,
+  answered,
+  contactShutOut,
+  features,
+  forms,
+  identities,
+  items,
+  pepProfile,
+  personalParts,
+} from "./pep.ts";
 import { serviceProfile } from "./profile.ts";
 import { answerService, takeMessage } from "./service.ts";
 import { PubsubOldStore } from "./store.ts";
-import { parentsIn } from "./tree.ts";
+import { type Engine, parentsIn } from "./tree.ts";
 import { Watchlist } from "./watch.ts";
 
 /** Stands for the domain in the service's address. */
@@ -42,16 +56,37 @@ async function start(ctx: Context): Promise<void> {
       : config.last_item_cache === "rdbms"
         ? new StoredLastItems(store)
         : new MemoryLastItems();
-  store.lastItems = last;
+  store.cache = last;
   const profile = serviceProfile(ctx, () => runningOf(ctx));
   const now: Running = {
     service: new PubsubEngine(store, profile, host, server, log),
-    pep: undefined,
+    pep: hasPep(ctx)
+      ? new PubsubEngine(
+          store,
+          pepProfile(ctx, () => runningOf(ctx)),
+          host,
+          server,
+          log,
+        )
+      : undefined,
     watch: new Watchlist(),
     last,
   };
   running.set(ctx, now);
   await loadWatched(ctx, now);
+}
+
+/** Whether accounts are services: with the plugin, where mod_pubsub does not do that. */
+function hasPep({ config, host, log }: Context): boolean {
+  if (!config.plugins.includes("pep")) return false;
+  if (host.modules.has("mod_pubsub")) {
+    log.notice("pep_left_to_mod_pubsub");
+    return false;
+  }
+  if (host.modules.has("mod_caps")) return true;
+  throw new Error(
+    `Cannot start modules.mod_pubsub_old for host type "${host.name}": its pep needs modules.mod_caps too`,
+  );
 }
 
 /** Rows of many nodes are gone: what is in memory of them is asked for anew. */
@@ -62,14 +97,21 @@ function forgetAll(ctx: Context): void {
   if (last instanceof MemoryLastItems) last.clear();
 }
 
+function withPep<T>(ctx: Context, work: (pep: Engine) => T): T | undefined {
+  const { pep } = runningOf(ctx);
+  return pep === undefined ? undefined : work(pep);
+}
+
 export default defineModule<PubsubOldConfig, PubsubOldStore, Metric>({
   name: "mod_pubsub_old",
   xeps: [
     { n: 60, version: "1.27.1" },
+    { n: 163, version: "1.2.2" },
     { n: 248, version: "0.2" },
   ],
   config,
-  uses: ["mod_disco", "mod_caps", "mod_roster"],
+  uses: ["mod_disco", "mod_caps", "mod_roster", "mod_pubsub"],
+  yieldsTo: ["mod_pubsub"],
   features: [NS_PUBSUB],
   store: (db) => new PubsubOldStore(db),
   metrics,
@@ -80,15 +122,49 @@ export default defineModule<PubsubOldConfig, PubsubOldStore, Metric>({
       stanza: (stanza, ctx) => takeMessage(runningOf(ctx).service, stanza),
     },
   ],
+  iq: {
+    "get account http://jabber.org/protocol/pubsub": (iq, ctx) => answerAccount(runningOf(ctx).pep, ctx, iq),
+    "set account http://jabber.org/protocol/pubsub": (iq, ctx) => answerAccount(runningOf(ctx).pep, ctx, iq),
+    "get account http://jabber.org/protocol/pubsub#owner": (iq, ctx) => answerAccount(runningOf(ctx).pep, ctx, iq),
+    "set account http://jabber.org/protocol/pubsub#owner": (iq, ctx) => answerAccount(runningOf(ctx).pep, ctx, iq),
+  },
   hooks: {
+    user_send_message: {
+      at: 45,
+      type: ["", "normal"],
+      child: "x",
+      ns: NS_DATA,
+      run: (message, session, ctx) => answered(runningOf(ctx).pep, message, session),
+    },
+    disco_sm_identity: { at: 75, run: (acc, params, ctx) => withPep(ctx, (pep) => identities(pep, acc, params)) },
+    disco_sm_features: { at: 75, run: (acc, params, ctx) => withPep(ctx, (pep) => features(pep, acc, params)) },
+    disco_sm_items: { at: 75, run: (acc, params, ctx) => withPep(ctx, (pep) => items(pep, acc, params)) },
+    disco_sm_info: { at: 75, run: (acc, params, ctx) => withPep(ctx, (pep) => forms(pep, acc, params)) },
+    caps_recognised: {
+      at: 80,
+      run: ({ session, features: known }, ctx) =>
+        withPep(ctx, (pep) => clientKnown(pep, personalParts(ctx), session, known)),
+    },
+    roster_subscription_changed: ({ user, contact, before, after }, ctx) =>
+      withPep(ctx, async (pep) => {
+        if (hasFrom(after) && !hasFrom(before)) await contactAdmitted(pep, personalParts(ctx), user, contact.bare);
+        if (hasFrom(before) && !hasFrom(after)) await contactShutOut(pep, ctx, user, contact.bare);
+      }),
     user_available: ({ session }, ctx) => cameOnline(ctx, runningOf(ctx), session),
     unset_presence: ({ session }, ctx) => {
       const { bare } = session.jid;
-      if (!ctx.server.sessionsOf(bare).some((s) => s.available)) return publisherGone(runningOf(ctx).service, bare);
+      const { service, pep } = runningOf(ctx);
+      if (pep !== undefined) clientGone(session);
+      if (ctx.server.sessionsOf(bare).some((s) => s.available)) return;
+      return publisherGone(service, bare).then(() => pep && publisherGone(pep, bare));
     },
     // 70: after the store has forgotten them
     remove_user: { at: 70, run: (_params, ctx) => forgetAll(ctx) },
     remove_domain: { at: 70, run: (_params, ctx) => forgetAll(ctx) },
+    anonymous_purge: async ({ jid }, ctx) => {
+      await ctx.store.removeUser(jid);
+      forgetAll(ctx);
+    },
   },
   start,
   stop: (ctx) => void running.delete(ctx),

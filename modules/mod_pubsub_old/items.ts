@@ -7,7 +7,7 @@ import { DIALECTS } from "../../core/storage/dialect.ts";
 import type { Item, ItemPage, NewNode, PubsubNode } from "../pubsub/model.ts";
 import type { PageRequest } from "../pubsub/rsm.ts";
 import type { Keep } from "../pubsub/store.ts";
-import type { LastItems } from "./last.ts";
+import type { LastItems, NodeRef } from "./last.ts";
 import { type ItemRow, itemOf, itemText } from "./rows.ts";
 
 const ITEM = "itemid, modified_luser, modified_lserver, modified_lresource, modified_at, payload";
@@ -51,7 +51,7 @@ export class ItemRows {
     serviceOf: (domain) => `pubsub.${domain}`,
   };
   /** Where last items are kept ready; undefined: nowhere. */
-  lastItems: LastItems | undefined = undefined;
+  cache: LastItems | undefined = undefined;
 
   constructor(protected readonly db: Db) {}
 
@@ -189,10 +189,31 @@ export class ItemRows {
 
   /** The item that was published last: the one kept ready, else the newest of those that are stored. */
   async last(node: PubsubNode): Promise<Item | undefined> {
-    return (await this.lastItems?.get(node)) ?? (await this.newest(node, 1))[0];
+    return (await this.cache?.get(node)) ?? (await this.newest(node, 1))[0];
   }
 
-  async setLast(node: PubsubNode, { id, publisher, at, payload }: Item): Promise<void> {
+  /** As `last`, for several nodes by their numbers. */
+  async newestOf(refs: readonly number[]): Promise<ReadonlyMap<number, Item>> {
+    const found = new Map<number, Item>();
+    const { cache } = this;
+    if (cache !== undefined) {
+      for (const ref of refs) {
+        const item = await cache.get({ ref });
+        if (item !== undefined) found.set(ref, item);
+      }
+    }
+    for (const some of chunks(refs.filter((ref) => !found.has(ref)))) {
+      const rows = await this.db.query<ItemRow & { nidx: number | string }>(
+        `SELECT nidx, ${ITEM} FROM pubsub_items i WHERE nidx IN (${marks(some)}) AND modified_at =
+           (SELECT max(l.modified_at) FROM pubsub_items l WHERE l.nidx = i.nidx)`,
+        some,
+      );
+      for (const row of rows) found.set(Number(row.nidx), itemOf(row));
+    }
+    return found;
+  }
+
+  async setLast(node: NodeRef, { id, publisher, at, payload }: Item): Promise<void> {
     const item = itemText({ id, publisher, at, payload }, undefined);
     await this.db.upsert(
       "pubsub_last_item",
@@ -201,7 +222,7 @@ export class ItemRows {
     );
   }
 
-  async getLast(node: PubsubNode): Promise<Item | undefined> {
+  async getLast(node: NodeRef): Promise<Item | undefined> {
     const [row] = await this.db.query<LastRow>(
       "SELECT itemid, created_luser, created_lserver, created_at, payload FROM pubsub_last_item WHERE nidx = ?",
       [node.ref],
@@ -219,27 +240,28 @@ export class ItemRows {
   }
 
   /** Forgets it; of an id, when it is that item. */
-  async dropLast(node: PubsubNode, id?: string): Promise<void> {
+  async dropLast(node: NodeRef, id?: string): Promise<void> {
     const only = id === undefined ? "" : " AND itemid = ?";
     const params = id === undefined ? [node.ref] : [node.ref, id];
     await this.db.execute(`DELETE FROM pubsub_last_item WHERE nidx = ?${only}`, params);
   }
 }
 
-const marks = (list: readonly unknown[]): string => list.map(() => "?").join(", ");
+export const marks = (list: readonly unknown[]): string => list.map(() => "?").join(", ");
 export const resourceOf = (jid: { readonly resource?: string }): string => jid.resource ?? "";
 
-/** Ids in one statement. */
-const BATCH = 500;
+/** Values in one statement. */
+const BATCH = 300;
+
+export function chunks<T>(list: readonly T[]): T[][] {
+  const parts: T[][] = [];
+  for (let i = 0; i < list.length; i += BATCH) parts.push(list.slice(i, i + BATCH));
+  return parts;
+}
 
 function deleteItems(node: PubsubNode, ids: readonly string[]): Statement[] {
-  const statements: Statement[] = [];
-  for (let i = 0; i < ids.length; i += BATCH) {
-    const some = ids.slice(i, i + BATCH);
-    statements.push({
-      sql: `DELETE FROM pubsub_items WHERE nidx = ? AND itemid IN (${marks(some)})`,
-      params: [node.ref, ...some],
-    });
-  }
-  return statements;
+  return chunks(ids).map((some) => ({
+    sql: `DELETE FROM pubsub_items WHERE nidx = ? AND itemid IN (${marks(some)})`,
+    params: [node.ref, ...some],
+  }));
 }

@@ -3,11 +3,14 @@
 import type { Item, PubsubNode } from "../pubsub/model.ts";
 import type { PubsubOldStore } from "./store.ts";
 
+/** A node, by its number. */
+export type NodeRef = Pick<PubsubNode, "ref">;
+
 export interface LastItems {
-  get(node: PubsubNode): Promise<Item | undefined>;
-  set(node: PubsubNode, item: Item): Promise<void>;
+  get(node: NodeRef): Promise<Item | undefined>;
+  set(node: NodeRef, item: Item): Promise<void>;
   /** Forgets a node's item; with an id, only when it is that one. */
-  drop(node: PubsubNode, id?: string): Promise<void>;
+  drop(node: NodeRef, id?: string): Promise<void>;
 }
 
 /** Characters of payload that are kept in memory; the items used longest ago give way. */
@@ -18,11 +21,11 @@ export class MemoryLastItems implements LastItems {
   private readonly items = new Map<number, Item>();
   private text = 0;
 
-  async get({ ref }: PubsubNode): Promise<Item | undefined> {
+  async get({ ref }: NodeRef): Promise<Item | undefined> {
     return this.items.get(ref);
   }
 
-  async set({ ref }: PubsubNode, item: Item): Promise<void> {
+  async set({ ref }: NodeRef, item: Item): Promise<void> {
     this.forget(ref);
     this.items.set(ref, item);
     this.text += item.payload.length;
@@ -32,7 +35,7 @@ export class MemoryLastItems implements LastItems {
     }
   }
 
-  async drop({ ref }: PubsubNode, id?: string): Promise<void> {
+  async drop({ ref }: NodeRef, id?: string): Promise<void> {
     if (id === undefined || this.items.get(ref)?.id === id) this.forget(ref);
   }
 
@@ -51,13 +54,13 @@ export class MemoryLastItems implements LastItems {
 /** In the table pubsub_last_item. */
 export class StoredLastItems implements LastItems {
   constructor(private readonly store: PubsubOldStore) {}
-  get(node: PubsubNode): Promise<Item | undefined> {
+  get(node: NodeRef): Promise<Item | undefined> {
     return this.store.getLast(node);
   }
-  set(node: PubsubNode, item: Item): Promise<void> {
+  set(node: NodeRef, item: Item): Promise<void> {
     return this.store.setLast(node, item);
   }
-  drop(node: PubsubNode, id?: string): Promise<void> {
+  drop(node: NodeRef, id?: string): Promise<void> {
     return this.store.dropLast(node, id);
   }
 }

@@ -6,8 +6,9 @@ import { type BareJid, parseBareJid } from "../../core/jid.ts";
 import { type Statement, StorageError } from "../../core/storage/db.ts";
 import { DIALECTS, escapeLike, insert } from "../../core/storage/dialect.ts";
 import type { Affiliation, NewNode, NodeConfig, PubsubNode, Subscription } from "../pubsub/model.ts";
+import type { LastItem } from "../pubsub/personal.ts";
 import type { NodeHead, PubsubStore } from "../pubsub/store.ts";
-import { ItemRows, resourceOf } from "./items.ts";
+import { chunks, ItemRows, marks, resourceOf } from "./items.ts";
 import { personalData, removeDomain, removeUser } from "./persons.ts";
 import { nodeDefaults } from "./plugins.ts";
 import {
@@ -244,6 +245,29 @@ export class PubsubOldStore extends ItemRows implements PubsubStore {
       [keyOf(service), owner.local, owner.domain, affiliationCode("owner"), stateCode("pending")],
     );
     return rows.map(({ name }) => name);
+  }
+
+  /** The newest items of nodes of these names, of accounts of one domain. */
+  async lastItems(domain: string, users: readonly string[], names: readonly string[]): Promise<LastItem[]> {
+    const found: LastItem[] = [];
+    for (const some of chunks(users)) {
+      for (const wanted of chunks(names)) found.push(...(await this.lastOf(domain, some, wanted)));
+    }
+    return found;
+  }
+
+  private async lastOf(domain: string, users: readonly string[], names: readonly string[]): Promise<LastItem[]> {
+    const keys = users.map((user) => `${user}@${domain}`);
+    const rows = await this.db.query<NodeRow & { p_key: string }>(
+      `SELECT ${NODE}, p_key FROM pubsub_nodes WHERE p_key IN (${marks(keys)}) AND name IN (${marks(names)})
+       ORDER BY p_key, name`,
+      [...keys, ...names],
+    );
+    const newest = await this.newestOf(rows.map(({ nidx }) => Number(nidx)));
+    return rows.flatMap((row) => {
+      const item = newest.get(Number(row.nidx));
+      return item === undefined ? [] : [{ service: parseBareJid(row.p_key), ...headOf(row), item }];
+    });
   }
 
   // --- Nodes by their options -------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ export async function create(engine: PubsubEngine, asker: Asker, request: Of<"cr
   if (node === undefined && !profile.instantNodes) throw pubsubError("nodeid-required", undefined, "not-acceptable");
   if (!(await profile.mayCreate(asker.service, asker.from.bare, node ?? ""))) throw new StanzaError("forbidden");
   const name = node ?? engine.server.token(12);
-  const kind = profile.kindOf?.(asker.service, request.type);
+  const kind = profile.kindOf?.(asker.service, request.type, name);
   const defaults = profile.defaults(asker.service, kind);
   const full = config === undefined ? defaults : configured(defaults, config, profile.limits);
   if ((await makeNode(engine, asker, name, full, kind)) === undefined) throw new StanzaError("conflict");
@@ -35,7 +35,7 @@ export async function makeNode(
   { service, from }: Asker,
   name: string,
   config: NodeConfig,
-  kind = engine.profile.kindOf?.(service, undefined),
+  kind = engine.profile.kindOf?.(service, undefined, name),
 ): Promise<PubsubNode | undefined> {
   const { limits } = engine.profile;
   if (name.length > limits.nodeName) {

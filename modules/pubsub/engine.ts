@@ -42,7 +42,7 @@ export interface Profile {
   /** The configuration of new nodes; `kind` is one that `kindOf` gave. */
   defaults(service: BareJid, kind?: string): NodeConfig;
   /** The kind of a new node, of the one that was asked for; absent where there is one kind. Throws for one that is not there. */
-  kindOf?(service: BareJid, wanted: string | undefined): string;
+  kindOf?(service: BareJid, wanted: string | undefined, name: string): string;
   /** Publishing to a node that is not there makes it (§7.1.4). */
   readonly autoCreate: boolean;
   /** A node without a name gets one (§8.1.2). */

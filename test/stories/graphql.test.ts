@@ -88,7 +88,10 @@ describe("the endpoints", () => {
         expect(empty.status).toBe(400);
         const page = await face.fetch({ headers: { Accept: "text/html" } });
         expect([page.status, page.headers.get("Content-Type")]).toEqual([200, expect.stringContaining("text/html")]);
-        expect(await page.text()).toContain("MongooseIM GraphiQL");
+        const text = await page.text();
+        expect(text).toContain("MongooseIM GraphiQL");
+        const [, query = ""] = /<textarea id="query"[^>]*>([^<]*)</.exec(text) ?? [];
+        expect((await face.asks(query)).data).toMatchObject({ checkAuth: { authStatus: "UNAUTHORIZED" } });
         (await face.asks("{ field ")).isBadRequest("parser_error");
       }
     },

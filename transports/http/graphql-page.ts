@@ -1,7 +1,15 @@
 // A page to try GraphQL queries in: one file, nothing from elsewhere. The browser asks for the credentials.
 
-/** HTML of the page; it sends queries to its own address. */
-export const queryPage = (): string => PAGE;
+import type { Audience } from "../../core/operations.ts";
+
+/** HTML of the page for a schema; it sends queries to its own address. */
+export const queryPage = (audience: Audience): string => PAGE.replace("QUERY", FIRST[audience]);
+
+/** What stands in the page to begin with. */
+const FIRST: Readonly<Record<Audience, string>> = {
+  admin: "{ checkAuth { authStatus authType } }",
+  user: "{ checkAuth { authStatus username } }",
+};
 
 const PAGE = `<!DOCTYPE html>
 <html lang="en">
@@ -29,27 +37,41 @@ const PAGE = `<!DOCTYPE html>
   <button>Run (Ctrl+Enter)</button>
 </form>
 <div>
-  <label>Query <textarea id="query" spellcheck="false">{ checkAuth { authStatus authType } }</textarea></label>
+  <label>Query <textarea id="query" spellcheck="false">QUERY</textarea></label>
   <label>Variables <textarea id="variables" spellcheck="false">{}</textarea></label>
 </div>
 <pre id="answer" aria-live="polite"></pre>
 <details><summary>Operations</summary><pre id="operations"></pre></details>
 <script>
   const $ = (id) => document.getElementById(id);
+  const credentials = () => {
+    if (!$("username").value) return {};
+    const bytes = new TextEncoder().encode($("username").value + ":" + $("password").value);
+    return { authorization: "Basic " + btoa(String.fromCharCode(...bytes)) };
+  };
   const ask = async (query, variables) => {
-    const headers = { "content-type": "application/json", accept: "application/json" };
-    if ($("username").value) {
-      const bytes = new TextEncoder().encode($("username").value + ":" + $("password").value);
-      headers.authorization = "Basic " + btoa(String.fromCharCode(...bytes));
-    }
+    const headers = { "content-type": "application/json", accept: "application/json", ...credentials() };
     const answer = await fetch(location.pathname, { method: "POST", headers, body: JSON.stringify({ query, variables }) });
     return answer.json();
   };
+  let following;
+  const follow = async (query, variables) => {
+    const search = new URLSearchParams({ query, variables: JSON.stringify(variables) });
+    const { signal } = following = new AbortController();
+    const headers = credentials();
+    const { body } = await fetch(location.pathname.replace(/\\/$/, "") + "/sse?" + search, { headers, signal });
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let part; !(part = await reader.read()).done;) $("answer").textContent += part.value;
+  };
   $("form").onsubmit = async (event) => {
     event.preventDefault();
+    following?.abort();
     try {
+      const query = $("query").value;
       const variables = JSON.parse($("variables").value || "{}");
-      $("answer").textContent = JSON.stringify(await ask($("query").value, variables), null, 2);
+      $("answer").textContent = "";
+      if (/^\\s*subscription\\b/.test(query)) await follow(query, variables);
+      else $("answer").textContent = JSON.stringify(await ask(query, variables), null, 2);
     } catch (error) {
       $("answer").textContent = String(error);
     }
@@ -62,9 +84,9 @@ const PAGE = `<!DOCTYPE html>
   document.querySelector("details").ontoggle = async () => {
     const fields = "fields { name description args { name type { " + ref + " } } type { " + ref + " } }";
     const root = "{ fields { name type { " + ref + " " + fields + " } } }";
-    const { data } = await ask("{ __schema { queryType " + root + " mutationType " + root + " } }");
+    const { data } = await ask("{ __schema { queryType " + root + " mutationType " + root + " subscriptionType " + root + " } }");
     $("operations").textContent = Object.entries(data.__schema).filter(([, type]) => type).map(([kind, type]) =>
-      type.fields.map((category) => (category.type.fields ?? []).filter(() => /(Query|Mutation)$/.test(category.type.name)).map((f) =>
+      type.fields.map((category) => (category.type.fields ?? []).filter(() => /(Query|Mutation|Subscription)$/.test(category.type.name)).map((f) =>
         kind.replace("Type", "") + " " + category.name + "." + f.name
         + (f.args.length ? "(" + f.args.map((a) => a.name + ": " + print(a.type)).join(", ") + ")" : "")
         + ": " + print(f.type) + "\\n    " + f.description).join("\\n")).join("\\n")).join("\\n");

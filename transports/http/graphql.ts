@@ -159,7 +159,8 @@ export function graphqlApp(options: GraphqlOptions): Hono {
       supports: ["application/json", "text/html"],
       default: "application/json",
     });
-    if (type === "text/html") return c.html(queryPage(), 200, { "Content-Security-Policy": PAGE_POLICY });
+    const audience = options.endpoint === "user" ? "user" : "admin";
+    if (type === "text/html") return c.html(queryPage(audience), 200, { "Content-Security-Policy": PAGE_POLICY });
     return run(c, fromQueryString);
   });
   app.post("/", bodyLimit({ maxSize: MAX_BODY, onError: (c) => refuse(c, REFUSALS.tooLarge) }), (c) =>

@@ -201,6 +201,9 @@ test("a command is for those who may: others do not see it and are refused", asy
   expect(status(await says(juliet, "node='secret'"))).toBe("completed");
   expect(status(await says(juliet, "node='secret'", "", "juliet@localhost"))).toBe("completed");
   expect(error(await says(romeo, "node='secret'", "", "romeo@localhost"))).toBe("forbidden");
+  // Not even that there is such an account.
+  expect(error(await says(romeo, "node='secret'", "", "juliet@localhost"))).toBe("service-unavailable");
+  expect(error(await says(romeo, "node='secret' action='jump'", "", "juliet@localhost"))).toBe("service-unavailable");
   const list = async (c: FakeClient, kind: string, node: string) => {
     await c.sends(
       `<iq type='get' id='d' to='localhost'><query xmlns='http://jabber.org/protocol/disco#${kind}' node='${node}'/></iq>`,

@@ -1,0 +1,179 @@
+// What makes publish-subscribe personal (XEP-0163): whoever sees an account's presence is a subscriber of its nodes, who
+// has only to say what interests him; and who comes online gets the newest items of that.
+
+import { StanzaError } from "../../core/errors.ts";
+import type { MaybePromise, SubscriptionLists } from "../../core/hooks.ts";
+import { type BareJid, parseJid } from "../../core/jid.ts";
+import { type HostType, type Server, type Session, Slot } from "../../core/module.ts";
+import { requireReader } from "./access.ts";
+import type { Audience, PubsubEngine } from "./engine.ts";
+import { Delivery, delayOf, eventOf, itemEvent } from "./event.ts";
+import type { Item, NodeConfig, PubsubNode } from "./model.ts";
+
+const NOTIFY = "+notify";
+const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });
+
+/** The newest item of a node, with what decides who gets it and how. */
+export interface LastItem {
+  readonly service: BareJid;
+  readonly name: string;
+  readonly config: NodeConfig;
+  readonly item: Item;
+}
+
+/** What personal eventing is made with in a feature. */
+export interface PersonalParts {
+  readonly host: HostType;
+  readonly server: Server;
+  /** The disco#info features of a session's client; undefined when they are not known. */
+  featuresOf(session: Session): ReadonlySet<string> | undefined;
+  /** The contacts of a node's account in the roster groups that it is open to. */
+  inGroups(node: PubsubNode): Promise<readonly string[]>;
+  /** The newest items of nodes of these names, of accounts of one domain. */
+  lastItems(domain: string, users: readonly string[], names: readonly string[]): Promise<readonly LastItem[]>;
+  /** Whether the newest items of a contact go to who comes online; of all of them where absent. */
+  sends?(contact: BareJid): boolean;
+}
+
+// --- Who gets events -------------------------------------------------------------------------------------------------------
+
+/** The account, the contacts that receive its presence as far as the access model lets them, and those on the list. */
+export function personalAudience(parts: PersonalParts, node: PubsubNode): MaybePromise<Audience> {
+  const { service } = node;
+  if (node.config.access_model === "roster") return parts.inGroups(node).then((jids) => audience(parts, node, jids));
+  const lists = parts.host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: service });
+  return lists instanceof Promise
+    ? lists.then(({ from }) => audience(parts, node, from))
+    : audience(parts, node, lists.from);
+}
+
+function audience({ featuresOf }: PersonalParts, node: PubsubNode, contacts: readonly string[]): Audience {
+  const { service, config, affiliations } = node;
+  const wanted = node.name + NOTIFY;
+  const mayRead = (jid: string): boolean => {
+    const affiliation = affiliations.get(jid);
+    return affiliation === "owner" || affiliation === "publisher" || affiliation === "member";
+  };
+  const outcast = (jid: string): boolean => {
+    const affiliation = affiliations.get(jid);
+    return affiliation === "outcast" || affiliation === "publish-only";
+  };
+  const listed = config.access_model === "whitelist" || config.access_model === "authorize";
+  const reached = listed
+    ? contacts.filter(mayRead)
+    : affiliations.size === 0
+      ? contacts
+      : contacts.filter((c) => !outcast(c));
+  let known: Set<string> | undefined;
+  return {
+    accounts: [service.text, ...reached],
+    wants: (session: Session) => featuresOf(session)?.has(wanted) === true,
+    admits: ({ text }) => {
+      if (text === service.text || mayRead(text)) return true;
+      if (outcast(text) || config.access_model === "whitelist") return false;
+      if (config.access_model === "open" || config.access_model === "authorize") return true;
+      known ??= new Set(contacts);
+      return known.has(text);
+    },
+  };
+}
+
+// --- Newest items for who comes (XEP-0163 §4.3.4) ----------------------------------------------------------------------------
+
+/** What a session has been sent the newest items of; the set is shared by all clients of its kind. */
+const SERVED = new Slot<ReadonlySet<string>>();
+
+/** Nodes whose newest items a client is given when it comes; clients want a dozen or two. */
+const MAX_WANTED = 128;
+
+/** The node names that a client wants events of. */
+const wantedOf = (features: ReadonlySet<string>): string[] =>
+  [...features]
+    .filter((f) => f.endsWith(NOTIFY))
+    .slice(0, MAX_WANTED)
+    .map((f) => f.slice(0, -NOTIFY.length));
+
+/** A client's features became known: it has come online, or wants something else than before. */
+export async function clientKnown(
+  engine: PubsubEngine,
+  parts: PersonalParts,
+  session: Session,
+  features: ReadonlySet<string>,
+): Promise<void> {
+  const before = SERVED.get(session);
+  if (before === features) return;
+  SERVED.set(session, features);
+  const names = wantedOf(features).filter((name) => before?.has(name + NOTIFY) !== true);
+  if (names.length === 0) return;
+  const { bare } = session.jid;
+  const { to } = await parts.host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: bare });
+  const last: LastItem[] = [];
+  for (const [domain, users] of byDomain(parts, [bare.text, ...to])) {
+    last.push(...(await parts.lastItems(domain, users, names)));
+  }
+  for (const one of last) if (session.available) await give(engine, one, [session]);
+}
+
+/** Accounts that this feature keeps and whose items are sent, by domain. The first of `jids` is the session's own. */
+function byDomain({ host, server, sends }: PersonalParts, jids: readonly string[]): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const [i, text] of jids.entries()) {
+    const { bare } = parseJid(text);
+    if (i > 0 && sends?.(bare) === false) continue;
+    const users = found.get(bare.domain);
+    if (users !== undefined) users.push(bare.local);
+    else if (server.hostTypeOf(bare.domain) === host) found.set(bare.domain, [bare.local]);
+  }
+  return found;
+}
+
+/** A session is gone for others: when it comes back it gets all anew. */
+export function clientGone(session: Session): void {
+  if (SERVED.get(session) !== undefined) SERVED.set(session, undefined);
+}
+
+/** An account lets a contact see its presence from now on. */
+export async function contactAdmitted(
+  engine: PubsubEngine,
+  parts: PersonalParts,
+  owner: BareJid,
+  contact: BareJid,
+): Promise<void> {
+  const { featuresOf } = parts;
+  const sessions = parts.server.sessionsOf(contact).filter((s) => s.available && featuresOf(s) !== undefined);
+  if (sessions.length === 0) return;
+  const names = new Set(sessions.flatMap((s) => wantedOf(featuresOf(s) ?? new Set())));
+  if (names.size === 0) return;
+  for (const one of await parts.lastItems(owner.domain, [owner.local], [...names])) {
+    await give(
+      engine,
+      one,
+      sessions.filter((s) => featuresOf(s)?.has(one.name + NOTIFY)),
+    );
+  }
+}
+
+/** Sends a newest item to sessions of one account, if that may read it. */
+async function give(
+  engine: PubsubEngine,
+  { service, name, config, item }: LastItem,
+  sessions: readonly Session[],
+): Promise<void> {
+  const [first] = sessions;
+  if (first === undefined || config.send_last_published_item !== "on_sub_and_presence") return;
+  if (!config.deliver_notifications || item.at < engine.keep({ config }).since) return;
+  const node = await engine.nodes.get(service, name);
+  if (node === undefined || !(await mayRead(engine, node, first.jid.bare))) return;
+  const delivery = new Delivery(engine, eventOf(node, itemEvent(engine, node, item), delayOf(item)), false);
+  for (const session of sessions) delivery.toSession(session);
+}
+
+async function mayRead(engine: PubsubEngine, node: PubsubNode, who: BareJid): Promise<boolean> {
+  try {
+    await requireReader(engine, node, who);
+    return true;
+  } catch (error) {
+    if (error instanceof StanzaError) return false;
+    throw error;
+  }
+}
