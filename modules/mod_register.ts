@@ -157,9 +157,10 @@ async function register(
 ): Promise<void> {
   const local = localOf(query);
   const jid = makeBare(local, domain);
+  // First of all, as in MongooseIM: who is refused has had his turn.
+  takeTurn(session === undefined ? from : networkOf(session.address), ctx);
   const permit = await ctx.host.hooks.fold("registration_permit", undefined, { jid, session });
   if (!permit?.overridesAccess) checkAccess(jid, session?.address, ctx);
-  takeTurn(session === undefined ? from : networkOf(session.address), ctx);
   const password = field(query, "password");
   if (!password) throw new StanzaError("not-acceptable", "The password is empty");
   checkStrength(password, ctx);

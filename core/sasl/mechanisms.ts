@@ -3,6 +3,7 @@
 import type { HashName } from "../auth/types.ts";
 import { anonymous } from "./anonymous.ts";
 import { channelBindingTypes } from "./channel.ts";
+import { digestMd5 } from "./digest.ts";
 import { external } from "./external.ts";
 import { plain } from "./plain.ts";
 import { scram } from "./scram.ts";
@@ -53,5 +54,12 @@ export const MECHANISMS: readonly Mechanism[] = [
     suits: ({ auth, allowedMethods, certificate }) =>
       certificate?.authorized === true && auth.proves("external", allowedMethods),
     start: external,
+  },
+  {
+    option: "digest",
+    name: "DIGEST-MD5",
+    // It hashes the password itself: back ends that keep something else cannot check it.
+    suits: ({ auth, allowedMethods }) => auth.policy.format === "plain" && auth.proves("scram", allowedMethods),
+    start: digestMd5,
   },
 ];

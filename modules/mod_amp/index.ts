@@ -4,7 +4,8 @@
 // that may still be met stay with the message.
 
 import { z } from "zod";
-import { type MaybePromise, STOP, type Stop } from "../../core/hooks.ts";
+import { own } from "../../core/config/types.ts";
+import { type ContactInfo, type MaybePromise, STOP, type Stop } from "../../core/hooks.ts";
 import { defineModule, type ModuleContext, type Session } from "../../core/module.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { xml } from "../../core/xml/markup.ts";
@@ -25,6 +26,16 @@ const SUPPORTED = [
 const TYPES = ["chat", "", "normal", "headline"] as const;
 const WITH_RULES = { ns: NS_AMP, child: "amp", type: TYPES } as const;
 
+const config = z.strictObject({
+  contacts_only: own(
+    z
+      .boolean()
+      .default(false)
+      .describe("Refuse rules about users whose presence their sender may not see: what becomes of a message tells it"),
+  ),
+});
+type Context = ModuleContext<z.output<typeof config>>;
+
 declare module "../../core/hooks.ts" {
   interface NoticeHooks {
     /** Something has become of a message: told by those who store messages. Of the addressee's host type. */
@@ -42,7 +53,7 @@ const watched = new WeakMap<Stanza, Watched>();
 export default defineModule({
   name: "mod_amp",
   xeps: [{ n: 79, version: "1.2" }],
-  config: z.strictObject({}),
+  config,
   features: [NS_AMP],
   hooks: {
     c2s_stream_features: (features, { authenticated }) => {
@@ -68,7 +79,7 @@ export default defineModule({
 });
 
 /** The first look at a message: its rules are checked, then followed as far as they can be now. */
-async function begin(stanza: Stanza, sender: Session, ctx: ModuleContext): Promise<Stop | undefined> {
+async function begin(stanza: Stanza, sender: Session, ctx: Context): Promise<Stop | undefined> {
   const rules = rulesOf(stanza);
   if (rules.length === 0) return;
   const faults = rules.map((rule) => ({ rule, fault: faultOf(rule) }));
@@ -77,26 +88,40 @@ async function begin(stanza: Stanza, sender: Session, ctx: ModuleContext): Promi
     sender.write(refusedRules(stanza, sender, wrong.fault, wrong.rules));
     return STOP;
   }
+  if (ctx.config.contacts_only && !(await maySee(stanza, ctx))) {
+    sender.write(refusedRules(stanza, sender, "invalid-rules", rules));
+    return STOP;
+  }
   watched.set(stanza, { sender, rules });
   return look(stanza, "initial", ctx);
 }
 
+/** Whether the sender may see where an addressee of this server is (§9). */
+async function maySee({ from, to }: Stanza, { server }: Context): Promise<boolean> {
+  const host = server.hostTypeOf(to.domain);
+  if (host === undefined || to.bare.isDomain || to.bare.text === from.bare.text) return true;
+  const stranger: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
+  const who = { jid: to.bare, contact: from.bare };
+  const { subscription } = await host.hooks.fold("roster_get_jid_info", stranger, who);
+  return subscription === "from" || subscription === "both";
+}
+
 /** A later look; what has happened cannot be prevented any more, so there is only something to tell. */
-function happened(stanza: Stanza, event: AmpEvent, ctx: ModuleContext): MaybePromise<void> {
+function happened(stanza: Stanza, event: AmpEvent, ctx: Context): MaybePromise<void> {
   if (!watched.has(stanza)) return;
   const done = look(stanza, event, ctx);
   if (done instanceof Promise) return done.then(() => undefined);
 }
 
 /** The message has found no place, and its sender is about to be told: STOP when it is told otherwise. */
-function failed(stanza: Stanza, ctx: ModuleContext): Stop | undefined {
+function failed(stanza: Stanza, ctx: Context): Stop | undefined {
   const entry = watched.get(stanza);
   if (entry === undefined) return;
   watched.delete(stanza);
   return follow(stanza, entry, { deliver: ["none"] }, true, ctx);
 }
 
-function look(stanza: Stanza, event: AmpEvent, ctx: ModuleContext): MaybePromise<Stop | undefined> {
+function look(stanza: Stanza, event: AmpEvent, ctx: Context): MaybePromise<Stop | undefined> {
   const { host, server } = ctx;
   const own = determine(stanza, event, ctx);
   const { from, to } = stanza;
@@ -116,7 +141,7 @@ function follow(
   entry: Watched,
   strategy: AmpStrategy,
   open: boolean,
-  { host }: ModuleContext,
+  { host }: Context,
 ): Stop | undefined {
   const { hooks } = host;
   const left: AmpRule[] = [];

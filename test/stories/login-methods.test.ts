@@ -1,6 +1,10 @@
 // Log-ins and what is counted of them, anonymous users with names of their own, and a session that will not go.
+import { createHash } from "node:crypto";
 import { describe, expect, vi } from "vitest";
-import { SECURE_DOORS, secure } from "../support/sasl2.ts";
+import type { Client } from "../support/client.ts";
+import type { Door } from "../support/client-wire.ts";
+import { textOf, type XElement } from "../support/match.ts";
+import { NS_SASL, SECURE_DOORS, secure } from "../support/sasl2.ts";
 import { stage } from "../support/story.ts";
 import type { StoryServer } from "../support/story-server.ts";
 
@@ -61,6 +65,61 @@ describe("numbers", () => {
       await alice.receives`<presence from="${alice.full}" type="{none}"/>`;
     },
     { silent: true, covers: ["presence_SUITE:explicit_available"] },
+  );
+});
+
+describe("DIGEST-MD5", () => {
+  const { story } = stage({ auth: { sasl_mechanisms: ["digest"] } });
+  const md5 = (...parts: (string | Buffer)[]): Buffer =>
+    createHash("md5")
+      .update(Buffer.concat(parts.map((part) => Buffer.from(part))))
+      .digest();
+  const sasl = (name: string, data: string): string =>
+    `<${name} xmlns='${NS_SASL}'>${Buffer.from(data).toString("base64")}</${name}>`;
+  const dataOf = (e: XElement): string => Buffer.from(textOf(e), "base64").toString();
+
+  /** RFC 2831 up to the client's proof; returns what the server has to prove. */
+  async function proves(c: Client, server: StoryServer, door: Door): Promise<string> {
+    await c.connects(server.target(door));
+    await c.opens();
+    c.sendsRaw(`<auth xmlns='${NS_SASL}' mechanism='DIGEST-MD5'/>`);
+    const challenge = dataOf(await c.receives`<challenge xmlns="${NS_SASL}">{any}</challenge>`);
+    const nonce = /nonce="([^"]+)"/.exec(challenge)![1];
+    const ha1 = md5(md5(`${c.local}:localhost:${c.account.password}`), `:${nonce}:cn`).toString("hex");
+    const value = (who: string): string =>
+      md5(`${ha1}:${nonce}:00000001:cn:auth:${md5(`${who}:xmpp/localhost`).toString("hex")}`).toString("hex");
+    const quoted = { username: c.local, realm: "localhost", nonce, cnonce: "cn", "digest-uri": "xmpp/localhost" };
+    const said = Object.entries(quoted).map(([name, text]) => `${name}="${text}"`);
+    c.sendsRaw(sasl("response", `${said},nc=00000001,qop=auth,charset=utf-8,response=${value("AUTHENTICATE")}`));
+    return `rspauth=${value("")}`;
+  }
+
+  story(
+    "RFC 2831: a client that knows the password gets in, and sees that the server knows it",
+    {},
+    async ({ actor, server, door }) => {
+      const c = await actor("romeo");
+      const rspauth = await proves(c, server, door);
+      expect(dataOf(await c.receives`<challenge xmlns="${NS_SASL}">{any}</challenge>`)).toBe(rspauth);
+      c.sendsRaw(`<response xmlns='${NS_SASL}'/>`);
+      await c.receives`<success xmlns="${NS_SASL}"/>`;
+      await c.opens();
+      await c.binds();
+      c.sends`<message to="${c.full}" type="chat"><body>Hi!</body></message>`;
+      await c.receives`<message type="chat"><body>Hi!</body></message>`;
+    },
+    { covers: ["login_SUITE:log_one_digest"] },
+  );
+
+  story(
+    "RFC 2831: nobody is not let in",
+    {},
+    async ({ stranger, server, door }) => {
+      const c = stranger();
+      await proves(c, server, door);
+      await c.receives`<failure xmlns="${NS_SASL}"><not-authorized/></failure>`;
+    },
+    { covers: ["login_SUITE:log_non_existent_digest"] },
   );
 });
 

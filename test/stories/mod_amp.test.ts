@@ -381,3 +381,24 @@ describe("with other features", () => {
     await alice.receivesNothing();
   });
 });
+
+describe("contacts_only", () => {
+  const { story } = stage({ modules: { mod_amp: { contacts_only: true } } });
+
+  story(
+    "XEP-0079 §9: rules about somebody whose presence one may not see are not accepted, there or not",
+    { alice: 1, bob: 1, carol: 0 },
+    async ({ alice, bob, carol, stranger, befriend }) => {
+      const met: Rule = ["deliver", "direct", "notify"];
+      for (const to of [bob.full, bob.bare, carol.bare, stranger().bare]) {
+        alice.says(amp(to, "Are you there?", met));
+        await refused(alice, "invalid-rules", "not-acceptable", "405", [met]);
+      }
+      await bob.receivesNothing();
+      await befriend(alice, bob);
+      alice.says(amp(bob.full, "Are you there?", met));
+      await bob.receives`<message><body>Are you there?</body></message>`;
+      await notified(alice, bob.full, met);
+    },
+  );
+});
