@@ -1,5 +1,7 @@
 // XEP-0060: publish-subscribe on a domain of its own, under both ways to order nodes.
 import { describe, expect, vi } from "vitest";
+import { makeBare } from "../../core/jid.ts";
+import type { PubsubOldStore } from "../../modules/mod_pubsub_old/store.ts";
 import { childOf, childrenOf, find, show, textOf } from "../support/match.ts";
 import {
   affiliations,
@@ -814,6 +816,30 @@ for (const nodetree of ["dag", "tree"]) {
     });
   }
 }
+
+describe("what the server itself asks", () => {
+  const { story } = stage({ modules: { mod_pubsub_old: {} } });
+  story(
+    "the items of a node, and one of them, by service and name",
+    { romeo: 1 },
+    async ({ romeo, server }) => {
+      const [r] = talks(romeo);
+      const node = fresh();
+      await r.creates(node);
+      await r.publishes(node, "item1");
+      await r.publishes(node, "item2");
+      const store = [...server.node.hosts.values()][0].modules.get("mod_pubsub_old")?.ctx.store as PubsubOldStore;
+      const service = makeBare("", SERVICE);
+      const found = (await store.load(service, node))!;
+      expect((await store.newest(found, 10)).map(({ id }) => id)).toEqual(["item1", "item2"]);
+      expect((await store.item(found, "item2"))?.publisher.text).toBe(romeo.full);
+      expect(await store.item(found, "itemX")).toBeUndefined();
+      expect(await store.load(service, "no_such_node_here")).toBeUndefined();
+      await r.deletes(node);
+    },
+    covers("debug_get_items_test", "debug_get_item_test"),
+  );
+});
 
 describe("max_subscriptions_node", () => {
   const { story } = stage({ modules: { mod_pubsub_old: { max_subscriptions_node: 1 } } });
