@@ -168,6 +168,7 @@ try {
     if (await haveSlixmpp()) await counted("interop", ["test/interop/run.ts"], 5);
     else skip("interop: python3-slixmpp is not installed");
     await counted("kill", ["test/fault/kill.ts", "--rounds", full ? "50" : "5"], 10);
+    await counted("broadcast", ["test/fault/broadcast.ts", "--kills", full ? "10" : "3"], 5);
     await counted("flood", ["test/fault/flood.ts", "--scale", full ? "1" : "0.5"], 5);
   } else fail("interop and fault tests need the build");
 } catch (error) {

@@ -10,12 +10,15 @@ export const DEFAULT_TEXT = `# The configuration that mongooseimctl runs with wh
   default_server_domain = "localhost"
   loglevel = "warning"
 
-# Clients. Without certfile and keyfile a self-signed certificate is made in the state directory.
+# Clients. max_..._per_minute is for one address: take it out where many users come through one, such as a load balancer.
+# Without certfile and keyfile a self-signed certificate is made in the state directory.
 [[listen.c2s]]
   port = 5222
   access = "c2s"
   shaper = "normal"
   max_stanza_size = 65_536
+  max_connections_per_minute = 600
+  max_failed_logins_per_minute = 60
   tls.mode = "starttls_required"
   tls.verify_mode = "none"
 
@@ -24,6 +27,8 @@ export const DEFAULT_TEXT = `# The configuration that mongooseimctl runs with wh
   access = "c2s"
   shaper = "normal"
   max_stanza_size = 65_536
+  max_connections_per_minute = 600
+  max_failed_logins_per_minute = 60
   tls.mode = "tls"
   tls.verify_mode = "none"
 
@@ -47,6 +52,8 @@ export const DEFAULT_TEXT = `# The configuration that mongooseimctl runs with wh
     host = "_"
     path = "/ws-xmpp"
     max_stanza_size = 65_536
+    max_connections_per_minute = 600
+    max_failed_logins_per_minute = 60
     ping_rate = 30_000
 
 # GraphQL for administrators. Without a configuration file its user is "admin", with the password in the file

@@ -52,9 +52,11 @@ const xmpp = () => ({
   state_timeout: nonNegativeOrInfinity().default(5000).describe("Milliseconds a step of the negotiation may take"),
 });
 
+// Off by default, as in MongooseIM: behind a load balancer that does not tell them apart all clients have one address. The
+// embedded configuration sets both.
 const failedLogins = () => ({
   max_failed_logins_per_minute: own(positiveOrInfinity())
-    .default(60)
+    .default(Number.POSITIVE_INFINITY)
     .describe("Log-ins from one address that may fail; the addresses of this machine have no bound"),
 });
 
@@ -64,7 +66,7 @@ const rates = () => ({
     .default(1000)
     .describe("Stanzas a session may send, after a burst of up to as many, before the server reads them more slowly"),
   max_connections_per_minute: own(positiveOrInfinity())
-    .default(600)
+    .default(Number.POSITIVE_INFINITY)
     .describe("New connections from one address (an IPv6 /64 is one); the addresses of this machine have no bound"),
   ...failedLogins(),
 });

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { enumOf } from "../../core/config/types.ts";
 import { StanzaError, StreamError } from "../../core/errors.ts";
-import { defineModule, type ModuleContext } from "../../core/module.ts";
+import { defineModule, type ModuleContext, type Session } from "../../core/module.ts";
 import { operations } from "./operations.ts";
 import { BlocklistStore } from "./store.ts";
 
@@ -12,6 +12,12 @@ const config = z.strictObject({
 });
 
 export type BlocklistContext = ModuleContext<z.output<typeof config>, BlocklistStore, "mod_blocklist_denied_count">;
+
+/** The database decides: another server on it may have let the user go. */
+async function endIfBlocked(session: Session, store: BlocklistStore): Promise<void> {
+  if (!(await store.isBlocked(session.jid.bare))) return;
+  session.close(new StreamError("conflict", "Kicked by administrator"), "kicked");
+}
 
 export default defineModule({
   name: "mod_blocklist",
@@ -35,10 +41,8 @@ export default defineModule({
       return false;
     },
     // The user was blocked between the question above and the session's beginning.
-    sm_register_connection: ({ session }, { store }) => {
-      if (!store.wasJustBlocked(session.jid.bare)) return;
-      session.close(new StreamError("conflict", "Kicked by administrator"), "kicked");
-    },
+    sm_register_connection: ({ session }, { store }) =>
+      store.wasJustBlocked(session.jid.bare) ? endIfBlocked(session, store) : undefined,
   },
   operations,
 });
