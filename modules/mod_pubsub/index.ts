@@ -2,6 +2,7 @@
 // that of modules/pubsub; what is personal about it is there in personal.ts, and in profile.ts.
 
 import type { Element } from "@xmpp/xml";
+import { StanzaError } from "../../core/errors.ts";
 import { type MaybePromise, STOP } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import { defineModule, type Iq, type Session } from "../../core/module.ts";
@@ -63,7 +64,11 @@ function changed(ctx: PepContext, node: PubsubNode): MaybePromise<void> {
 
 /** A conversion that fails is no failure of what was converted. */
 function failing(ctx: PepContext, done: Promise<void>): Promise<void> {
-  return done.catch((error: unknown) => ctx.log.error("avatar_not_converted", { error }));
+  return done.catch((error: unknown) => {
+    // Too big for the other place: nothing that the sysadmin has to do about.
+    if (error instanceof StanzaError) ctx.log.info("avatar_not_converted", { reason: error.message });
+    else ctx.log.error("avatar_not_converted", { error });
+  });
 }
 
 function answer(iq: Iq, ctx: PepContext): Answer {

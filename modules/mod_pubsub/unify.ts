@@ -80,7 +80,7 @@ export class Unifier {
       await work();
     } catch (error) {
       if (error instanceof StanzaError) {
-        this.ctx.log.warning("bookmarks_not_copied", { reason: error.message, user: account.text });
+        this.ctx.log.info("bookmarks_not_copied", { reason: error.message, user: account.text });
       } else this.ctx.log.error("bookmarks_not_copied", { error, user: account.text });
     }
   }
@@ -104,6 +104,7 @@ export class Unifier {
     if (node === undefined || node.config.access_model !== "whitelist") return;
     const there = await this.#bookmarks(node);
     for (const [jid, bookmark] of wanted) {
+      if (jid.length > this.engine.profile.limits.itemId) continue;
       const known = there.get(jid);
       if (known !== undefined && saysTheSame(bookmark, known)) continue;
       // Who does not know of extensions has not taken them out.

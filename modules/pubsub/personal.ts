@@ -83,9 +83,15 @@ function audience({ featuresOf }: PersonalParts, node: PubsubNode, contacts: rea
 /** What a session has been sent the newest items of; the set is shared by all clients of its kind. */
 const SERVED = new Slot<ReadonlySet<string>>();
 
+/** Nodes whose newest items a client is given when it comes; clients want a dozen or two. */
+const MAX_WANTED = 128;
+
 /** The node names that a client wants events of. */
 const wantedOf = (features: ReadonlySet<string>): string[] =>
-  [...features].filter((f) => f.endsWith(NOTIFY)).map((f) => f.slice(0, -NOTIFY.length));
+  [...features]
+    .filter((f) => f.endsWith(NOTIFY))
+    .slice(0, MAX_WANTED)
+    .map((f) => f.slice(0, -NOTIFY.length));
 
 /** A client's features became known: it has come online, or wants something else than before. */
 export async function clientKnown(

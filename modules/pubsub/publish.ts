@@ -109,7 +109,9 @@ export async function publishItem(
   const item: Item = { id: id ?? engine.server.token(8), publisher, payload: text, at: engine.now() };
   const keep = engine.keep(node);
   const gone = keep.newest > 0 ? await stored(engine.store.publish(node, item, keep), engine, node) : undefined;
-  if (config.purge_offline) engine.fleeting.remember(node, publisher.bare);
+  if (config.purge_offline && engine.server.sessionsOf(publisher.bare).length > 0) {
+    engine.fleeting.remember(node, publisher.bare);
+  }
   if (!derived) await engine.profile.published?.(node, item, payload);
   const event = eventOf(node, itemEvent(engine, node, item));
   await broadcast(engine, node, config.deliver_payloads ? { ...event, payload: text } : event);

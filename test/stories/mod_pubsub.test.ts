@@ -423,5 +423,5 @@ story(
     await anew.receivesNothing();
     expect(await julietOwn.items(hers)).toEqual(["item1", "item2"]);
   },
-  { covers: ["pep_SUITE:remove_user_deletes_nodes_and_subscriptions", "gdpr_SUITE:remove_pubsub_user"] },
+  pep("remove_user_deletes_nodes_and_subscriptions"),
 );

@@ -1,0 +1,86 @@
+// What is left of nodes when accounts and domains are removed, and what an account is told that is kept about it.
+import { describe, expect } from "vitest";
+import { parseBareJid } from "../../core/jid.ts";
+import { ENTRY, freshNode, itemEvent, Pubsub } from "../support/pubsub.ts";
+import { type Scene, stage } from "../support/story.ts";
+
+const OPEN = { access_model: "open" };
+
+async function personalData({ server }: Scene, jid: string) {
+  const user = parseBareJid(jid);
+  const data = await server.node.hostOf(user.domain)!.hooks.fold("get_personal_data", [], { jid: user });
+  return Object.fromEntries(data.filter((t) => t.name.startsWith("pubsub_")).map((t) => [t.name, t]));
+}
+
+describe("personal data", () => {
+  const { story } = stage({ modules: { mod_pubsub: {} } });
+
+  story(
+    "items, nodes and subscriptions of a user and of nobody else; nothing once the account is removed",
+    { romeo: 1, juliet: 1 },
+    async (scene) => {
+      const { romeo, juliet, server } = scene;
+      const [his, hers] = [freshNode(), freshNode()];
+      const own = new Pubsub(romeo, romeo.bare);
+      await own.create(his);
+      await own.publish(his, "Item1");
+      await new Pubsub(juliet, juliet.bare).create(hers, OPEN);
+      await new Pubsub(romeo, juliet.bare).subscribe(hers, romeo.bare);
+      expect(await personalData(scene, romeo.bare)).toMatchObject({
+        pubsub_items: {
+          columns: ["node_id", "item_id", "publisher_jid", "payload"],
+          rows: [[his, "Item1", romeo.full, ENTRY]],
+        },
+        pubsub_nodes: { columns: ["node_id", "access_model"], rows: [[his, "presence"]] },
+        pubsub_subscriptions: {
+          columns: ["service_jid", "node_id", "subscriber_jid"],
+          rows: [[juliet.bare, hers, romeo.bare]],
+        },
+      });
+      await server.node.removeUser(parseBareJid(romeo.bare));
+      const left = await personalData(scene, romeo.bare);
+      expect(Object.values(left).map((t) => t.rows)).toEqual([[], [], []]);
+      expect((await personalData(scene, juliet.bare))["pubsub_nodes"].rows).toEqual([[hers, "open"]]);
+    },
+    { covers: ["gdpr_SUITE:retrieve_pubsub_data", "gdpr_SUITE:remove_pubsub_user"] },
+  );
+});
+
+describe("a domain", () => {
+  const { story } = stage({
+    general: { hosts: ["localhost"], host_types: ["dynamic"] },
+    modules: { mod_pubsub: {} },
+  });
+  let made = 0;
+
+  story(
+    "takes its nodes along, and the subscriptions of its users elsewhere",
+    {},
+    async ({ server, graphql, account }) => {
+      const [one, other] = [`removed${++made}.example`, `kept${made}.example`];
+      for (const domain of [one, other]) {
+        (await graphql.admin.calls("domain.addDomain", { domain, hostType: "dynamic" })).data;
+      }
+      const romeo = await (await account("romeo", one)).comes();
+      const juliet = await (await account("juliet", other)).comes();
+      for (const c of [romeo, juliet]) await c.comesOnline();
+      const [his, hers] = [freshNode(), freshNode()];
+      const [own, elsewhere] = [new Pubsub(romeo, romeo.bare), new Pubsub(romeo, juliet.bare)];
+      const [julietOwn, atRomeo] = [new Pubsub(juliet, juliet.bare), new Pubsub(juliet, romeo.bare)];
+      await own.create(his, OPEN);
+      await own.publish(his, "item0");
+      await julietOwn.create(hers, OPEN);
+      await elsewhere.subscribe(hers, romeo.full);
+      expect(await atRomeo.items(his)).toEqual(["item0"]);
+      await julietOwn.publish(hers, "item1");
+      await romeo.hears(itemEvent(juliet.bare, hers, "item1"));
+      await server.node.hostOf(one)!.hooks.notify("remove_domain", { domain: one });
+      await atRomeo.refused("get", `<items node="${his}"/>`, ["cancel", "item-not-found"]);
+      await julietOwn.publish(hers, "item2");
+      await romeo.receivesNothing();
+      expect(await julietOwn.items(hers)).toEqual(["item1", "item2"]);
+      await julietOwn.remove(hers);
+    },
+    { covers: ["domain_removal_SUITE:pep_removal"] },
+  );
+});
