@@ -5,6 +5,8 @@ import type { MaybePromise } from "../hooks.ts";
 import {
   type AuthenticateRequest,
   decodeBase64,
+  type SaslCondition,
+  type SaslContext,
   type SaslFailure,
   type SaslStep,
   type SaslSuccess,
@@ -86,6 +88,27 @@ function took(c2s: C2S, profile: SaslProfile, step: SaslStep): MaybePromise<void
     return;
   }
   if (step.kind === "failure") return fail(c2s, profile, step);
+  if (step.method !== "token" || c2s.options.allowedMethods === undefined) return proved(c2s, profile, step);
+  return barred(c2s, step.local).then((condition) => {
+    if (c2s.closed) return;
+    if (condition === undefined) return proved(c2s, profile, step);
+    return fail(c2s, profile, { kind: "failure", condition, local: step.local });
+  });
+}
+
+/** A listener that does not let a password of this account in does not let its token in either. */
+async function barred({ host, domain, options, engine }: C2S, local: string): Promise<SaslCondition | undefined> {
+  const allowed = options.allowedMethods as SaslContext["allowedMethods"];
+  try {
+    return (await host.auth.exists(local, domain, { storedOnly: true, allowed })) ? undefined : "not-authorized";
+  } catch (error) {
+    engine.log.limited("auth", 5)?.error("authentication_backend_failed", { error });
+    return "temporary-auth-failure";
+  }
+}
+
+function proved(c2s: C2S, profile: SaslProfile, step: SaslSuccess): MaybePromise<void> {
+  const nego = c2s.nego!;
   nego.exchange = undefined;
   nego.profile = undefined;
   c2s.anonymous = step.anonymous === true;
@@ -95,7 +118,7 @@ function took(c2s: C2S, profile: SaslProfile, step: SaslStep): MaybePromise<void
 }
 
 /** Ends an attempt, under way or not, with a condition that says nothing about a user. */
-export function refuse(c2s: C2S, profile: SaslProfile, condition: SaslFailure["condition"]): void {
+export function refuse(c2s: C2S, profile: SaslProfile, condition: SaslCondition): void {
   fail(c2s, profile, { kind: "failure", condition });
 }
 

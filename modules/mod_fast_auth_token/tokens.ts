@@ -50,7 +50,7 @@ function readFast({ stanza }: AuthenticateRequest): { count: number | undefined;
 /** Whether a proof is one of a token of this client, good for this mechanism, in time, and not seen before. */
 export async function judge(
   proof: Proof,
-  { auth, domain, request, allowedMethods }: SaslContext,
+  { domain, request }: SaslContext,
   ctx: FastContext,
 ): Promise<SaslSuccess | SaslFailure> {
   const { local } = proof;
@@ -71,11 +71,6 @@ export async function judge(
     if (token === undefined || token.mechanism !== proof.kind.id) return failure("not-authorized", { local });
     if (token.expires <= seconds(ctx)) return failure("credentials-expired", { local });
     if (count !== undefined && count <= token.count) return failure("not-authorized", { local });
-    // A listener that does not let a password of this account in does not let its token in either.
-    const barred =
-      allowedMethods !== undefined &&
-      !(await auth.exists(local, domain, { storedOnly: true, allowed: allowedMethods }));
-    if (barred) return failure("not-authorized", { local });
     const used = isFresh
       ? await ctx.store.adopt(owner, token, count ?? token.count)
       : count === undefined || (await ctx.store.countUp(owner, token, count));

@@ -327,3 +327,32 @@ describe("options", () => {
     );
   });
 });
+
+describe("a listener that allows other methods", () => {
+  const door = (methods: string[]) => ({
+    port: 0,
+    ip_address: "127.0.0.1",
+    allowed_auth_methods: methods,
+    tls: { mode: "tls", verify_mode: "none" },
+  });
+  const { story } = stage({
+    auth: { methods: ["internal", "anonymous"], anonymous: {} },
+    listen: { c2s: [door(["internal"]), door(["anonymous"]), door(["internal"])] },
+    modules: { mod_fast_auth_token: {} },
+  });
+
+  story(
+    "lets nobody in by a token whom it would not let in by a password",
+    {},
+    async (scene) => {
+      const { c, token } = await asks(scene, NONE[0]);
+      const other = await scene.another(c).connects(scene.server.target("tcp", 1));
+      await other.opens();
+      const initial = Buffer.concat([Buffer.from(`${c.local}\0`), proof(other, NONE[0], token, "Initiator")]);
+      other.sendsRaw(authenticate(NONE[0], initial, bind() + userAgent(UUID)));
+      await other.hears(failure("not-authorized"));
+      await enters(c, scene, { token, mechanism: NONE[0] });
+    },
+    { door: "tcp" },
+  );
+});
