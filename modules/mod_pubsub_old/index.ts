@@ -105,7 +105,7 @@ function withPep<T>(ctx: Context, work: (pep: Engine) => T): T | undefined {
 export default defineModule<PubsubOldConfig, PubsubOldStore, Metric>({
   name: "mod_pubsub_old",
   xeps: [
-    { n: 60, version: "1.27.1" },
+    { n: 60, version: "1.25.0" },
     { n: 163, version: "1.2.2" },
     { n: 248, version: "0.2" },
   ],
@@ -150,7 +150,10 @@ export default defineModule<PubsubOldConfig, PubsubOldStore, Metric>({
         if (hasFrom(after) && !hasFrom(before)) await contactAdmitted(pep, personalParts(ctx), user, contact.bare);
         if (hasFrom(before) && !hasFrom(after)) await contactShutOut(pep, ctx, user, contact.bare);
       }),
-    user_available: ({ session }, ctx) => cameOnline(ctx, runningOf(ctx), session),
+    user_available: ({ session }, ctx) => {
+      const running = runningOf(ctx);
+      if (running.watch.any) return cameOnline(ctx, running, session);
+    },
     unset_presence: ({ session }, ctx) => {
       const { bare } = session.jid;
       const { service, pep } = runningOf(ctx);

@@ -3,7 +3,7 @@
 import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
-import { DIALECTS } from "../../core/storage/dialect.ts";
+import { DIALECTS, LIMIT_OFFSET } from "../../core/storage/dialect.ts";
 import type { Item, ItemPage, NewNode, PubsubNode } from "../pubsub/model.ts";
 import type { PageRequest } from "../pubsub/rsm.ts";
 import type { Keep } from "../pubsub/store.ts";
@@ -43,6 +43,9 @@ export interface StoreSettings {
   /** The address of a domain's own service; undefined where all domains have one together. */
   serviceOf(domain: string): string | undefined;
 }
+
+/** Items that go at a time: a node that is told to keep fewer gets there in some steps. */
+const MAX_SURPLUS = 1000;
 
 export class ItemRows {
   settings: StoreSettings = {
@@ -90,14 +93,20 @@ export class ItemRows {
 
   /** The items that are too many or too old, the oldest first; `except` is about to become the newest. */
   private async surplus(node: PubsubNode, keep: Keep, except = ""): Promise<string[]> {
-    if (keep.newest === Number.POSITIVE_INFINITY && keep.since === 0) return [];
-    const rows = await this.db.query<{ itemid: string; modified_at: number | string }>(
-      `SELECT itemid, modified_at FROM pubsub_items WHERE nidx = ? AND itemid <> ? ${NEWEST_FIRST}`,
-      [node.ref, except],
-    );
-    const room = keep.newest - (except === "" ? 0 : 1);
-    const gone = rows.filter((row, i) => i >= room || Number(row.modified_at) < keep.since);
-    return gone.map((row) => row.itemid).reverse();
+    const gone: string[] = [];
+    const ids = async (where: string, ...params: SqlValue[]): Promise<void> => {
+      const rows = await this.db.query<{ itemid: string }>(
+        `SELECT itemid FROM pubsub_items WHERE nidx = ? AND itemid <> ? ${where}`,
+        [node.ref, except, ...params],
+      );
+      for (const { itemid } of rows) if (!gone.includes(itemid)) gone.push(itemid);
+    };
+    if (keep.newest !== Number.POSITIVE_INFINITY) {
+      const room = Math.max(0, keep.newest - (except === "" ? 0 : 1));
+      await ids(`${NEWEST_FIRST} ${LIMIT_OFFSET}`, MAX_SURPLUS, room);
+    }
+    if (keep.since > 0) await ids(`AND modified_at < ? ${NEWEST_FIRST} LIMIT ?`, keep.since, MAX_SURPLUS);
+    return gone.reverse();
   }
 
   async item(node: PubsubNode, id: string): Promise<Item | undefined> {

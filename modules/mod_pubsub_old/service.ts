@@ -14,6 +14,7 @@ import { NS_OWNER, parseRequest } from "../pubsub/request.ts";
 import type { Context } from "./context.ts";
 import { serviceInfo, serviceItems } from "./disco.ts";
 import { counted } from "./metrics.ts";
+import { push, pushNode } from "./push.ts";
 import type { Engine } from "./tree.ts";
 
 /** Answers a request; throws StanzaError. */
@@ -41,7 +42,13 @@ export function answerService(engine: Engine, ctx: Context, iq: Iq): MaybePromis
 export function answerPubsub(engine: Engine, ctx: Context, iq: Iq): Promise<Markup | undefined> {
   const request = parseRequest(iq.type, iq.payload);
   const asker: Asker = { service: iq.to.bare, from: iq.from, session: iq.session };
-  return counted(ctx.metrics, request.kind, () => answer(engine, asker, request));
+  return counted(ctx.metrics, request.kind, async () => {
+    if (request.kind === "publish" && ctx.config.plugins.includes("push")) {
+      const node = await pushNode(engine, asker, request);
+      if (node !== undefined) return push(engine, ctx, asker, node, request);
+    }
+    return answer(engine, asker, request);
+  });
 }
 
 /** Takes an owner's word about a subscription that waits (§8.6); other messages are for nobody. */

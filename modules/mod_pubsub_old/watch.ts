@@ -7,6 +7,11 @@ import type { PubsubNode } from "../pubsub/model.ts";
 export class Watchlist {
   private readonly nodes = new Map<string, Set<string>>();
 
+  /** Whether there is one at all: hardly ever. */
+  get any(): boolean {
+    return this.nodes.size > 0;
+  }
+
   /** Domains of services that have such nodes. */
   services(): Iterable<string> {
     return this.nodes.keys();

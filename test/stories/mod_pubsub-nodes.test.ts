@@ -246,3 +246,32 @@ story("XEP-0060 §8.3: the default configuration, of one's own nodes", { romeo: 
   await romeo.hears(`<iq type="result" id="n"/>`);
   await own.refused("set", `<configure node="x"/>`, ["modify", "bad-request"], NS_OWNER);
 });
+
+story(
+  "XEP-0060 §6.5.4: what is too much for one answer comes in part, and says so",
+  { romeo: 1 },
+  async ({ romeo }) => {
+    const own = new Pubsub(romeo, romeo.bare);
+    const [many, big] = [freshNode(), freshNode()];
+    const answerOf = async (node: string, more = "") => {
+      const pubsub = childOf(await own.gets("get", `<items node="${node}"${more}/>`), "pubsub", NS_PUBSUB)!;
+      const set = childOf(pubsub, "set", NS_RSM);
+      const count = set && childOf(set, "count", NS_RSM)?.children[0];
+      return { ids: childrenOf(childOf(pubsub, "items", NS_PUBSUB)!).map((i) => i.attrs["id"]), count };
+    };
+    const publishes = async (node: string, total: number, payload: string) => {
+      for (let k = 0; k < total; k++) own.asks("set", publishing(node, item(`i${k}`, payload)));
+      for (let k = 0; k < total; k++) await romeo.hears(`<iq type="result"/>`);
+    };
+    await publishes(many, 230, `<a xmlns="u"/>`);
+    const all = await answerOf(many);
+    expect(all.ids).toEqual(Array.from({ length: 230 }, (_, k) => `i${k}`));
+    expect(all.count).toBeUndefined();
+    expect((await answerOf(many, ` max_items="150"`)).ids).toEqual(all.ids.slice(-150));
+    await publishes(big, 105, `<a xmlns="u">${"x".repeat(30_000)}</a>`);
+    const part = await answerOf(big);
+    expect(part.ids).toHaveLength(100);
+    expect([part.ids.at(-1), part.count]).toEqual(["i104", "105"]);
+  },
+  { door: "tcp" },
+);

@@ -1,5 +1,7 @@
 // XEP-0060: publish-subscribe on a domain of its own, under both ways to order nodes.
 import { describe, expect, vi } from "vitest";
+import { makeBare } from "../../core/jid.ts";
+import type { PubsubOldStore } from "../../modules/mod_pubsub_old/store.ts";
 import { childOf, childrenOf, find, show, textOf } from "../support/match.ts";
 import {
   affiliations,
@@ -814,6 +816,69 @@ for (const nodetree of ["dag", "tree"]) {
     });
   }
 }
+
+describe("what the server itself asks", () => {
+  const { story } = stage({ modules: { mod_pubsub_old: {} } });
+  story(
+    "the items of a node, and one of them, by service and name",
+    { romeo: 1 },
+    async ({ romeo, server }) => {
+      const [r] = talks(romeo);
+      const node = fresh();
+      await r.creates(node);
+      await r.publishes(node, "item1");
+      await r.publishes(node, "item2");
+      const store = [...server.node.hosts.values()][0].modules.get("mod_pubsub_old")?.ctx.store as PubsubOldStore;
+      const service = makeBare("", SERVICE);
+      const found = (await store.load(service, node))!;
+      expect((await store.newest(found, 10)).map(({ id }) => id)).toEqual(["item1", "item2"]);
+      expect((await store.item(found, "item2"))?.publisher.text).toBe(romeo.full);
+      expect(await store.item(found, "itemX")).toBeUndefined();
+      expect(await store.load(service, "no_such_node_here")).toBeUndefined();
+      await r.deletes(node);
+    },
+    covers("debug_get_items_test", "debug_get_item_test"),
+  );
+});
+
+describe("push nodes", () => {
+  const { story } = stage({ modules: { mod_pubsub_old: { plugins: ["flat", "push"] } } });
+  const NOTIFICATION = `<notification xmlns="urn:xmpp:push:0"><x xmlns="jabber:x:data" type="form"><field var="FORM_TYPE"><value>urn:xmpp:push:summary</value></field><field var="message-count"><value>1</value></field></x></notification>`;
+  story(
+    "XEP-0357 §7: a notification is handed to the push service, and nothing is kept",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet, server }) => {
+      const [r, j] = talks(romeo, juliet);
+      const node = fresh();
+      await r.creates(node, undefined, "push");
+      const [host] = [...server.node.hosts.values()];
+      let result: "ok" | "failed" | "device_not_registered" = "ok";
+      const heard: unknown[] = [];
+      host.hooks.add(
+        "test",
+        {
+          push_notifications: (_acc, { forms, options }) => {
+            heard.push([forms[0].get("message-count"), options.get("device_id"), options.get("service")]);
+            return result;
+          },
+        },
+        undefined,
+      );
+      const options = { device_id: "token", service: "apns" };
+      await j.publishes(node, "itemid", NOTIFICATION, options);
+      expect(heard).toEqual([["1", "token", "apns"]]);
+      expect(await r.items(node)).toEqual([]);
+      await j.refused("set", publish(node, "x", NOTIFICATION), "cancel", "conflict", "precondition-not-met");
+      await j.refused("set", publish(node, "x", undefined, options), "modify", "bad-request");
+      result = "device_not_registered";
+      await j.refused("set", publish(node, "x", NOTIFICATION, options), "cancel", "not-acceptable", result);
+      result = "failed";
+      await j.refused("set", publish(node, "x", NOTIFICATION, options), "modify", "bad-request");
+      host.hooks.remove("test");
+      await r.deletes(node);
+    },
+  );
+});
 
 describe("max_subscriptions_node", () => {
   const { story } = stage({ modules: { mod_pubsub_old: { max_subscriptions_node: 1 } } });

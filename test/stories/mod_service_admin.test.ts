@@ -168,6 +168,10 @@ describe("accounts", () => {
     await bard.hears(
       `<iq type="result" id="v"><vCard xmlns="vcard-temp"><FN>Juliet Capulet</FN><N><FAMILY>Capulet</FAMILY><GIVEN>Juliet</GIVEN></N><EMAIL><USERID>juliet@capulet.com</USERID></EMAIL></vCard></iq>`,
     );
+    const odd = { ...account, accountjid: `odd${romeo.bare}`, surname: "\u{FFFFE}" };
+    const warned = await runs(bard, "add-user", odd);
+    expect(find(warned, "note")?.attrs["type"]).toBe("warn");
+    expect(await auth.exists(`odd${romeo.local}`, "localhost")).toBe(true);
     const again = await opens(bard, "add-user");
     expect(conditionOf(await again.submit({ ...account, accountjid: romeo.bare }))).toBe("conflict");
     const logged = server.logged.filter((line) => JSON.stringify(line).includes("adhoc.add-user"));
