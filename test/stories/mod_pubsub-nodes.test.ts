@@ -275,3 +275,31 @@ story(
   },
   { door: "tcp" },
 );
+
+story(
+  "XEP-0490 §4: what is told to the contact is told to the account's other clients, and the contact does not see it",
+  { romeo: 2, juliet: 1 },
+  async ({ romeo: [laptop, phone], juliet }) => {
+    const MDS = "urn:xmpp:mds:displayed:0";
+    laptop.says(`<iq type="get" id="d"><query xmlns="http://jabber.org/protocol/disco#info"/></iq>`);
+    expect(JSON.stringify(await laptop.hears(`<iq type="result" id="d"/>`))).toContain("urn:xmpp:mds:server-assist:0");
+    await wantsEvents(phone, MDS);
+    await laptop.settles();
+    const displayed = `<displayed xmlns="${MDS}"><stanza-id xmlns="urn:xmpp:sid:0" by="${laptop.bare}" id="7"/></displayed>`;
+    const marker = `<displayed xmlns="urn:xmpp:chat-markers:0" id="m1"/>`;
+    laptop.says(`<message to="${juliet.bare}" type="chat">${marker}${displayed}</message>`);
+    const got = await juliet.hears(`<message from="${laptop.full}"/>`);
+    expect(JSON.stringify(got)).toContain("urn:xmpp:chat-markers:0");
+    expect(JSON.stringify(got)).not.toContain(MDS);
+    await phone.hears(itemEvent(laptop.bare, MDS, juliet.bare, displayed));
+    const own = new Pubsub(laptop, laptop.bare);
+    expect(await own.items(MDS)).toEqual([juliet.bare]);
+    expect(await own.configuration(MDS)).toMatchObject({ access_model: ["whitelist"], max_items: ["max"] });
+    await new Pubsub(juliet, laptop.bare).refused("get", `<items node="${MDS}"/>`, CLOSED);
+    // A node that others can read gets nothing, and neither does the contact.
+    await own.configure(MDS, OPEN);
+    laptop.says(`<message to="${juliet.bare}" type="chat">${marker}${displayed.replace("7", "8")}</message>`);
+    expect(JSON.stringify(await juliet.hears(`<message from="${laptop.full}"/>`))).not.toContain(MDS);
+    await phone.receivesNothing();
+  },
+);

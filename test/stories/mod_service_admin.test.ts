@@ -441,3 +441,13 @@ describe("without the features behind them", () => {
     await bard.hears(`<iq type="error" id="e"><error><feature-not-implemented xmlns="${NS_STANZAS}"/></error></iq>`);
   });
 });
+
+describe("without an access rule", () => {
+  const open = stage({ modules: { mod_adhoc: {}, mod_service_admin: {} } });
+  open.story("nobody is let in, and the log says why", { bard: 1 }, async ({ bard, server }) => {
+    expect(await listed(bard)).toEqual(["ping"]);
+    expect(conditionOf(await sends(bard, "announce"))).toBe("forbidden");
+    const warnings = server.logged.filter((line) => line.what === "access_rule_missing");
+    expect(warnings.map((line) => line["text"])).toEqual([expect.stringContaining("access.configure")]);
+  });
+});
