@@ -871,7 +871,13 @@ describe("push nodes", () => {
       await j.refused("set", publish(node, "x", NOTIFICATION), "cancel", "conflict", "precondition-not-met");
       await j.refused("set", publish(node, "x", undefined, options), "modify", "bad-request");
       result = "device_not_registered";
-      await j.refused("set", publish(node, "x", NOTIFICATION, options), "cancel", "not-acceptable", result);
+      await j.refused(
+        "set",
+        publish(node, "x", NOTIFICATION, options),
+        "cancel",
+        "not-acceptable",
+        "device-not-registered",
+      );
       result = "failed";
       await j.refused("set", publish(node, "x", NOTIFICATION, options), "modify", "bad-request");
       host.hooks.remove("test");
