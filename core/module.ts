@@ -230,8 +230,11 @@ export interface RunningModule {
   readonly ctx: ModuleContext;
 }
 export interface AccessRules {
-  /** The value of the first line of a rule that matches: "allow", "deny", a number or a name. */
-  match(rule: string, jid: Jid | undefined, domain: string): string | number;
+  /**
+   * The value of the first line of a rule that matches: "allow", "deny", a number or a name; `otherwise` for a rule
+   * that is not defined, "deny" when left out.
+   */
+  match(rule: string, jid: Jid | undefined, domain: string, otherwise?: string | number): string | number;
 }
 export interface Accounts {
   exists(local: string, domain: string): MaybePromise<boolean>;

@@ -57,7 +57,10 @@ export function openStream(c2s: C2S, header: Stanza): boolean {
   c2s.domain = domain.domain;
   c2s.host = host;
   // §4.7.1: who the client says it is is answered in 'to', and must be who it proves to be.
-  nego.claimed = header.fromText === undefined ? undefined : c2s.engine.jids.parse(header.fromText)?.bare.text;
+  const claimed = header.fromText === undefined ? undefined : c2s.engine.jids.parse(header.fromText)?.bare;
+  nego.claimed = claimed?.text;
+  // XEP-0388 §2.1: nobody of another domain can prove that here.
+  if (claimed !== undefined && claimed.domain !== c2s.domain) return fail(new StreamError("invalid-from"));
   if (nego.local !== undefined && !isClaimed(c2s, nego.local)) return fail(new StreamError("invalid-from"));
   const lang = header.lang;
   nego.lang = lang !== undefined && lang !== c2s.engine.language && lang.length <= 35 ? lang : "";

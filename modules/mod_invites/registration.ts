@@ -42,7 +42,8 @@ export async function preauth(stanza: Stanza, session: Session, ctx: InviteConte
 export async function permit(ctx: InviteContext, jid: BareJid, session: Session | undefined) {
   const shown = session && SHOWN.get(session)?.invite;
   const invite = shown !== undefined && (shown.account === "" || shown.account === jid.local) ? shown : undefined;
-  if (await ctx.store.isReserved(jid.domain, jid.local, ctx.now(), invite?.id)) throw new StanzaError("conflict");
+  const own = invite?.account === jid.local ? invite.id : undefined;
+  if (await ctx.store.isReserved(jid.domain, jid.local, ctx.now(), own)) throw new StanzaError("conflict");
   return invite && permitOf(ctx, invite, session);
 }
 

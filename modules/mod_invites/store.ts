@@ -94,13 +94,16 @@ export class InviteStore implements PersonalStore {
     await this.db.execute(`UPDATE ${TABLE} SET uses_left = uses_left + 1 WHERE id = ?`, [BigInt(id)]);
   }
 
-  /** Whether a user name is kept for somebody else than the holder of the invitation `but`. */
+  /**
+   * Whether a user name is kept for somebody else than the holder of the invitation `but`. Of several invitations that
+   * were made at the same time the first one counts.
+   */
   async isReserved(domain: string, account: string, now: number, but?: string): Promise<boolean> {
     const rows = await this.db.query<{ id: number | bigint }>(
       `SELECT id FROM ${TABLE} WHERE server = ? AND account = ? AND ${USABLE}`,
       [domain, account, now],
     );
-    return rows.some(({ id }) => String(id) !== but);
+    return rows.some(({ id }) => but === undefined || BigInt(id) < BigInt(but));
   }
 
   /** How many usable invitations a user has made. */

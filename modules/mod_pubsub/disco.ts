@@ -92,7 +92,7 @@ export async function features(
   modules: { has(name: string): boolean },
 ): Promise<Set<string>> {
   if (params.node !== "") return (await visible(engine, params)) === undefined ? acc : acc.add(NS_PUBSUB);
-  acc.add(NS_PUBSUB).add(`${NS_NATIVE}#compat-pep`);
+  acc.add(NS_PUBSUB).add(`${NS_NATIVE}#compat-pep`).add("urn:xmpp:mds:server-assist:0");
   for (const feature of FEATURES) acc.add(`${NS_PUBSUB}#${feature}`);
   for (const [name, more] of Object.entries(WITH)) if (modules.has(name)) for (const feature of more) acc.add(feature);
   return acc;

@@ -19,6 +19,7 @@ import { parseRequest } from "../pubsub/request.ts";
 import { forgetHash, metadataPublished, NS_METADATA, stampPresence, vcardSet } from "./avatars.ts";
 import { type Config, config } from "./config.ts";
 import { features, forms, identities, items } from "./disco.ts";
+import { NS_DISPLAYED, publishDisplayed } from "./displayed.ts";
 import { defaultsOf, limitsOf, type Pep, type PepContext, pepProfile, personalParts } from "./profile.ts";
 import { PepStore } from "./store.ts";
 import { isBookmarks, Unifier } from "./unify.ts";
@@ -104,6 +105,7 @@ export default defineModule<Config, PepStore>({
     { n: 398, version: "1.0.0" },
     { n: 402, version: "1.2.0" },
     { n: 411, version: "1.1.0" },
+    { n: 490, version: "1.0.1" },
   ],
   config,
   uses: ["mod_caps", "mod_private", "mod_roster", "mod_vcard"],
@@ -122,7 +124,16 @@ export default defineModule<Config, PepStore>({
     private_stored: ({ jid, namespaces }, ctx) => {
       if (namespaces.some(isBookmarks)) return runningOf(ctx).bookmarks.privateStored(jid);
     },
-    user_send_message: { at: 45, type: ["", "normal"], child: "x", ns: NS_DATA, run: answered },
+    user_send_message: [
+      // 20: before anybody keeps or copies the message
+      {
+        at: 20,
+        child: "displayed",
+        ns: NS_DISPLAYED,
+        run: (message, session, ctx) => publishDisplayed(engineOf(ctx), ctx, message, session),
+      },
+      { at: 45, type: ["", "normal"], child: "x", ns: NS_DATA, run: answered },
+    ],
 
     disco_sm_identity: { at: 75, run: (acc, params, ctx) => identities(engineOf(ctx), acc, params) },
     disco_sm_features: {

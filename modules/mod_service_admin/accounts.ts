@@ -45,8 +45,15 @@ const addUser = formCommand({
     const outcome = await run.node.accounts.register(account, password);
     if (outcome !== "ok") throw REGISTRATION_REFUSALS[outcome];
     const vcard = vcardOf(form);
-    if (vcard !== undefined) await storeVcard(run.ctx.host, account, vcard);
-    return done(`The account ${account.text} was made`);
+    const made = `The account ${account.text} was made`;
+    try {
+      if (vcard !== undefined) await storeVcard(run.ctx.host, account, vcard);
+    } catch (error) {
+      // The account is there: an error would say that it is not.
+      if (!(error instanceof StanzaError)) throw error;
+      return done(`${made}, its vCard was refused: ${error.text ?? error.condition}`, "warn");
+    }
+    return done(made);
   },
 });
 

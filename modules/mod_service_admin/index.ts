@@ -21,6 +21,9 @@ const table = z.strictObject({
 });
 const config = own(table);
 
+/** What a rule that is not defined gives. */
+const UNDEFINED = "undefined";
+
 export default defineModule<z.output<typeof config>, AnnouncementStore>({
   name: "mod_service_admin",
   xeps: [{ n: 133, version: "1.3.1" }],
@@ -34,5 +37,17 @@ export default defineModule<z.output<typeof config>, AnnouncementStore>({
     register_user: ({ jid }, ctx) => expectUser(jid, ctx),
     remove_domain: ({ domain }, ctx) => forgetAnnouncements(ctx, domain),
   },
-  start: loadAnnouncements,
+  start(ctx) {
+    const { host, log } = ctx;
+    for (const [option, rule] of Object.entries({
+      access: ctx.config.access,
+      service_access: ctx.config.service_access,
+    })) {
+      if (host.access.match(rule, undefined, "", UNDEFINED) !== UNDEFINED) continue;
+      log.warning("access_rule_missing", {
+        text: `modules.mod_service_admin.${option}: there is no rule access.${rule}, so nobody is let in`,
+      });
+    }
+    return loadAnnouncements(ctx);
+  },
 });

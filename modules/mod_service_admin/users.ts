@@ -63,7 +63,7 @@ const getUserLastlogin = formCommand({
   },
 });
 
-/** When the oldest session began; for who is not online, when he was last seen. XEP-0082; undefined for never. */
+/** When the newest session began; for who is not online, when he was last seen. XEP-0082; undefined for never. */
 async function lastSeen(
   account: ReturnType<typeof accountOf>,
   { node, ctx, domain }: Run,

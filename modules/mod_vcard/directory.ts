@@ -3,11 +3,12 @@
 
 import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../../core/errors.ts";
-import type { Iq, ServiceAt, ServiceDef } from "../../core/module.ts";
+import type { HostType, Iq, ServiceAt, ServiceDef } from "../../core/module.ts";
 import { NS_DATA, NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
 import { type Column, formMarkup, Submission, tableMarkup } from "../../core/xml/form.ts";
 import { Markup, xml } from "../../core/xml/markup.ts";
 import { type Page, pageMarkup, pageOf, pageRequest } from "../../core/xml/rsm.ts";
+import { contactForms } from "../mod_disco/index.ts";
 import { serverCard } from "./card.ts";
 import { FIELDS, folded, NS_VCARD } from "./fields.ts";
 import type { Context } from "./index.ts";
@@ -36,7 +37,7 @@ async function answer(iq: Iq, ctx: Context, at: ServiceAt): Promise<Markup> {
       return get ? searchForm(at.domain) : search(iq, ctx, at);
     case NS_DISCO_INFO:
       if (!get) throw new StanzaError("not-allowed");
-      return info(iq.payload.attrs["node"]);
+      return info(iq.payload.attrs["node"], ctx.host);
     case NS_DISCO_ITEMS:
       if (!get) throw new StanzaError("not-allowed");
       if (iq.payload.attrs["node"]) throw new StanzaError("item-not-found");
@@ -49,10 +50,10 @@ async function answer(iq: Iq, ctx: Context, at: ServiceAt): Promise<Markup> {
   }
 }
 
-function info(node: string | undefined): Markup {
+function info(node: string | undefined, host: HostType): Markup {
   if (node) throw new StanzaError("item-not-found");
   const features = [NS_DISCO_INFO, NS_DISCO_ITEMS, NS_SEARCH, NS_VCARD].map((f) => xml`<feature var='${f}'/>`);
-  return xml`<query xmlns='${NS_DISCO_INFO}'><identity category='directory' name='vCard User Search' type='user'/>${features}</query>`;
+  return xml`<query xmlns='${NS_DISCO_INFO}'><identity category='directory' name='vCard User Search' type='user'/>${features}${contactForms(host, "mod_vcard")}</query>`;
 }
 
 function searchForm(domain: string): Markup {

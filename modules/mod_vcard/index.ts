@@ -24,6 +24,7 @@ export default defineModule<z.output<typeof config>, VcardStore>({
     { n: 55, version: "1.3" },
   ],
   config,
+  uses: ["mod_disco"],
   features: [NS_VCARD],
   accountFeatures: [NS_VCARD],
   store: (db) => new VcardStore(db),
@@ -54,6 +55,7 @@ export default defineModule<z.output<typeof config>, VcardStore>({
       if (!stored) await keepVcard(ctx, jid, vcard);
       return true;
     },
+    anonymous_purge: ({ jid }, { store }) => store.removeUser(jid),
   },
   operations,
   start({ config: { backend }, log }) {

@@ -11,8 +11,10 @@ import { pageMarkup } from "./rsm.ts";
 
 /** Items that are given at once to who asks for all; the newest, and a note that there are more (§6.5.4). */
 const MAX_ALL = 1000;
-/** Payload characters of one answer; what is more is asked for in pages. */
-const MAX_TEXT = 4 << 20;
+/** Payload characters after which no more items are read for an answer; what is more is asked for in pages. */
+const MAX_TEXT = 2 << 20;
+/** Items that are read at a time. */
+const CHUNK = 100;
 
 type ItemsRequest = Request & { kind: "items" };
 
@@ -34,24 +36,40 @@ async function select(engine: PubsubEngine, node: PubsubNode, { ids, newest, pag
   const { store } = engine;
   const keep = engine.keep(node);
   if (keep.since > 0) await store.trim(node, keep);
-  if (ids.length > 0) return { found: fitting(await store.itemsById(node, ids)) };
+  if (ids.length > 0) return { found: await byId(engine, node, ids) };
   if (page !== undefined) {
     const part = await store.page(node, page);
     return { found: part.items, set: pageMarkup(part.count, part.index, part.items[0]?.id, part.items.at(-1)?.id) };
   }
-  const all = await store.newest(node, Math.min(newest ?? MAX_ALL + 1, MAX_ALL + 1));
-  const found = fitting(all.length > MAX_ALL ? all.slice(-MAX_ALL) : all);
-  if (found.length === all.length) return { found };
+  const { found, more } = await newestOf(engine, node, Math.min(newest ?? MAX_ALL, MAX_ALL));
+  // Who asked for so many knows that there may be more.
+  if (!more && (newest !== undefined || found.length < MAX_ALL)) return { found };
   const { count } = await store.page(node, { max: 0 });
+  if (count === found.length) return { found };
   return { found, set: pageMarkup(count, count - found.length, found[0]?.id, found.at(-1)?.id) };
 }
 
-/** The newest items that fit into one answer; one does in any case. */
-function fitting(found: readonly Item[]): readonly Item[] {
-  let size = 0;
-  for (let k = found.length - 1; k >= 0; k--) {
-    size += found[k].payload.length;
-    if (size > MAX_TEXT && k < found.length - 1) return found.slice(k + 1);
+/** Those that are there of the ids, as far as they fit into an answer. */
+async function byId({ store }: PubsubEngine, node: PubsubNode, ids: readonly string[]): Promise<readonly Item[]> {
+  const found: Item[] = [];
+  for (let k = 0; k < ids.length && textOf(found) <= MAX_TEXT; k += CHUNK) {
+    found.push(...(await store.itemsById(node, ids.slice(k, k + CHUNK))));
   }
   return found;
 }
+
+/** The newest items, read a few at a time; `more`: there are others that do not fit into an answer. */
+async function newestOf({ store }: PubsubEngine, node: PubsubNode, limit: number) {
+  let found = await store.newest(node, Math.min(limit, CHUNK));
+  let last = found.length;
+  while (last === CHUNK && found.length < limit) {
+    if (textOf(found) > MAX_TEXT) return { found, more: true };
+    const max = Math.min(CHUNK, limit - found.length);
+    const { items: older } = await store.page(node, { max, before: found[0].id });
+    last = older.length;
+    found = [...older, ...found];
+  }
+  return { found, more: false };
+}
+
+const textOf = (found: readonly Item[]): number => found.reduce((size, item) => size + item.payload.length, 0);

@@ -70,6 +70,15 @@ onEachDatabase("invitations", (database: TestDatabase) => {
     expect(await store.isReserved(DOMAIN, "romeo", 1500)).toBe(false);
   });
 
+  test("of two that keep the same user name the first counts", async () => {
+    const [first, second] = [
+      await store.add("1", invite({ account: "juliet" })),
+      await store.add("2", invite({ account: "juliet" })),
+    ];
+    expect(await store.isReserved(DOMAIN, "juliet", 1500, first.id)).toBe(false);
+    expect(await store.isReserved(DOMAIN, "juliet", 1500, second.id)).toBe(true);
+  });
+
   test("are counted, listed and removed for each user", async () => {
     await store.add("1", invite());
     const second = await store.add("2", invite());

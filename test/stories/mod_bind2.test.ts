@@ -312,6 +312,33 @@ describe("resumption and binding", () => {
   );
 });
 
+describe("a stream that goes at the last moment", () => {
+  const { story } = stage(SECURE_DOORS);
+
+  story("is told as failed, and the client is bound", {}, async (scene) => {
+    const c = await arrived(scene);
+    await authenticates(c, bind());
+    await c.managesStream();
+    await c.breaks();
+    const { node } = scene.server;
+    const { hooks } = node.hostOf("localhost")!;
+    // 60: after stream management has found the stream, before it takes it up.
+    hooks.add(
+      "race",
+      {
+        sasl2_success: { at: 60, run: () => node.resumable.get(c.resumeId)?.close(undefined, "kicked") },
+      },
+      {},
+    );
+    const again = await arrives(scene.another(c), scene.server, scene.door);
+    const success = await authenticates(again, `${bind()}<resume xmlns='${NS_SM}' previd='${c.resumeId}' h='0'/>`);
+    hooks.remove("race");
+    expect(childrenOf(success).map((e) => e.name)).toEqual(["authorization-identifier", "failed", "bound"]);
+    expect(again.full).not.toBe(c.full);
+    await again.receivesNothing();
+  });
+});
+
 describe("who may have no session", () => {
   const { story } = stage({
     ...SECURE_DOORS,

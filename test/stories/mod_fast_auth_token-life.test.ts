@@ -1,5 +1,7 @@
 // XEP-0484 §3.5, §3.6: the life of a token: replaced before its end, asked for again, forgotten, counted.
-import { describe, expect } from "vitest";
+import { describe, expect, vi } from "vitest";
+import { StorageError } from "../../core/storage/db.ts";
+import type { FastTokenStore } from "../../modules/mod_fast_auth_token/store.ts";
 import type { Client } from "../support/client.ts";
 import { askFor, asks, enters, fast, has, isRefused, kept, kinds, NONE, proves, tokenIn } from "../support/fast.ts";
 import { SECURE_DOORS } from "../support/sasl2.ts";
@@ -307,4 +309,48 @@ story("a new password: what was given out under the old one is worth nothing", {
   const auth = scene.server.node.hostOf(c.domain)!.auth;
   expect(await auth.setPassword(c.local, c.domain, "a new one")).toBe("ok");
   await isRefused(c, scene, { token: "currentsecret", mechanism: NONE[0] });
+});
+
+describe("a database that is away", () => {
+  const { story } = stage({ ...SECURE_DOORS, modules: { mod_fast_auth_token: {} } });
+
+  /** What a store does that cannot reach its database. */
+  function cut({ server }: Scene, method: "read" | "give"): () => void {
+    const { store } = server.node.hostOf("localhost")!.modules.get("mod_fast_auth_token")!.ctx;
+    const real = vi.spyOn(store as unknown as FastTokenStore, method);
+    real.mockRejectedValue(new StorageError("unavailable", "away"));
+    return () => real.mockRestore();
+  }
+
+  story(
+    "a token cannot be checked: that is no wrong token",
+    {},
+    async (scene) => {
+      const { c, token } = await asks(scene, NONE[0]);
+      const restore = cut(scene, "read");
+      try {
+        await isRefused(c, scene, { token, mechanism: NONE[0] }, "temporary-auth-failure");
+      } finally {
+        restore();
+      }
+      await enters(c, scene, { token, mechanism: NONE[0] });
+    },
+    { logs: ["authentication_backend_failed"] },
+  );
+
+  story(
+    "none can be given: the client is in without",
+    {},
+    async (scene) => {
+      const { c, token } = await asks(scene, NONE[0]);
+      const restore = cut(scene, "give");
+      try {
+        const { success } = await enters(c, scene, { token, mechanism: NONE[0], inline: askFor(NONE[0]) });
+        expect(tokenIn(success)).toBeUndefined();
+      } finally {
+        restore();
+      }
+    },
+    { logs: ["hook_failed"] },
+  );
 });

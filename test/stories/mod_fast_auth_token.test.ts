@@ -272,6 +272,17 @@ describe("accounts that go", () => {
     await isRefused(c, scene, { token, mechanism: NONE[0] });
   });
 
+  story("a new password is the end of all tokens", {}, async (scene) => {
+    const { c, token } = await asks(scene, NONE[0]);
+    const other = await asks(scene, NONE[0]);
+    expect(await scene.server.node.hostOf(c.domain)!.auth.setPassword(c.local, c.domain, "new secret")).toBe("ok");
+    await isRefused(c, scene, { token, mechanism: NONE[0] });
+    await enters(other.c, scene, { token: other.token, mechanism: NONE[0] });
+    const again = await arrives(scene.another(c), scene.server, scene.door);
+    again.sendsRaw(authenticate("PLAIN", plainData(again, "new secret"), bind() + askFor(NONE[0]) + userAgent(UUID)));
+    expect(tokenIn(await succeeds(again))).toMatch(/./);
+  });
+
   describe("anonymous", () => {
     const { story } = stage({
       ...SECURE_DOORS,

@@ -246,3 +246,60 @@ story("XEP-0060 §8.3: the default configuration, of one's own nodes", { romeo: 
   await romeo.hears(`<iq type="result" id="n"/>`);
   await own.refused("set", `<configure node="x"/>`, ["modify", "bad-request"], NS_OWNER);
 });
+
+story(
+  "XEP-0060 §6.5.4: what is too much for one answer comes in part, and says so",
+  { romeo: 1 },
+  async ({ romeo }) => {
+    const own = new Pubsub(romeo, romeo.bare);
+    const [many, big] = [freshNode(), freshNode()];
+    const answerOf = async (node: string, more = "") => {
+      const pubsub = childOf(await own.gets("get", `<items node="${node}"${more}/>`), "pubsub", NS_PUBSUB)!;
+      const set = childOf(pubsub, "set", NS_RSM);
+      const count = set && childOf(set, "count", NS_RSM)?.children[0];
+      return { ids: childrenOf(childOf(pubsub, "items", NS_PUBSUB)!).map((i) => i.attrs["id"]), count };
+    };
+    const publishes = async (node: string, total: number, payload: string) => {
+      for (let k = 0; k < total; k++) own.asks("set", publishing(node, item(`i${k}`, payload)));
+      for (let k = 0; k < total; k++) await romeo.hears(`<iq type="result"/>`);
+    };
+    await publishes(many, 230, `<a xmlns="u"/>`);
+    const all = await answerOf(many);
+    expect(all.ids).toEqual(Array.from({ length: 230 }, (_, k) => `i${k}`));
+    expect(all.count).toBeUndefined();
+    expect((await answerOf(many, ` max_items="150"`)).ids).toEqual(all.ids.slice(-150));
+    await publishes(big, 105, `<a xmlns="u">${"x".repeat(30_000)}</a>`);
+    const part = await answerOf(big);
+    expect(part.ids).toHaveLength(100);
+    expect([part.ids.at(-1), part.count]).toEqual(["i104", "105"]);
+  },
+  { door: "tcp" },
+);
+
+story(
+  "XEP-0490 §4: what is told to the contact is told to the account's other clients, and the contact does not see it",
+  { romeo: 2, juliet: 1 },
+  async ({ romeo: [laptop, phone], juliet }) => {
+    const MDS = "urn:xmpp:mds:displayed:0";
+    laptop.says(`<iq type="get" id="d"><query xmlns="http://jabber.org/protocol/disco#info"/></iq>`);
+    expect(JSON.stringify(await laptop.hears(`<iq type="result" id="d"/>`))).toContain("urn:xmpp:mds:server-assist:0");
+    await wantsEvents(phone, MDS);
+    await laptop.settles();
+    const displayed = `<displayed xmlns="${MDS}"><stanza-id xmlns="urn:xmpp:sid:0" by="${laptop.bare}" id="7"/></displayed>`;
+    const marker = `<displayed xmlns="urn:xmpp:chat-markers:0" id="m1"/>`;
+    laptop.says(`<message to="${juliet.bare}" type="chat">${marker}${displayed}</message>`);
+    const got = await juliet.hears(`<message from="${laptop.full}"/>`);
+    expect(JSON.stringify(got)).toContain("urn:xmpp:chat-markers:0");
+    expect(JSON.stringify(got)).not.toContain(MDS);
+    await phone.hears(itemEvent(laptop.bare, MDS, juliet.bare, displayed));
+    const own = new Pubsub(laptop, laptop.bare);
+    expect(await own.items(MDS)).toEqual([juliet.bare]);
+    expect(await own.configuration(MDS)).toMatchObject({ access_model: ["whitelist"], max_items: ["max"] });
+    await new Pubsub(juliet, laptop.bare).refused("get", `<items node="${MDS}"/>`, CLOSED);
+    // A node that others can read gets nothing, and neither does the contact.
+    await own.configure(MDS, OPEN);
+    laptop.says(`<message to="${juliet.bare}" type="chat">${marker}${displayed.replace("7", "8")}</message>`);
+    expect(JSON.stringify(await juliet.hears(`<message from="${laptop.full}"/>`))).not.toContain(MDS);
+    await phone.receivesNothing();
+  },
+);

@@ -178,6 +178,12 @@ describe("one step", () => {
     await c.hears(failure("invalid-authzid"));
   });
 
+  story("XEP-0388 §2.1: a stream from another domain's user is not opened", {}, async ({ stranger, server, door }) => {
+    const c = await stranger().connects(secure(server, door));
+    c.sendsHeader(c.domain, "version='1.0' from='juliet@elsewhere.example'");
+    await c.receivesStreamError("invalid-from");
+  });
+
   story(
     "XEP-0388 §6.8: no second authentication on a stream",
     {},

@@ -168,6 +168,10 @@ describe("accounts", () => {
     await bard.hears(
       `<iq type="result" id="v"><vCard xmlns="vcard-temp"><FN>Juliet Capulet</FN><N><FAMILY>Capulet</FAMILY><GIVEN>Juliet</GIVEN></N><EMAIL><USERID>juliet@capulet.com</USERID></EMAIL></vCard></iq>`,
     );
+    const odd = { ...account, accountjid: `odd${romeo.bare}`, surname: "\u{FFFFE}" };
+    const warned = await runs(bard, "add-user", odd);
+    expect(find(warned, "note")?.attrs["type"]).toBe("warn");
+    expect(await auth.exists(`odd${romeo.local}`, "localhost")).toBe(true);
     const again = await opens(bard, "add-user");
     expect(conditionOf(await again.submit({ ...account, accountjid: romeo.bare }))).toBe("conflict");
     const logged = server.logged.filter((line) => JSON.stringify(line).includes("adhoc.add-user"));
@@ -435,5 +439,15 @@ describe("without the features behind them", () => {
     });
     bard.sends`<iq type="get" id="e" to="localhost"><error xmlns="urn:nothing"/></iq>`;
     await bard.hears(`<iq type="error" id="e"><error><feature-not-implemented xmlns="${NS_STANZAS}"/></error></iq>`);
+  });
+});
+
+describe("without an access rule", () => {
+  const open = stage({ modules: { mod_adhoc: {}, mod_service_admin: {} } });
+  open.story("nobody is let in, and the log says why", { bard: 1 }, async ({ bard, server }) => {
+    expect(await listed(bard)).toEqual(["ping"]);
+    expect(conditionOf(await sends(bard, "announce"))).toBe("forbidden");
+    const warnings = server.logged.filter((line) => line.what === "access_rule_missing");
+    expect(warnings.map((line) => line["text"])).toEqual([expect.stringContaining("access.configure")]);
   });
 });

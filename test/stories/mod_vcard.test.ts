@@ -361,7 +361,17 @@ describe("the directory", () => {
 });
 
 describe("with a bound of one, at directory.@HOST@", () => {
-  const { story } = stage({ modules: { mod_vcard: { matches: 1, host: "directory.@HOST@" } } });
+  const { story } = stage({
+    modules: {
+      mod_vcard: { matches: 1, host: "directory.@HOST@" },
+      mod_disco: {
+        server_info: [
+          { name: "abuse-addresses", urls: ["mailto:a@b"], modules: ["mod_vcard"] },
+          { name: "sales-addresses", urls: ["mailto:c@d"], modules: ["mod_disco"] },
+        ],
+      },
+    },
+  });
 
   story(
     "XEP-0030: the directory is found",
@@ -376,6 +386,9 @@ describe("with a bound of one, at directory.@HOST@", () => {
         "directory/user",
       ]);
       expect(named(info, "feature").map((f) => f.attrs["var"])).toContain(SEARCH);
+      // XEP-0157: the addresses that are told for it.
+      const form = childOf(info, "x", "jabber:x:data")!;
+      expect(named(form, "field").map((f) => f.attrs["var"])).toEqual(["FORM_TYPE", "abuse-addresses"]);
     },
     { covers: ["vcard_SUITE:search_in_service_discovery"] },
   );

@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { SaslContext, SaslStep } from "../../../core/sasl/index.ts";
 import { viewText } from "../../../core/xml/framer.ts";
@@ -67,6 +68,17 @@ describe("draft-schmaus-kitten-sasl-ht", () => {
     expect((await read("HT-SHA-256-NONE", Buffer.from(message, "latin1"))).step).toMatchObject({
       condition: "malformed-request",
     });
+  });
+
+  test("rubbish is no proof of any token, and never throws", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), fc.string(), async (message, token) => {
+        const { proof, step } = await read("HT-SHA-256-NONE", message);
+        expect(step.kind).toBe("failure");
+        expect(proof?.proves({ text: token }) ?? false).toBe(false);
+      }),
+      { numRuns: 300 },
+    );
   });
 
   test("they are on offer over TLS alone, the bound ones where there is something to bind to", () => {

@@ -102,6 +102,12 @@ test("an account's vCard goes with it, and is in its personal data before", asyn
   expect(await server.db.query("SELECT * FROM vcard_search")).toEqual([]);
 });
 
+test("an anonymous user's vCard goes with his session", async () => {
+  await romeo.sends(set(CARD));
+  await server.host.hooks.notify("anonymous_purge", { jid: parseBareJid("romeo@localhost") });
+  expect(await server.db.query("SELECT * FROM vcard")).toEqual([]);
+});
+
 test("the LDAP back end is said not to be there", async () => {
   const other = new FakeServer();
   await other.startModule(modVcard, { backend: "ldap" });

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { AddressLimits } from "../../../../core/address-limits.ts";
+import { parseJid } from "../../../../core/jid.ts";
 import { coreOperations } from "../../../../core/operations/index.ts";
 import { buildSchema } from "../../../../core/operations/schema.ts";
 import { defineOperation } from "../../../../core/operations.ts";
+import { viewText } from "../../../../core/xml/framer.ts";
 import { type GraphqlOptions, graphqlApp } from "../../../../transports/http/graphql.ts";
 import { fakeNode } from "../../core/operations/fake-node.ts";
 
@@ -235,4 +237,65 @@ test("an address from which too many log-ins failed gets 429 with any credential
     401, 401, 429,
   ]);
   expect([await from("192.0.2.1"), await from("192.0.2.2", "secret")]).toEqual([200, 200]);
+});
+
+describe("subscriptions", () => {
+  const FOLLOW = 'subscription { stanza { subscribeForMessages(caller: "alice@localhost") { sender stanza } } }';
+  const begin = (headers: Record<string, string> = {}, options = open()) =>
+    graphqlApp(options).request(`/sse?query=${encodeURIComponent(FOLLOW)}`, { headers });
+
+  test("are streams of events that end with what is followed", async () => {
+    const node = fakeNode();
+    for (const body of ["1", "2"]) {
+      const stanza = viewText(`<message to='alice@localhost'><body>${body}</body></message>`);
+      stanza.from = parseJid("bob@localhost/phone");
+      stanza.to = parseJid("alice@localhost");
+      node.sent.push(stanza);
+    }
+    const response = await begin({}, { ...open(), node });
+    expect(response.headers.get("Content-Type")).toBe("text/event-stream");
+    const event = (id: number) => {
+      const data = {
+        sender: "bob@localhost/phone",
+        stanza: `<message to='alice@localhost'><body>${id}</body></message>`,
+      };
+      return `id: ${id}\ndata: ${JSON.stringify({ data: { stanza: { subscribeForMessages: data } } })}\n\n`;
+    };
+    expect(await response.text()).toBe(`:\n\n${event(1)}${event(2)}`);
+    expect(node.audited).toMatchObject([{ operation: "stanza.subscribeForMessages", outcome: "ok" }]);
+  });
+
+  test("are stopped when the reader goes", async () => {
+    const node = fakeNode();
+    const response = await begin({}, { ...open(), node });
+    await response.body?.cancel();
+    expect(node.did).toEqual(["stop following alice@localhost"]);
+  });
+
+  test("are nothing for other web sites, whatever name they give us", async () => {
+    expect((await begin({ "Sec-Fetch-Site": "cross-site" })).status).toBe(403);
+    expect((await begin({ Host: "evil.example" })).status).toBe(403);
+  });
+
+  test("of a category that is not offered do not begin", async () => {
+    const node = fakeNode();
+    const response = await begin({}, { ...open(), node, allowedCategories: ["account"] });
+    expect(await response.json()).toMatchObject({
+      data: { stanza: null },
+      errors: [{ extensions: { code: "category_disabled" }, path: ["stanza"] }],
+    });
+    expect(node.audited).toEqual([]);
+  });
+
+  test("that crash tell the log why, and the caller nothing", async () => {
+    const node = fakeNode();
+    const crash = (): never => {
+      throw new Error("secret of the database");
+    };
+    const response = await begin({}, { ...open(), node: { ...node, stanzas: { ...node.stanzas, follow: crash } } });
+    const text = await response.text();
+    expect(text).toContain("Unexpected StanzaAdminSubscription resolver crash");
+    expect(text).not.toContain("secret");
+    expect(node.audited).toMatchObject([{ outcome: "crashed" }]);
+  });
 });
