@@ -165,8 +165,7 @@ export default defineModule<PubsubOldConfig, PubsubOldStore, Metric>({
     remove_user: { at: 70, run: (_params, ctx) => forgetAll(ctx) },
     remove_domain: { at: 70, run: (_params, ctx) => forgetAll(ctx) },
     anonymous_purge: async ({ jid }, ctx) => {
-      await ctx.store.removeUser(jid);
-      forgetAll(ctx);
+      if (await ctx.store.forget(jid)) forgetAll(ctx);
     },
   },
   start,
