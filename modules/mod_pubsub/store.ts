@@ -28,6 +28,10 @@ interface SubscriberRow {
   subscriber_user: string;
   subscriber_resource: string;
 }
+interface LastRow extends ItemRow, NodeRow {
+  service_user: string;
+  affiliated: number | bigint;
+}
 interface AffiliationRow {
   entity_domain: string;
   entity_user: string;
@@ -245,8 +249,10 @@ export class PepStore implements PubsubStore {
   ): Promise<LastItem[]> {
     const only = names === undefined ? "" : ` AND i.node_id IN (${places(names)})`;
     const columns = ITEM_COLUMNS.replace(/\w+/g, "i.$&");
-    const rows = await this.db.query<ItemRow & NodeRow & { service_user: string }>(
-      `SELECT i.service_user, ${NODE_COLUMNS}, ${columns} FROM pubsub_item i
+    const rows = await this.db.query<LastRow>(
+      `SELECT i.service_user, ${NODE_COLUMNS}, ${columns},
+       (SELECT count(*) FROM mongooseim_pubsub_affiliation f WHERE f.service_domain = i.service_domain
+        AND f.service_user = i.service_user AND f.node_id = i.node_id) AS affiliated FROM pubsub_item i
        JOIN pubsub_node n ON n.service_domain = i.service_domain AND n.service_user = i.service_user
          AND n.node_id = i.node_id
        LEFT JOIN mongooseim_pubsub_config c ON c.service_domain = i.service_domain AND c.service_user = i.service_user
@@ -262,6 +268,7 @@ export class PepStore implements PubsubStore {
       name: row.node_id,
       config: configOf(row, this.defaults),
       item: itemOf(row),
+      plain: Number(row.affiliated) === 0,
     }));
   }
 
