@@ -187,7 +187,9 @@ for (const nodetree of ["dag", "tree"]) {
         await j.subscribes(node, { "pubsub#expire": soon });
         await new Promise((resolve) => setTimeout(resolve, 400));
         await r.publishes(node, "late");
+        await j.subscriptionIs(node, "none");
         await j.hearsNothing();
+        expect(await r.subscribers(node)).toEqual([]);
         await r.deletes(node);
       },
       at,
@@ -629,6 +631,50 @@ for (const nodetree of ["dag", "tree"]) {
       );
     });
 
+    story(
+      "§4.5: presence and roster: who sees the owner's presence, or is in a group of his roster, as long as he is",
+      { romeo: 1, juliet: 1, nurse: 1 },
+      async ({ romeo, juliet, nurse, befriend }) => {
+        const [r, j, n] = talks(romeo, juliet, nurse);
+        const [seen, grouped] = [fresh(), fresh()];
+        await r.creates(seen, { "pubsub#access_model": "presence" });
+        await r.creates(grouped, { "pubsub#access_model": "roster", "pubsub#roster_groups_allowed": ["Friends"] });
+        await j.refused(
+          "set",
+          subscribe(seen, juliet.full),
+          "auth",
+          "not-authorized",
+          "presence-subscription-required",
+        );
+        await j.refused("set", subscribe(grouped, juliet.full), "auth", "not-authorized", "not-in-roster-group");
+        await befriend(romeo, juliet);
+        await romeo.settles();
+        const group = (inside: string) =>
+          `<iq type="set" id="roster"><query xmlns="jabber:iq:roster"><item jid="${juliet.bare}">${inside}</item></query></iq>`;
+        romeo.says(group("<group>Friends</group>"));
+        await romeo.settles();
+        await j.subscribes(seen);
+        await j.subscribes(grouped);
+        await n.refused("get", items(seen), "auth", "not-authorized", "presence-subscription-required");
+        await r.publishes(seen, "item1");
+        await j.item(seen, "item1");
+        await r.publishes(grouped, "item1");
+        await j.item(grouped, "item1");
+        romeo.says(group("<group>Foes</group>"));
+        await romeo.settles();
+        await r.publishes(grouped, "item2");
+        await j.hearsNothing();
+        romeo.sends`<presence to="${juliet.bare}" type="unsubscribed"/>`;
+        await romeo.settles();
+        await juliet.settles();
+        await r.publishes(seen, "item2");
+        await j.hearsNothing();
+        await j.refused("get", items(seen), "auth", "not-authorized", "presence-subscription-required");
+        for (const node of [seen, grouped]) await r.deletes(node);
+      },
+      at,
+    );
+
     describe("subscriptions", () => {
       story(
         "§5.6: one's own subscriptions",
@@ -871,7 +917,13 @@ describe("push nodes", () => {
       await j.refused("set", publish(node, "x", NOTIFICATION), "cancel", "conflict", "precondition-not-met");
       await j.refused("set", publish(node, "x", undefined, options), "modify", "bad-request");
       result = "device_not_registered";
-      await j.refused("set", publish(node, "x", NOTIFICATION, options), "cancel", "not-acceptable", result);
+      await j.refused(
+        "set",
+        publish(node, "x", NOTIFICATION, options),
+        "cancel",
+        "not-acceptable",
+        "device-not-registered",
+      );
       result = "failed";
       await j.refused("set", publish(node, "x", NOTIFICATION, options), "modify", "bad-request");
       host.hooks.remove("test");
