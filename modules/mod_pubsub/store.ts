@@ -19,6 +19,10 @@ const NODE_COLUMNS = "n.node_id, n.access_model, n.max_items, c.config";
 const NODES = `FROM pubsub_node n LEFT JOIN mongooseim_pubsub_config c
   ON c.service_domain = n.service_domain AND c.service_user = n.service_user AND c.node_id = n.node_id
   WHERE n.service_domain = ? AND n.service_user = ?`;
+const NEWEST_OPEN = `SELECT i.payload FROM pubsub_item i JOIN pubsub_node n
+  ON n.service_domain = i.service_domain AND n.service_user = i.service_user AND n.node_id = i.node_id
+  WHERE i.service_domain = ? AND i.service_user = ? AND i.node_id = ? AND n.access_model = 'open'
+  ORDER BY i.published_at DESC LIMIT 1`;
 const SUBSCRIBER = ["subscriber_domain", "subscriber_user", "subscriber_resource"] as const;
 const OF_SUBSCRIBER = SUBSCRIBER.map((c) => `${c} = ?`).join(" AND ");
 
@@ -226,6 +230,12 @@ export class PepStore implements PubsubStore {
   }
   purgePublisher(node: PubsubNode, publisher: BareJid): Promise<string[]> {
     return this.#items.purgePublisher(node, publisher);
+  }
+
+  /** The payload of the newest item of a node that everybody may read; undefined where there is no such. */
+  async newestOpen(service: BareJid, name: string): Promise<string | undefined> {
+    const rows = await this.db.query<{ payload: string }>(NEWEST_OPEN, keyOf({ service, name }));
+    return rows[0]?.payload;
   }
 
   /**
