@@ -22,6 +22,7 @@ const NODES = `FROM pubsub_node n LEFT JOIN mongooseim_pubsub_config c
 const NEWEST_OPEN = `SELECT i.payload FROM pubsub_item i JOIN pubsub_node n
   ON n.service_domain = i.service_domain AND n.service_user = i.service_user AND n.node_id = i.node_id
   WHERE i.service_domain = ? AND i.service_user = ? AND i.node_id = ? AND n.access_model = 'open'
+    AND i.publisher_domain = i.service_domain AND i.publisher_user = i.service_user
   ORDER BY i.published_at DESC LIMIT 1`;
 const SUBSCRIBER = ["subscriber_domain", "subscriber_user", "subscriber_resource"] as const;
 const OF_SUBSCRIBER = SUBSCRIBER.map((c) => `${c} = ?`).join(" AND ");
@@ -232,7 +233,7 @@ export class PepStore implements PubsubStore {
     return this.#items.purgePublisher(node, publisher);
   }
 
-  /** The payload of the newest item of a node that everybody may read; undefined where there is no such. */
+  /** The payload of the newest item of a node that everybody may read, of its owner's; undefined where there is none. */
   async newestOpen(service: BareJid, name: string): Promise<string | undefined> {
     const rows = await this.db.query<{ payload: string }>(NEWEST_OPEN, keyOf({ service, name }));
     return rows[0]?.payload;
