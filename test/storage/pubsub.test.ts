@@ -340,9 +340,19 @@ onEachDatabase("pubsub", (database: TestDatabase) => {
         columns: ["service_jid", "node_id", "subscriber_jid"],
         rows: [[juliet.text, "hers", romeo.text]],
       },
+      {
+        name: "pubsub_pending_subscriptions",
+        columns: ["service_jid", "node_id", "subscriber_jid"],
+        rows: [[juliet.text, "hers", `${romeo.text}/r`]],
+      },
+      {
+        name: "pubsub_affiliations",
+        columns: ["service_jid", "node_id", "affiliation"],
+        rows: [[juliet.text, "hers", "member"]],
+      },
     ]);
     await store.removeUser(romeo);
-    expect((await store.personalData(romeo)).map((d) => d.rows)).toEqual([[], [], []]);
+    expect((await store.personalData(romeo)).map((d) => d.rows)).toEqual([[], [], [], [], []]);
     const left = await store.load(juliet, "hers");
     expect([left?.affiliations.size, left?.subscriptions.size]).toEqual([0, 0]);
     expect(ids(await store.newest(hers, 9))).toEqual(["Item2"]);
