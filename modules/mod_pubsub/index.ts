@@ -112,6 +112,21 @@ export default defineModule<Config, PepStore>({
   config,
   uses: ["mod_caps", "mod_private", "mod_roster", "mod_vcard"],
   store: (db) => new PepStore(db),
+  timed: {
+    as: "mod_pubsub_backend",
+    backends: ["rdbms"],
+    in: (store) => store,
+    calls: {
+      set_node: ["create", "configure"],
+      delete_node: "remove",
+      remove_user: "removeUser",
+      remove_domain: "removeDomain",
+      set_subscription: "putSubscription",
+      delete_subscription: "dropSubscriptions",
+      set_item: "publish",
+      delete_item: "retract",
+    },
+  },
   start: (ctx) => void runningOf(ctx),
   iq: {
     "get account http://jabber.org/protocol/pubsub": answer,
