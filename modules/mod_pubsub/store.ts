@@ -22,6 +22,7 @@ const NODES = `FROM pubsub_node n LEFT JOIN mongooseim_pubsub_config c
 const NEWEST_OPEN = `SELECT i.payload FROM pubsub_item i JOIN pubsub_node n
   ON n.service_domain = i.service_domain AND n.service_user = i.service_user AND n.node_id = i.node_id
   WHERE i.service_domain = ? AND i.service_user = ? AND i.node_id = ? AND n.access_model = 'open'
+    AND i.publisher_domain = i.service_domain AND i.publisher_user = i.service_user
   ORDER BY i.published_at DESC LIMIT 1`;
 const SUBSCRIBER = ["subscriber_domain", "subscriber_user", "subscriber_resource"] as const;
 const OF_SUBSCRIBER = SUBSCRIBER.map((c) => `${c} = ?`).join(" AND ");
@@ -232,7 +233,7 @@ export class PepStore implements PubsubStore {
     return this.#items.purgePublisher(node, publisher);
   }
 
-  /** The payload of the newest item of a node that everybody may read; undefined where there is no such. */
+  /** The payload of the newest item of a node that everybody may read, of its owner's; undefined where there is none. */
   async newestOpen(service: BareJid, name: string): Promise<string | undefined> {
     const rows = await this.db.query<{ payload: string }>(NEWEST_OPEN, keyOf({ service, name }));
     return rows[0]?.payload;
@@ -309,19 +310,33 @@ export class PepStore implements PubsubStore {
 
   async personalData(jid: BareJid): Promise<PersonalData[]> {
     const params = [jid.domain, jid.local];
-    const [items, nodes, subscriptions] = await Promise.all([
+    const subscriptionsIn = (table: string) =>
+      this.db.query<SubscriberRow & { service_domain: string; service_user: string }>(
+        `SELECT service_domain, service_user, node_id, ${SUBSCRIBER.join(", ")} FROM ${table}
+         WHERE subscriber_domain = ? AND subscriber_user = ? ORDER BY service_user, node_id`,
+        params,
+      );
+    const [items, nodes, subscriptions, pending, affiliations] = await Promise.all([
       this.db.query<ItemRow & { node_id: string }>(
         `SELECT node_id, ${ITEM_COLUMNS} FROM pubsub_item WHERE (service_domain = ? AND service_user = ?)
          OR (publisher_domain = ? AND publisher_user = ?) ORDER BY node_id, published_at`,
         [...params, ...params],
       ),
       this.db.query<NodeRow>(`SELECT ${NODE_COLUMNS} ${NODES} ORDER BY n.node_id`, params),
-      this.db.query<SubscriberRow & { service_domain: string; service_user: string }>(
-        `SELECT service_domain, service_user, node_id, ${SUBSCRIBER.join(", ")} FROM pubsub_subscription
-         WHERE subscriber_domain = ? AND subscriber_user = ? ORDER BY service_user, node_id`,
+      subscriptionsIn("pubsub_subscription"),
+      subscriptionsIn("mongooseim_pubsub_pending"),
+      this.db.query<{ service_domain: string; service_user: string; node_id: string; affiliation: string }>(
+        `SELECT service_domain, service_user, node_id, affiliation FROM mongooseim_pubsub_affiliation
+         WHERE entity_domain = ? AND entity_user = ? ORDER BY service_user, node_id`,
         params,
       ),
     ]);
+    const service = (row: { service_user: string; service_domain: string }): string =>
+      makeBare(row.service_user, row.service_domain).text;
+    const subscribed = (rows: typeof subscriptions) => ({
+      columns: ["service_jid", "node_id", "subscriber_jid"],
+      rows: rows.map((row) => [service(row), row.node_id, activeOf(row).jid.text]),
+    });
     return [
       {
         name: "pubsub_items",
@@ -333,14 +348,13 @@ export class PepStore implements PubsubStore {
         columns: ["node_id", "access_model"],
         rows: nodes.map((row) => [row.node_id, configOf(row, this.defaults).access_model]),
       },
+      { name: "pubsub_subscriptions", ...subscribed(subscriptions) },
+      // What MongooseIM does not keep.
+      { name: "pubsub_pending_subscriptions", ...subscribed(pending) },
       {
-        name: "pubsub_subscriptions",
-        columns: ["service_jid", "node_id", "subscriber_jid"],
-        rows: subscriptions.map((row) => [
-          makeBare(row.service_user, row.service_domain).text,
-          row.node_id,
-          activeOf(row).jid.text,
-        ]),
+        name: "pubsub_affiliations",
+        columns: ["service_jid", "node_id", "affiliation"],
+        rows: affiliations.map((row) => [service(row), row.node_id, row.affiliation]),
       },
     ];
   }

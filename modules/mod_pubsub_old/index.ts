@@ -124,6 +124,25 @@ export default defineModule<PubsubOldConfig, PubsubOldStore, Metric>({
   features: [NS_PUBSUB],
   store: (db) => new PubsubOldStore(db),
   metrics,
+  timed: {
+    as: "mod_pubsub_old_db",
+    backends: ["mnesia", "rdbms"],
+    in: (store) => store,
+    calls: {
+      create_node: "create",
+      set_node: "configure",
+      del_node: "remove",
+      find_node_by_name: "load",
+      find_nodes_by_key: ["nodes", "roots"],
+      get_subnodes: "children",
+      get_states_by_bare: ["affiliationsOf", "subscriptionsOf"],
+      get_items: ["newest", "page", "itemsById"],
+      get_item: "item",
+      add_item: "publish",
+      del_item: "retract",
+      del_items: ["purge", "purgePublisher"],
+    },
+  },
   services: [
     {
       address: ({ host }) => host,

@@ -117,10 +117,14 @@ export class ItemRows {
   }
 
   async item(node: PubsubNode, id: string): Promise<Item | undefined> {
-    return (await this.itemsById(node, [id]))[0];
+    return (await this.select(node, [id]))[0];
   }
 
-  async itemsById(node: PubsubNode, ids: readonly string[]): Promise<Item[]> {
+  itemsById(node: PubsubNode, ids: readonly string[]): Promise<Item[]> {
+    return this.select(node, ids);
+  }
+
+  private async select(node: PubsubNode, ids: readonly string[]): Promise<Item[]> {
     if (ids.length === 0) return [];
     const rows = await this.db.query<ItemRow>(
       `SELECT ${ITEM} FROM pubsub_items WHERE nidx = ? AND itemid IN (${marks(ids)})`,
