@@ -77,6 +77,8 @@ export interface MetricDef<S = never> {
 }
 /** Calls of a feature's store that are counted and timed, as MongooseIM does for its back ends. */
 export interface TimedCalls<S = unknown> {
+  /** What the metrics are named after; the module when left out. */
+  as?: string;
   /** What the `backend` option may say. */
   backends: readonly string[];
   /** Whose methods they are. */

@@ -28,7 +28,7 @@ export function timeCalls(
   now = () => performance.now() * 1000,
 ): void {
   if (timed === undefined) return;
-  const families = storeMetrics(registry, name, backend);
+  const families = storeMetrics(registry, timed.as ?? name, backend);
   const whole = (timed as TimedCalls<unknown>).in(store);
   for (const [call, methods] of Object.entries(timed.calls)) {
     const labels = { function: call, host_type: hostType };

@@ -64,7 +64,7 @@ export function rulesOf(stanza: Stanza): AmpRule[] {
  * condition, is not acceptable at all.
  */
 export function faultOf({ condition, value, action }: AmpRule): AmpFault | undefined {
-  const fits = VALUES[condition];
+  const fits = Object.hasOwn(VALUES, condition) ? VALUES[condition] : undefined;
   const known = DEFINED_ACTIONS.includes(action);
   if (condition === "" || action === "" || value === "" || (fits === undefined && !known)) return "invalid-rules";
   if (fits !== undefined && !fits(value)) return "invalid-rules";

@@ -24,6 +24,12 @@ export interface Options {
 }
 export type Context = ModuleContext<Options, BroadcastStore, Metric>;
 
+/** What the database says of a statement that would be wrong again. */
+const LASTING: ReadonlySet<string> = new Set(["constraint", "corrupt", "syntax"]);
+
+/** Whether an error is the database's, and one that goes by. */
+const goesBy = (error: unknown): boolean => error instanceof StorageError && !LASTING.has(error.code);
+
 /** Most ms between two tries to reach the database. */
 const MOST_PATIENT = 30_000;
 
@@ -62,7 +68,7 @@ export class Manager {
       try {
         return await this.create(spec);
       } catch (error) {
-        if (!(error instanceof StorageError)) throw error;
+        if (!goesBy(error)) throw error;
         this.trouble(error);
         throw unavailable();
       }
@@ -137,7 +143,7 @@ export class Manager {
       },
       mayRun: () => this.mode === "normal" && server.now() < this.leaseUntil,
       trouble: (error) => this.trouble(error),
-      isTrouble: (error) => error instanceof StorageError,
+      isTrouble: goesBy,
     });
     this.workers.set(job.id, worker);
     metrics.mod_broadcast_live_jobs_count.add();

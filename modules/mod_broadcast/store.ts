@@ -5,7 +5,7 @@ import type { Cursor } from "../../core/auth/host.ts";
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
-import { asBoolean, asTime, type Db, type SqlValue } from "../../core/storage/db.ts";
+import { asBoolean, asTime, type Db, type SqlValue, StorageError } from "../../core/storage/db.ts";
 import { DIALECTS, LIMIT_OFFSET } from "../../core/storage/dialect.ts";
 import type { Job, JobSpec, JobState } from "./job.ts";
 
@@ -63,7 +63,7 @@ export class BroadcastStore implements PersonalStore {
     const { now, secondsFromNow } = this.dialect;
     const made = "broadcast_jobs WHERE server = ? AND execution_state = 'running'";
     const { name, hostType, sender, subject, body, rate, recipientCount } = spec;
-    await this.db.transaction([
+    const making = this.db.transaction([
       {
         sql: `INSERT INTO broadcast_jobs
           (name, server, host_type, from_jid, subject, body, rate, recipient_group, recipient_count)
@@ -77,6 +77,13 @@ export class BroadcastStore implements PersonalStore {
       },
       { sql: `INSERT INTO broadcast_worker_state (broadcast_id) SELECT MAX(id) FROM ${made}`, params: [domain] },
     ]);
+    try {
+      await making;
+    } catch (error) {
+      // The newest job of the domain is another node's, made at the same time.
+      if (error instanceof StorageError && error.code === "constraint") return undefined;
+      throw error;
+    }
     const running = await this.running(domain);
     const own = running.find((job) => job.owner_node === node);
     if (own === undefined) return undefined;

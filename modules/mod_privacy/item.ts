@@ -87,9 +87,10 @@ function kindsOf(element: Element): number {
   if (children.length === 0) return EVERY_KIND;
   let kinds = 0;
   for (const child of children) {
-    const bit = child.is(child.name, NS_PRIVACY) ? KINDS[child.name] : undefined;
-    if (bit === undefined) throw bad("an item is for message, iq, presence-in and presence-out");
-    kinds |= bit;
+    if (!child.is(child.name, NS_PRIVACY) || !Object.hasOwn(KINDS, child.name)) {
+      throw bad("an item is for message, iq, presence-in and presence-out");
+    }
+    kinds |= KINDS[child.name];
   }
   return kinds;
 }

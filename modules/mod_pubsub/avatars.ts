@@ -3,7 +3,7 @@
 
 import { createHash } from "node:crypto";
 import type { Element } from "@xmpp/xml";
-import type { MaybePromise } from "../../core/hooks.ts";
+import type { MaybePromise, SubscriptionLists } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import { type Session, Slot } from "../../core/module.ts";
 import { parseElement, type Stanza } from "../../core/stanza.ts";
@@ -19,6 +19,8 @@ const NS_VCARD = "vcard-temp";
 const NS_UPDATE = "vcard-temp:x:update";
 /** What XEP-0153 §3.2 recommends at most is 8 kB; clients of today send ten times that. */
 const MAX_IMAGE = 256 * 1024;
+
+const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });
 
 /** The SHA-1 of the avatar in the vCard, "" for none; set on sessions that have sent presence. */
 const HASH = new Slot<string>();
@@ -120,20 +122,24 @@ function remember({ server }: PepContext, account: BareJid, hash: string): void 
 export function stampPresence(presence: Stanza, session: Session, ctx: PepContext): MaybePromise<undefined> {
   if (!ctx.host.modules.has("mod_vcard")) return undefined;
   const update = presence.find("x", NS_UPDATE);
-  if (update >= 0 && isSilent(presence.kid(update))) return undefined;
+  // An empty <photo/>: the client has not looked at its avatar yet, or wants none (XEP-0153 §4.1).
+  if (update >= 0 && photoIn(presence.kid(update)) === "") return undefined;
   const known = HASH.get(session);
   if (known !== undefined) return stamp(presence, update, known);
-  return avatarHash(ctx, session.jid.bare).then((hash) => {
-    HASH.set(session, hash);
-    return stamp(presence, update, hash);
-  });
+  // A client that has looked knows better than to be asked about.
+  if (update >= 0 && photoIn(presence.kid(update)) !== undefined) return undefined;
+  const { bare } = session.jid;
+  const hash = avatarHash(ctx, bare);
+  // mod_presence is about to ask for the roster: both are read in one go.
+  const lists = ctx.host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: bare });
+  const give = (found: string): undefined => {
+    HASH.set(session, found);
+    return stamp(presence, update, found);
+  };
+  return lists instanceof Promise ? Promise.all([hash, lists]).then(([found]) => give(found)) : hash.then(give);
 }
 
-/** An empty <photo/>: the client has not looked at its avatar yet, or wants none (XEP-0153 §4.1). */
-function isSilent(x: Element): boolean {
-  const element = x.getChild("photo", NS_UPDATE);
-  return element !== undefined && element.text() === "";
-}
+const photoIn = (x: Element): string | undefined => x.getChildText("photo", NS_UPDATE) ?? undefined;
 
 function stamp(presence: Stanza, update: number, hash: string): undefined {
   if (hash === "") return;
@@ -144,9 +150,9 @@ function stamp(presence: Stanza, update: number, hash: string): undefined {
 /** The hash as the metadata has it, where that is the vCard's too. */
 async function avatarHash({ store, log }: PepContext, account: BareJid): Promise<string> {
   try {
-    const [last] = await store.lastItems(account.domain, [account.local], [NS_METADATA]);
-    if (last === undefined || last.config.access_model !== "open") return "";
-    const metadata = parseElement(last.item.payload);
+    const payload = await store.newestOpen(account, NS_METADATA);
+    if (payload === undefined) return "";
+    const metadata = parseElement(payload);
     return (metadata.is("metadata", NS_METADATA) && infoOf(metadata)?.attrs["id"]) || "";
   } catch (error) {
     log.error("avatar_hash_unknown", { error, user: account.text });

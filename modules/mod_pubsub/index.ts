@@ -4,7 +4,7 @@
 import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../../core/errors.ts";
 import { type MaybePromise, STOP } from "../../core/hooks.ts";
-import type { BareJid } from "../../core/jid.ts";
+import type { BareJid, Jid } from "../../core/jid.ts";
 import { defineModule, type Iq, type Session } from "../../core/module.ts";
 import { NS_DATA } from "../../core/ns.ts";
 import type { Stanza } from "../../core/stanza.ts";
@@ -38,7 +38,7 @@ function runningOf(ctx: PepContext): Running {
     ctx.store.defaults = defaultsOf(ctx, limitsOf(ctx));
     const profile: Profile = {
       ...pepProfile(ctx),
-      published: (node, _item, payload) => published(ctx, node, payload),
+      published: (node, { publisher }, payload) => published(ctx, node, publisher, payload),
       retracted: (node) => changed(ctx, node),
       purged: (node) => changed(ctx, node),
       // Not waited for: the node is held while it is deleted.
@@ -54,8 +54,10 @@ function runningOf(ctx: PepContext): Running {
 const engineOf = (ctx: PepContext): Pep => runningOf(ctx).engine;
 
 /** What is kept in other forms too is copied there. */
-function published(ctx: PepContext, node: PubsubNode, payload: Element | undefined): MaybePromise<void> {
-  if (node.name !== NS_METADATA || payload === undefined) return changed(ctx, node);
+function published(ctx: PepContext, node: PubsubNode, by: Jid, payload: Element | undefined): MaybePromise<void> {
+  if (node.name !== NS_METADATA) return changed(ctx, node);
+  // Whoever else may publish there: the vCard is its owner's.
+  if (payload === undefined || by.bare.text !== node.service.text) return;
   return failing(ctx, metadataPublished(engineOf(ctx), ctx, node, payload));
 }
 
@@ -110,6 +112,21 @@ export default defineModule<Config, PepStore>({
   config,
   uses: ["mod_caps", "mod_private", "mod_roster", "mod_vcard"],
   store: (db) => new PepStore(db),
+  timed: {
+    as: "mod_pubsub_backend",
+    backends: ["rdbms"],
+    in: (store) => store,
+    calls: {
+      set_node: ["create", "configure"],
+      delete_node: "remove",
+      remove_user: "removeUser",
+      remove_domain: "removeDomain",
+      set_subscription: "putSubscription",
+      delete_subscription: "dropSubscriptions",
+      set_item: "publish",
+      delete_item: "retract",
+    },
+  },
   start: (ctx) => void runningOf(ctx),
   iq: {
     "get account http://jabber.org/protocol/pubsub": answer,

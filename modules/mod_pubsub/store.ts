@@ -19,6 +19,11 @@ const NODE_COLUMNS = "n.node_id, n.access_model, n.max_items, c.config";
 const NODES = `FROM pubsub_node n LEFT JOIN mongooseim_pubsub_config c
   ON c.service_domain = n.service_domain AND c.service_user = n.service_user AND c.node_id = n.node_id
   WHERE n.service_domain = ? AND n.service_user = ?`;
+const NEWEST_OPEN = `SELECT i.payload FROM pubsub_item i JOIN pubsub_node n
+  ON n.service_domain = i.service_domain AND n.service_user = i.service_user AND n.node_id = i.node_id
+  WHERE i.service_domain = ? AND i.service_user = ? AND i.node_id = ? AND n.access_model = 'open'
+    AND i.publisher_domain = i.service_domain AND i.publisher_user = i.service_user
+  ORDER BY i.published_at DESC LIMIT 1`;
 const SUBSCRIBER = ["subscriber_domain", "subscriber_user", "subscriber_resource"] as const;
 const OF_SUBSCRIBER = SUBSCRIBER.map((c) => `${c} = ?`).join(" AND ");
 
@@ -27,6 +32,10 @@ interface SubscriberRow {
   subscriber_domain: string;
   subscriber_user: string;
   subscriber_resource: string;
+}
+interface LastRow extends ItemRow, NodeRow {
+  service_user: string;
+  affiliated: number | bigint;
 }
 interface AffiliationRow {
   entity_domain: string;
@@ -224,6 +233,12 @@ export class PepStore implements PubsubStore {
     return this.#items.purgePublisher(node, publisher);
   }
 
+  /** The payload of the newest item of a node that everybody may read, of its owner's; undefined where there is none. */
+  async newestOpen(service: BareJid, name: string): Promise<string | undefined> {
+    const rows = await this.db.query<{ payload: string }>(NEWEST_OPEN, keyOf({ service, name }));
+    return rows[0]?.payload;
+  }
+
   /**
    * The newest item of each node of some accounts of a domain.
    * @param names only nodes of these names; undefined: all
@@ -245,8 +260,10 @@ export class PepStore implements PubsubStore {
   ): Promise<LastItem[]> {
     const only = names === undefined ? "" : ` AND i.node_id IN (${places(names)})`;
     const columns = ITEM_COLUMNS.replace(/\w+/g, "i.$&");
-    const rows = await this.db.query<ItemRow & NodeRow & { service_user: string }>(
-      `SELECT i.service_user, ${NODE_COLUMNS}, ${columns} FROM pubsub_item i
+    const rows = await this.db.query<LastRow>(
+      `SELECT i.service_user, ${NODE_COLUMNS}, ${columns},
+       (SELECT count(*) FROM mongooseim_pubsub_affiliation f WHERE f.service_domain = i.service_domain
+        AND f.service_user = i.service_user AND f.node_id = i.node_id) AS affiliated FROM pubsub_item i
        JOIN pubsub_node n ON n.service_domain = i.service_domain AND n.service_user = i.service_user
          AND n.node_id = i.node_id
        LEFT JOIN mongooseim_pubsub_config c ON c.service_domain = i.service_domain AND c.service_user = i.service_user
@@ -262,6 +279,7 @@ export class PepStore implements PubsubStore {
       name: row.node_id,
       config: configOf(row, this.defaults),
       item: itemOf(row),
+      plain: Number(row.affiliated) === 0,
     }));
   }
 
@@ -292,19 +310,33 @@ export class PepStore implements PubsubStore {
 
   async personalData(jid: BareJid): Promise<PersonalData[]> {
     const params = [jid.domain, jid.local];
-    const [items, nodes, subscriptions] = await Promise.all([
+    const subscriptionsIn = (table: string) =>
+      this.db.query<SubscriberRow & { service_domain: string; service_user: string }>(
+        `SELECT service_domain, service_user, node_id, ${SUBSCRIBER.join(", ")} FROM ${table}
+         WHERE subscriber_domain = ? AND subscriber_user = ? ORDER BY service_user, node_id`,
+        params,
+      );
+    const [items, nodes, subscriptions, pending, affiliations] = await Promise.all([
       this.db.query<ItemRow & { node_id: string }>(
         `SELECT node_id, ${ITEM_COLUMNS} FROM pubsub_item WHERE (service_domain = ? AND service_user = ?)
          OR (publisher_domain = ? AND publisher_user = ?) ORDER BY node_id, published_at`,
         [...params, ...params],
       ),
       this.db.query<NodeRow>(`SELECT ${NODE_COLUMNS} ${NODES} ORDER BY n.node_id`, params),
-      this.db.query<SubscriberRow & { service_domain: string; service_user: string }>(
-        `SELECT service_domain, service_user, node_id, ${SUBSCRIBER.join(", ")} FROM pubsub_subscription
-         WHERE subscriber_domain = ? AND subscriber_user = ? ORDER BY service_user, node_id`,
+      subscriptionsIn("pubsub_subscription"),
+      subscriptionsIn("mongooseim_pubsub_pending"),
+      this.db.query<{ service_domain: string; service_user: string; node_id: string; affiliation: string }>(
+        `SELECT service_domain, service_user, node_id, affiliation FROM mongooseim_pubsub_affiliation
+         WHERE entity_domain = ? AND entity_user = ? ORDER BY service_user, node_id`,
         params,
       ),
     ]);
+    const service = (row: { service_user: string; service_domain: string }): string =>
+      makeBare(row.service_user, row.service_domain).text;
+    const subscribed = (rows: typeof subscriptions) => ({
+      columns: ["service_jid", "node_id", "subscriber_jid"],
+      rows: rows.map((row) => [service(row), row.node_id, activeOf(row).jid.text]),
+    });
     return [
       {
         name: "pubsub_items",
@@ -316,14 +348,13 @@ export class PepStore implements PubsubStore {
         columns: ["node_id", "access_model"],
         rows: nodes.map((row) => [row.node_id, configOf(row, this.defaults).access_model]),
       },
+      { name: "pubsub_subscriptions", ...subscribed(subscriptions) },
+      // What MongooseIM does not keep.
+      { name: "pubsub_pending_subscriptions", ...subscribed(pending) },
       {
-        name: "pubsub_subscriptions",
-        columns: ["service_jid", "node_id", "subscriber_jid"],
-        rows: subscriptions.map((row) => [
-          makeBare(row.service_user, row.service_domain).text,
-          row.node_id,
-          activeOf(row).jid.text,
-        ]),
+        name: "pubsub_affiliations",
+        columns: ["service_jid", "node_id", "affiliation"],
+        rows: affiliations.map((row) => [service(row), row.node_id, row.affiliation]),
       },
     ];
   }

@@ -1,7 +1,7 @@
 // XEP-0060 Publish-Subscribe on a domain of its own, with collections (XEP-0248), and personal eventing (XEP-0163) at
 // accounts where mod_pubsub is not on. MongooseIM's older feature, on the engine in modules/pubsub.
 
-import { defineModule } from "../../core/module.ts";
+import { defineModule, type Server } from "../../core/module.ts";
 import { NS_DATA } from "../../core/ns.ts";
 import { hasFrom } from "../mod_roster/index.ts";
 import { PubsubEngine } from "../pubsub/engine.ts";
@@ -33,8 +33,9 @@ import { Watchlist } from "./watch.ts";
 /** Stands for the domain in the service's address. */
 const HOST = "@HOST@";
 
-/** What runs, by the feature's context. */
+/** What runs, by the feature's context, and for all host types of a server. */
 const running = new WeakMap<object, Running>();
+const onServer = new WeakMap<Server, Set<Running>>();
 
 function runningOf(ctx: Context): Running {
   const found = running.get(ctx);
@@ -73,6 +74,8 @@ async function start(ctx: Context): Promise<void> {
     last,
   };
   running.set(ctx, now);
+  const others = onServer.get(server) ?? new Set();
+  onServer.set(server, others.add(now));
   await loadWatched(ctx, now);
 }
 
@@ -89,12 +92,18 @@ function hasPep({ config, host, log }: Context): boolean {
   );
 }
 
-/** Rows of many nodes are gone: what is in memory of them is asked for anew. */
-function forgetAll(ctx: Context): void {
-  const { service, pep, last } = runningOf(ctx);
-  service.nodes.clear();
-  pep?.nodes.clear();
-  if (last instanceof MemoryLastItems) last.clear();
+/** Rows of many nodes are gone, of other host types' services too: what is in memory of them is asked for anew. */
+function forgetAll({ server }: Context): void {
+  for (const { service, pep, last } of onServer.get(server) ?? []) {
+    service.nodes.clear();
+    pep?.nodes.clear();
+    if (last instanceof MemoryLastItems) last.clear();
+  }
+}
+
+function stop(ctx: Context): void {
+  onServer.get(ctx.server)?.delete(runningOf(ctx));
+  running.delete(ctx);
 }
 
 function withPep<T>(ctx: Context, work: (pep: Engine) => T): T | undefined {
@@ -115,6 +124,25 @@ export default defineModule<PubsubOldConfig, PubsubOldStore, Metric>({
   features: [NS_PUBSUB],
   store: (db) => new PubsubOldStore(db),
   metrics,
+  timed: {
+    as: "mod_pubsub_old_db",
+    backends: ["mnesia", "rdbms"],
+    in: (store) => store,
+    calls: {
+      create_node: "create",
+      set_node: "configure",
+      del_node: "remove",
+      find_node_by_name: "load",
+      find_nodes_by_key: ["nodes", "roots"],
+      get_subnodes: "children",
+      get_states_by_bare: ["affiliationsOf", "subscriptionsOf"],
+      get_items: ["newest", "page", "itemsById"],
+      get_item: "item",
+      add_item: "publish",
+      del_item: "retract",
+      del_items: ["purge", "purgePublisher"],
+    },
+  },
   services: [
     {
       address: ({ host }) => host,
@@ -165,10 +193,9 @@ export default defineModule<PubsubOldConfig, PubsubOldStore, Metric>({
     remove_user: { at: 70, run: (_params, ctx) => forgetAll(ctx) },
     remove_domain: { at: 70, run: (_params, ctx) => forgetAll(ctx) },
     anonymous_purge: async ({ jid }, ctx) => {
-      await ctx.store.removeUser(jid);
-      forgetAll(ctx);
+      if (await ctx.store.forget(jid)) forgetAll(ctx);
     },
   },
   start,
-  stop: (ctx) => void running.delete(ctx),
+  stop,
 });

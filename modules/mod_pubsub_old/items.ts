@@ -2,7 +2,7 @@
 
 import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
-import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
+import { type Db, type SqlValue, type Statement, StorageError } from "../../core/storage/db.ts";
 import { DIALECTS, LIMIT_OFFSET } from "../../core/storage/dialect.ts";
 import type { Item, ItemPage, NewNode, PubsubNode } from "../pubsub/model.ts";
 import type { PageRequest } from "../pubsub/rsm.ts";
@@ -70,7 +70,7 @@ export class ItemRows {
     const shown = this.settings.itemPublisher ? publisher : undefined;
     const modified = [publisher.local, publisher.domain, resourceOf(publisher), at, shown?.text ?? null];
     const payload = itemText(item, shown);
-    await this.db.transaction([
+    const changed = await this.db.transaction([
       {
         sql: `UPDATE pubsub_items SET modified_luser = ?, modified_lserver = ?, modified_lresource = ?, modified_at = ?,
               publisher = ?, payload = ? WHERE nidx = ? AND itemid = ?`,
@@ -81,7 +81,14 @@ export class ItemRows {
         params: [node.ref, item.id, publisher.local, publisher.domain, at, ...modified, payload],
       },
       ...deleteItems(node, gone),
+      {
+        sql: `DELETE FROM pubsub_items WHERE nidx = ? AND itemid = ?
+              AND NOT EXISTS (SELECT 1 FROM pubsub_nodes n WHERE n.nidx = pubsub_items.nidx)`,
+        params: [node.ref, item.id],
+      },
     ]);
+    // The tables have no foreign keys: somebody may have deleted the node meanwhile.
+    if (changed.at(-1) !== 0) throw new StorageError("constraint", "There is no such node");
     return gone;
   }
 
@@ -110,10 +117,14 @@ export class ItemRows {
   }
 
   async item(node: PubsubNode, id: string): Promise<Item | undefined> {
-    return (await this.itemsById(node, [id]))[0];
+    return (await this.select(node, [id]))[0];
   }
 
-  async itemsById(node: PubsubNode, ids: readonly string[]): Promise<Item[]> {
+  itemsById(node: PubsubNode, ids: readonly string[]): Promise<Item[]> {
+    return this.select(node, ids);
+  }
+
+  private async select(node: PubsubNode, ids: readonly string[]): Promise<Item[]> {
     if (ids.length === 0) return [];
     const rows = await this.db.query<ItemRow>(
       `SELECT ${ITEM} FROM pubsub_items WHERE nidx = ? AND itemid IN (${marks(ids)})`,

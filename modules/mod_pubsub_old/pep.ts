@@ -17,7 +17,7 @@ import type { PubsubNode } from "../pubsub/model.ts";
 import { type PersonalParts, personalAudience } from "../pubsub/personal.ts";
 import type { Context, Running } from "./context.ts";
 import { PLUGINS } from "./plugins.ts";
-import { defaultsOf, limitsOf, notices } from "./profile.ts";
+import { defaultsOf, FIELDS, limitsOf, notices, UNSHOWN } from "./profile.ts";
 import { answerPubsub } from "./service.ts";
 import type { Engine } from "./tree.ts";
 
@@ -86,6 +86,9 @@ const isOwn = (service: BareJid, who: BareJid): boolean => service.text === who.
 export function pepProfile(ctx: Context, running: () => Running): Profile {
   const { config, host } = ctx;
   const parts = personalParts(ctx);
+  // Personal nodes are in no collections.
+  const fields = FIELDS.filter((field) => field !== "collection");
+  const unshown = UNSHOWN.filter((field) => field !== "node_type");
   const mapping = new Map(config.pep_mapping.map(({ namespace, node }) => [namespace, node]));
   for (const kind of mapping.values()) {
     // MongooseIM would load a module of the operator's own.
@@ -93,7 +96,7 @@ export function pepProfile(ctx: Context, running: () => Running): Profile {
   }
   return {
     ...notices(ctx, running),
-    limits: { ...limitsOf(ctx), nodes: config.max_nodes_user },
+    limits: { ...limitsOf(ctx), fields, unshown, nodes: config.max_nodes_user },
     autoCreate: true,
     instantNodes: false,
     subids: true,

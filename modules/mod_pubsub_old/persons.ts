@@ -29,9 +29,9 @@ const OWNED = `SELECT n.nidx, n.p_key, n.name, n.type, n.owners, n.options FROM 
 
 /**
  * Deletes what an account has made and all that names it. A node of the service that others have to do with stays for
- * them, without an owner where there was one only.
+ * them, without an owner where there was one only. Resolves to whether there was anything.
  */
-export async function removeUser(db: Db, jid: BareJid): Promise<void> {
+export async function removeUser(db: Db, jid: BareJid): Promise<boolean> {
   const who = [jid.local, jid.domain];
   const owned = await db.query<OwnedRow>(`${OWNED} WHERE a.luser = ? AND a.lserver = ? AND a.aff = ?`, [
     ...who,
@@ -55,7 +55,8 @@ export async function removeUser(db: Db, jid: BareJid): Promise<void> {
     if (left.length === 0 && (node.type === "push" || !(await concernsOthers(db, node, jid)))) gone.push(node);
     else statements.push(ownersSet(node, left));
   }
-  await db.transaction([...statements, ...removal(gone)]);
+  const changed = await db.transaction([...statements, ...removal(gone)]);
+  return changed.some((rows) => rows > 0);
 }
 
 async function concernsOthers(db: Db, { nidx }: NodeRow, { local, domain }: BareJid): Promise<boolean> {

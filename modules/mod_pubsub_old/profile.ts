@@ -10,10 +10,10 @@ import type { FieldName } from "../pubsub/fields.ts";
 import { ACCESS_MODELS, type NodeConfig, type PubsubNode } from "../pubsub/model.ts";
 import type { Context, Running } from "./context.ts";
 import { nodeDefaults, type Plugin } from "./plugins.ts";
-import { checkCollections, mayHaveAtHome, orphan, parentsIn, sendUp, tellCollections } from "./tree.ts";
+import { checkCollections, checkTree, mayHaveAtHome, orphan, parentsIn, sendUp, tellCollections } from "./tree.ts";
 
 /** MongooseIM's form. */
-const FIELDS: readonly FieldName[] = [
+export const FIELDS: readonly FieldName[] = [
   "title",
   "deliver_payloads",
   "deliver_notifications",
@@ -35,7 +35,14 @@ const FIELDS: readonly FieldName[] = [
   "collection",
 ];
 /** What may be set beside it. */
-const UNSHOWN: readonly FieldName[] = ["node_type", "description", "language", "contact", "item_expire", "notify_sub"];
+export const UNSHOWN: readonly FieldName[] = [
+  "node_type",
+  "description",
+  "language",
+  "contact",
+  "item_expire",
+  "notify_sub",
+];
 
 /** Width of the columns. */
 const MAX_NAME = 250;
@@ -123,6 +130,7 @@ export function serviceProfile(ctx: Context, running: () => Running): Profile {
           throw new StanzaError("forbidden", "Nodes are made at home, below a node that is there");
         }
       }
+      if (config.nodetree === "tree") checkTree(node);
       await checkCollections(engine, parents, node, who, before);
     },
     impliedAffiliation: () => undefined,

@@ -283,8 +283,12 @@ export class PubsubOldStore extends ItemRows implements PubsubStore {
     return rows.map((row) => ({ service: row.p_key, node: row.name }));
   }
 
-  removeUser(jid: BareJid): Promise<void> {
+  /** As `removeUser`; resolves to whether anything was kept of the account. */
+  forget(jid: BareJid): Promise<boolean> {
     return removeUser(this.db, jid);
+  }
+  async removeUser(jid: BareJid): Promise<void> {
+    await removeUser(this.db, jid);
   }
   removeDomain(domain: string): Promise<void> {
     return removeDomain(this.db, domain, this.settings.serviceOf(domain));

@@ -4,7 +4,7 @@ import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
 import { ancestorsOf, associateEvent, createEvent, sendWide } from "../pubsub/collections.ts";
 import type { Audience, PubsubEngine } from "../pubsub/engine.ts";
-import { pubsubError } from "../pubsub/errors.ts";
+import { pubsubError, unsupported } from "../pubsub/errors.ts";
 import { type Event, nodeEvent } from "../pubsub/event.ts";
 import type { NewNode, NodeConfig, PubsubNode } from "../pubsub/model.ts";
 import { homeOf, pathParent } from "./plugins.ts";
@@ -35,6 +35,12 @@ export async function mayHaveAtHome(engine: Engine, service: BareJid, who: BareJ
   if (!name.startsWith(`${home}/`) || name.endsWith("/") || name.includes("//")) return false;
   const parent = pathParent(name);
   return parent !== undefined && (await engine.nodes.peek(service, parent)) !== undefined;
+}
+
+/** @throws StanzaError for collections where nodes are ordered by their names alone */
+export function checkTree({ config }: NewNode): void {
+  if (config.node_type === "collection") throw unsupported("collections");
+  if (config.collection.length > 0) throw new StanzaError("not-acceptable", "Nodes are in no collections here");
 }
 
 /**

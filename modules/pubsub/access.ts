@@ -56,7 +56,7 @@ export async function anyNode(engine: PubsubEngine, asker: Asker, name: string):
 const trusted = (affiliation: Affiliation): boolean =>
   affiliation === "owner" || affiliation === "publisher" || affiliation === "member";
 
-export const isSubscribed = (node: PubsubNode, who: BareJid): boolean => stateOf(node, who, "subscribed");
+const isSubscribed = (node: PubsubNode, who: BareJid): boolean => stateOf(node, who, "subscribed");
 export const isPending = (node: PubsubNode, who: BareJid): boolean => stateOf(node, who, "pending");
 
 function stateOf(node: PubsubNode, who: BareJid, state: "subscribed" | "pending"): boolean {

@@ -1,20 +1,13 @@
 // From a request to what answers it.
 
-import type { Iq } from "../../core/module.ts";
 import { configuration, configure, create, defaultConfiguration, deleteNode, purge } from "./create.ts";
 import type { Answer, Asker, PubsubEngine } from "./engine.ts";
 import { nodeAffiliations, nodeSubscriptions, setAffiliations, setSubscriptions } from "./manage.ts";
 import { defaultOptions, options, setOptions } from "./options.ts";
 import { publish, retract } from "./publish.ts";
-import { parseRequest, type Request } from "./request.ts";
+import type { Request } from "./request.ts";
 import { items } from "./retrieve.ts";
 import { affiliations, subscribe, subscriptions, unsubscribe } from "./subscribe.ts";
-
-/** Answers an iq to a service or, with PEP, to an account. */
-export function answerIq(engine: PubsubEngine, iq: Iq): Answer {
-  const asker: Asker = { service: iq.to.bare, from: iq.from, session: iq.session };
-  return answer(engine, asker, parseRequest(iq.type, iq.payload));
-}
 
 /** @throws StanzaError */
 export function answer(engine: PubsubEngine, asker: Asker, request: Request): Answer {

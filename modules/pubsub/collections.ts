@@ -8,6 +8,7 @@ import { Markup, xml } from "../../core/xml/markup.ts";
 import type { Audience, PubsubEngine } from "./engine.ts";
 import { Delivery, type Event, isActive } from "./event.ts";
 import type { PubsubNode, Subscription } from "./model.ts";
+import { subscriptionEvent } from "./state.ts";
 
 const NS_SHIM = "http://jabber.org/protocol/shim";
 /** Collections above one node. */
@@ -66,6 +67,7 @@ export function sendWide(
   const now = engine.server.now();
   const take = (from: PubsubNode, collection: string | undefined, depth: number): void => {
     for (const subscriptions of from.subscriptions.values()) {
+      if (subscriptions.some((s) => isLapsed(s, now))) lapsed(engine, from, now);
       const one = subscriptions.find((s) => isActive(s, now) && (depth === 0 || covers(s, event, depth)));
       if (one === undefined || !audience.admits(one.jid.bare)) continue;
       const known = recipients.get(one.jid.text);
@@ -89,6 +91,21 @@ export function sendWide(
   for (const { node: ancestor, depth } of ancestors) take(ancestor, ancestor.name, depth);
   take(node, undefined, 0);
   deliver(engine, event, [...recipients.values()]);
+}
+
+const isLapsed = ({ options }: Subscription, now: number): boolean => (options?.expire ?? Infinity) <= now;
+
+/** XEP-0060 §12.18: subscriptions whose time is over end, and their subscribers are told. Not waited for. */
+function lapsed(engine: PubsubEngine, { service, name }: PubsubNode, now: number): void {
+  const end = engine.nodes.turn(service, name, async (node) => {
+    if (node === undefined) return;
+    const gone = [...node.subscriptions.values()].flat().filter((s) => isLapsed(s, now));
+    await engine.nodes.dropSubscriptions(node, gone);
+    for (const { jid } of gone) {
+      new Delivery(engine, subscriptionEvent(node, jid, "none"), false).toSubscriber(jid, true);
+    }
+  });
+  end.catch((error: unknown) => engine.log.error("subscriptions_not_ended", { error, node: name }));
 }
 
 /** Whether a subscription to a collection is about an event so deep in it (XEP-0248 §6.2). */

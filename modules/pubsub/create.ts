@@ -43,7 +43,7 @@ export async function makeNode(
   }
   return engine.nodes.turn(service, name, async (there) => {
     if (there !== undefined) return undefined;
-    if ((await engine.store.countNodes(service)) >= limits.nodes) {
+    if (limits.nodes < Infinity && (await engine.store.countNodes(service)) >= limits.nodes) {
       throw pubsubError("max-nodes-exceeded", `There can be at most ${limits.nodes} nodes`);
     }
     const { profile } = engine;

@@ -18,7 +18,7 @@ import type { PubsubStore } from "./store.ts";
 
 /** Who gets events without a subscription of his own, and who may no longer get them with one. */
 export interface Audience {
-  /** Bare JIDs (text). */
+  /** Accounts, or single sessions of them: JIDs as text. */
   readonly accounts: readonly string[];
   /** Whether a session of one of these accounts has asked for events of the node. */
   wants(session: Session): boolean;

@@ -156,7 +156,13 @@ function send(engine: PubsubEngine, node: PubsubNode, event: Event, audience: Au
   const delivery = new Delivery(engine, event, node.subscriptions.size > 0);
   const wants = (session: Session): boolean => audience.wants(session);
   for (const account of accounts) {
-    const sessions = engine.server.sessionsOf(parseJid(account).bare);
+    const jid = parseJid(account);
+    if (isFull(jid)) {
+      const session = engine.server.session(jid);
+      if (session !== undefined) delivery.toSessions([session], wants);
+      continue;
+    }
+    const sessions = engine.server.sessionsOf(jid);
     if (sessions.length > 0) delivery.toSessions(sessions, wants);
   }
   const onlyAvailable = node.config.presence_based_delivery;

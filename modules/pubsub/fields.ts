@@ -169,7 +169,7 @@ export function configForm(config: NodeConfig, offer: Configurable): Markup {
 export function resultForm(config: NodeConfig, offer: Configurable, type: "node_config" | "meta-data"): Markup {
   const names = type === "meta-data" ? offer.fields.filter((name) => FIELDS[name].meta) : offer.fields;
   return xml`<x type='result' xmlns='${NS_DATA}'>${formType(type)}${names.map(
-    (name) => xml`<field var='${PREFIX + name}'>${values(config[name])}</field>`,
+    (name) => xml`<field var='${PREFIX + name}'>${shown(name, config, offer)}</field>`,
   )}</x>`;
 }
 
@@ -178,10 +178,17 @@ const formType = (type: FormType): Markup =>
 
 const values = (value: NodeConfig[FieldName]): Markup[] => textsOf(value).map((text) => xml`<value>${text}</value>`);
 
+/** A node that is configured to keep more than it can shows what it keeps. */
+function shown(name: FieldName, config: NodeConfig, { maxItems }: Configurable): Markup[] {
+  const value = config[name];
+  const most = name === "max_items" && typeof value === "number" && value !== Infinity && value > maxItems;
+  return values(most ? maxItems : value);
+}
+
 function formField(name: FieldName, config: NodeConfig, offer: Configurable): Markup {
   const { kind, label, choices } = FIELDS[name];
   const offered = name === "access_model" ? offer.accessModels : choices;
   const options = offered?.map((choice) => xml`<option><value>${choice}</value></option>`);
   const type = FORM_FIELD_TYPES[kind];
-  return xml`<field label='${label}' type='${type}' var='${PREFIX + name}'>${values(config[name])}${options}</field>`;
+  return xml`<field label='${label}' type='${type}' var='${PREFIX + name}'>${shown(name, config, offer)}${options}</field>`;
 }

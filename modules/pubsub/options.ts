@@ -36,7 +36,7 @@ export function optionsOf(
 ): SubscriptionOptions {
   let options = before ?? DEFAULTS;
   for (const [name, texts] of values) {
-    const change = READERS[name]?.(texts, now);
+    const change = Object.hasOwn(READERS, name) ? READERS[name](texts, now) : undefined;
     if (change === undefined) throw pubsubError("invalid-options", `"${texts.join(", ")}" is no value of "${name}"`);
     options = { ...options, ...change };
   }

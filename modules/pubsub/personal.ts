@@ -5,6 +5,7 @@ import { StanzaError } from "../../core/errors.ts";
 import type { MaybePromise, SubscriptionLists } from "../../core/hooks.ts";
 import { type BareJid, parseJid } from "../../core/jid.ts";
 import { type HostType, type Server, type Session, Slot } from "../../core/module.ts";
+import { viewText } from "../../core/xml/framer.ts";
 import { requireReader } from "./access.ts";
 import type { Audience, PubsubEngine } from "./engine.ts";
 import { Delivery, delayOf, eventOf, itemEvent } from "./event.ts";
@@ -19,6 +20,8 @@ export interface LastItem {
   readonly name: string;
   readonly config: NodeConfig;
   readonly item: Item;
+  /** Nobody has an affiliation: the access model alone says who may read. */
+  readonly plain?: boolean;
 }
 
 /** What personal eventing is made with in a feature. */
@@ -40,14 +43,47 @@ export interface PersonalParts {
 /** The account, the contacts that receive its presence as far as the access model lets them, and those on the list. */
 export function personalAudience(parts: PersonalParts, node: PubsubNode): MaybePromise<Audience> {
   const { service } = node;
-  if (node.config.access_model === "roster") return parts.inGroups(node).then((jids) => audience(parts, node, jids));
+  if (node.config.access_model === "roster") return parts.inGroups(node).then((jids) => visible(parts, node, jids));
   const lists = parts.host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: service });
   return lists instanceof Promise
-    ? lists.then(({ from }) => audience(parts, node, from))
-    : audience(parts, node, lists.from);
+    ? lists.then(({ from }) => visible(parts, node, from))
+    : visible(parts, node, lists.from);
 }
 
-function audience({ featuresOf }: PersonalParts, node: PubsubNode, contacts: readonly string[]): Audience {
+/** Leaves out those whom the account has blocked, or hides its presence from. */
+function visible(parts: PersonalParts, node: PubsubNode, contacts: readonly string[]): MaybePromise<Audience> {
+  const [session] = parts.server.sessionsOf(node.service);
+  if (session === undefined) return audience(parts, node, contacts, contacts);
+  const { subscriptions } = node;
+  const asked =
+    subscriptions.size === 0
+      ? contacts
+      : [...new Set([...contacts, ...[...subscriptions.values()].map(([s]) => s.jid.bare.text)])];
+  if (asked.length === 0) return audience(parts, node, contacts, asked);
+  const allowed = parts.host.hooks.fold("presence_audience", asked, { session, type: "" });
+  const give = (some: readonly string[]): Audience =>
+    audience(parts, node, contacts, some, some === asked ? undefined : new Set(some.map(bareText)));
+  return allowed instanceof Promise ? allowed.then(give) : give(allowed);
+}
+
+const bareText = (jid: string): string => parseJid(jid).bare.text;
+
+function within(jids: readonly string[], contacts: readonly string[]): readonly string[] {
+  const known = new Set(contacts);
+  return jids.filter((jid) => known.has(bareText(jid)));
+}
+
+/**
+ * @param some the contacts that may have events, some of them by their resources; others may be among them
+ * @param allowed all that may have events; undefined: everybody
+ */
+function audience(
+  { featuresOf }: PersonalParts,
+  node: PubsubNode,
+  contacts: readonly string[],
+  some: readonly string[],
+  allowed?: ReadonlySet<string>,
+): Audience {
   const { service, config, affiliations } = node;
   const wanted = node.name + NOTIFY;
   const mayRead = (jid: string): boolean => {
@@ -59,17 +95,20 @@ function audience({ featuresOf }: PersonalParts, node: PubsubNode, contacts: rea
     return affiliation === "outcast" || affiliation === "publish-only";
   };
   const listed = config.access_model === "whitelist" || config.access_model === "authorize";
+  const among = allowed === undefined ? contacts : within(some, contacts);
   const reached = listed
-    ? contacts.filter(mayRead)
+    ? among.filter((jid) => mayRead(bareText(jid)))
     : affiliations.size === 0
-      ? contacts
-      : contacts.filter((c) => !outcast(c));
+      ? among
+      : among.filter((jid) => !outcast(bareText(jid)));
   let known: Set<string> | undefined;
   return {
     accounts: [service.text, ...reached],
     wants: (session: Session) => featuresOf(session)?.has(wanted) === true,
     admits: ({ text }) => {
-      if (text === service.text || mayRead(text)) return true;
+      if (text === service.text) return true;
+      if (allowed?.has(text) === false) return false;
+      if (mayRead(text)) return true;
       if (outcast(text) || config.access_model === "whitelist") return false;
       if (config.access_model === "open" || config.access_model === "authorize") return true;
       known ??= new Set(contacts);
@@ -111,7 +150,29 @@ export async function clientKnown(
   for (const [domain, users] of byDomain(parts, [bare.text, ...to])) {
     last.push(...(await parts.lastItems(domain, users, names)));
   }
-  for (const one of last) if (session.available) await give(engine, one, [session]);
+  const blocking = await blockers(parts, last, session);
+  for (const one of last) {
+    if (session.available && !blocking.has(one.service.text)) await give(engine, one, [session]);
+  }
+}
+
+/** The accounts of these items that want nothing to reach a session (XEP-0191). */
+async function blockers(
+  { host }: PersonalParts,
+  last: readonly LastItem[],
+  session: Session,
+): Promise<ReadonlySet<string>> {
+  const services = new Map(last.map(({ service }) => [service.text, service]));
+  services.delete(session.jid.bare.text);
+  const stanza = viewText("<message/>");
+  stanza.to = session.jid;
+  const said = [...services.values()].map(async (jid) => {
+    const message = stanza.clone();
+    message.from = jid;
+    const verdict = await host.hooks.fold("privacy_check_packet", "allow", { jid, stanza: message, dir: "out" });
+    return verdict === "allow" ? [] : [jid.text];
+  });
+  return new Set((await Promise.all(said)).flat());
 }
 
 /** Accounts that this feature keeps and whose items are sent, by domain. The first of `jids` is the session's own. */
@@ -144,7 +205,9 @@ export async function contactAdmitted(
   if (sessions.length === 0) return;
   const names = new Set(sessions.flatMap((s) => wantedOf(featuresOf(s) ?? new Set())));
   if (names.size === 0) return;
-  for (const one of await parts.lastItems(owner.domain, [owner.local], [...names])) {
+  const last = await parts.lastItems(owner.domain, [owner.local], [...names]);
+  if (last.length === 0 || (await blockers(parts, last, sessions[0])).size > 0) return;
+  for (const one of last) {
     await give(
       engine,
       one,
@@ -153,20 +216,24 @@ export async function contactAdmitted(
   }
 }
 
-/** Sends a newest item to sessions of one account, if that may read it. */
-async function give(
-  engine: PubsubEngine,
-  { service, name, config, item }: LastItem,
-  sessions: readonly Session[],
-): Promise<void> {
+/** Sends a newest item to sessions of one account that receives the presence of the node's, if it may read it. */
+async function give(engine: PubsubEngine, one: LastItem, sessions: readonly Session[]): Promise<void> {
+  const { service, name, config, item } = one;
   const [first] = sessions;
   if (first === undefined || config.send_last_published_item !== "on_sub_and_presence") return;
   if (!config.deliver_notifications || item.at < engine.keep({ config }).since) return;
-  const node = await engine.nodes.get(service, name);
-  if (node === undefined || !(await mayRead(engine, node, first.jid.bare))) return;
+  let node: PubsubNode | undefined = { service, name, config, ref: 0, affiliations: NONE, subscriptions: NONE };
+  const simple = one.plain === true && (config.access_model === "open" || config.access_model === "presence");
+  if (!simple) {
+    node = await engine.nodes.get(service, name);
+    if (node === undefined || !(await mayRead(engine, node, first.jid.bare))) return;
+  }
   const delivery = new Delivery(engine, eventOf(node, itemEvent(engine, node, item), delayOf(item)), false);
   for (const session of sessions) delivery.toSession(session);
 }
+
+/** Of a node whose affiliations and subscriptions do not matter; nobody writes to it. */
+const NONE = new Map<string, never>();
 
 async function mayRead(engine: PubsubEngine, node: PubsubNode, who: BareJid): Promise<boolean> {
   try {

@@ -50,7 +50,7 @@ async function nodeToPublish(
   if (found !== undefined) return there(found);
   const { profile } = engine;
   if (!profile.autoCreate) throw profile.missing(asker.service, who, false);
-  const config = configOfNew(engine, asker.service, options);
+  const config = configOfNew(engine, asker.service, name, options);
   if (!(await profile.mayCreate(asker.service, who, name))) throw new StanzaError("forbidden");
   checkItem(engine, config, item);
   const made = await makeNode(engine, asker, name, config);
@@ -59,8 +59,14 @@ async function nodeToPublish(
 }
 
 /** @throws StanzaError conflict: a node that is made so does not meet the options */
-function configOfNew(engine: PubsubEngine, service: BareJid, options: FormValues | undefined): NodeConfig {
-  const defaults = engine.profile.defaults(service);
+function configOfNew(
+  engine: PubsubEngine,
+  service: BareJid,
+  name: string,
+  options: FormValues | undefined,
+): NodeConfig {
+  const { profile } = engine;
+  const defaults = profile.defaults(service, profile.kindOf?.(service, undefined, name));
   if (options === undefined) return defaults;
   try {
     return configured(defaults, options, engine.profile.limits);

@@ -302,6 +302,18 @@ onEachDatabase("pubsub", (database: TestDatabase) => {
     expect(await store.lastItems("other.example", users, ["mood"])).toEqual([]);
   });
 
+  test("the newest item of a node that everybody may read", async () => {
+    const service = account();
+    const [open, closed] = [await make(service, "open", { access_model: "open" }), await make(service, "closed")];
+    for (const node of [open, closed]) {
+      for (const at of [2, 1]) await store.publish(node, { ...item(`i${at}`, at), publisher: service }, ALL);
+      await store.publish(node, item("i3", 3), ALL);
+    }
+    expect(await store.newestOpen(service, "open")).toBe(item("i2", 2).payload);
+    expect(await store.newestOpen(service, "closed")).toBeUndefined();
+    expect(await store.newestOpen(account(), "open")).toBeUndefined();
+  });
+
   test("who is removed leaves nothing, neither as owner nor as guest; personal data are his", async () => {
     const [romeo, juliet] = [account(), account()];
     const [his, hers] = [await make(romeo, "his"), await make(juliet, "hers", { access_model: "open" })];
@@ -328,9 +340,19 @@ onEachDatabase("pubsub", (database: TestDatabase) => {
         columns: ["service_jid", "node_id", "subscriber_jid"],
         rows: [[juliet.text, "hers", romeo.text]],
       },
+      {
+        name: "pubsub_pending_subscriptions",
+        columns: ["service_jid", "node_id", "subscriber_jid"],
+        rows: [[juliet.text, "hers", `${romeo.text}/r`]],
+      },
+      {
+        name: "pubsub_affiliations",
+        columns: ["service_jid", "node_id", "affiliation"],
+        rows: [[juliet.text, "hers", "member"]],
+      },
     ]);
     await store.removeUser(romeo);
-    expect((await store.personalData(romeo)).map((d) => d.rows)).toEqual([[], [], []]);
+    expect((await store.personalData(romeo)).map((d) => d.rows)).toEqual([[], [], [], [], []]);
     const left = await store.load(juliet, "hers");
     expect([left?.affiliations.size, left?.subscriptions.size]).toEqual([0, 0]);
     expect(ids(await store.newest(hers, 9))).toEqual(["Item2"]);

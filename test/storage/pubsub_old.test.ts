@@ -217,6 +217,13 @@ onEachDatabase("pubsub_old", (database: TestDatabase) => {
     expect(await store.trim(node, { newest: 0, since: 0 })).toEqual(["f"]);
   });
 
+  test("a node that is gone takes no items", async () => {
+    const node = await newNode();
+    await store.remove(node);
+    await expect(store.publish(node, newItem("a"), ALL)).rejects.toMatchObject({ code: "constraint" });
+    expect(await db.query("SELECT itemid FROM pubsub_items WHERE nidx = ?", [node.ref])).toEqual([]);
+  });
+
   test("the creator of an item stays its creator", async () => {
     const node = await newNode();
     await store.publish(node, newItem("a"), ALL);

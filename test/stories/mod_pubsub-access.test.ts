@@ -1,8 +1,9 @@
 // XEP-0060 §4: access models, affiliations, publish models, and what owners do about subscribers.
-import { expect } from "vitest";
+import { describe, expect } from "vitest";
 import type { Client } from "../support/client.ts";
 import { childOf, childrenOf, type XElement } from "../support/match.ts";
 import {
+  capabilities,
   follows,
   form,
   freshNode,
@@ -271,3 +272,49 @@ story(
   },
   silent,
 );
+
+describe("with mod_blocking", () => {
+  const blocking = stage({ modules: { mod_caps: {}, mod_pubsub: {}, mod_privacy: {}, mod_blocking: {} } });
+
+  blocking.story(
+    "XEP-0191: who is blocked gets no events, no last items and no answers, contact or subscriber",
+    { romeo: 1, juliet: 1, mercutio: 1 },
+    async ({ romeo, juliet, mercutio, another, server }) => {
+      const [own, hers, his] = [romeo, juliet, mercutio].map((c) => new Pubsub(c, romeo.bare));
+      const node = freshNode();
+      await romeo.comesOnline();
+      await wantsEvents(juliet, node);
+      await wantsEvents(mercutio, node);
+      await follows(juliet, romeo);
+      await follows(mercutio, romeo);
+      await own.publish(node, "item1", { access_model: "open" });
+      for (const c of [juliet, mercutio]) await c.hears(itemEvent(romeo.bare, node, "item1"));
+      await hers.subscribe(node, juliet.bare);
+      await juliet.settles();
+      romeo.says(`<iq type="set" id="b"><block xmlns="urn:xmpp:blocking"><item jid="${juliet.bare}"/></block></iq>`);
+      await romeo.hears(`<iq type="result" id="b"/><iq type="set"/>`);
+      await juliet.settles();
+      await own.publish(node, "item2");
+      await mercutio.hears(itemEvent(romeo.bare, node, "item2"));
+      await juliet.receivesNothing();
+      await hers.refused("get", reads(node), ["cancel", "service-unavailable"]);
+      expect(await his.items(node)).toEqual(["item1", "item2"]);
+      // New clients: romeo is there, then he is not.
+      for (const there of [true, false]) {
+        if (!there) await romeo.leaves();
+        for (const [c, items] of [
+          [juliet, 0],
+          [mercutio, 1],
+        ] as const) {
+          const phone = await another(c).logsIn(server.target("tcp"));
+          phone.says(`<presence>${capabilities([node, `${node}+notify`]).c}</presence>`);
+          // What is read for it comes when it has been read.
+          if (items > 0) await phone.skipsTo((e) => e.name === "message");
+          else for (let k = 0; k < 3; k++) expect((await phone.settles()).map((e) => e.name)).not.toContain("message");
+          await phone.leaves();
+        }
+      }
+    },
+    silent,
+  );
+});

@@ -174,3 +174,14 @@ story("a private avatar is in nobody's presence", { romeo: 1 }, async ({ romeo }
   romeo.sends`<presence/>`;
   expect(childrenOf(await romeo.hears(`<presence from="${romeo.full}"/>`))).toEqual([]);
 });
+
+story("nobody else changes a vCard, whatever he may publish", { romeo: 1, paris: 1 }, async ({ romeo, paris }) => {
+  const [own, his] = [new Pubsub(romeo, romeo.bare), new Pubsub(paris, romeo.bare)];
+  const [picture, forged] = [image("Romeo"), image("Paris")];
+  for (const node of [DATA, METADATA]) await own.create(node, { ...OPEN, publish_model: "open", max_items: "max" });
+  await publishesAvatar(romeo, picture, {});
+  await his.publish(DATA, forged.hash, undefined, data(forged));
+  await his.publish(METADATA, forged.hash, undefined, metadata(info(forged)));
+  await his.publish(METADATA, "none", undefined, metadata());
+  expect(photoOf(await vcardOf(paris, romeo.bare))).toBe(picture.base64);
+});

@@ -39,7 +39,7 @@ describe("personal data", () => {
       });
       await server.node.removeUser(parseBareJid(romeo.bare));
       const left = await personalData(scene, romeo.bare);
-      expect(Object.values(left).map((t) => t.rows)).toEqual([[], [], []]);
+      expect(Object.values(left).map((t) => t.rows)).toEqual([[], [], [], [], []]);
       expect((await personalData(scene, juliet.bare))["pubsub_nodes"].rows).toEqual([[hers, "open"]]);
     },
     { covers: ["gdpr_SUITE:retrieve_pubsub_data", "gdpr_SUITE:remove_pubsub_user"] },

@@ -285,6 +285,22 @@ describe("hometree", () => {
   );
 
   story(
+    "there are no collections beside the paths",
+    { romeo: 1 },
+    async ({ romeo }) => {
+      const [r] = talks(romeo);
+      await r.refused("set", create(home(romeo), COLLECTION), "cancel", "feature-not-implemented");
+      await r.refused("set", create(home(romeo), within("n")), "modify", "not-acceptable");
+      await r.creates(home(romeo));
+      await r.refused("set", configuring(home(romeo), within("n")), "modify", "not-acceptable");
+      await r.configures(home(romeo), { "pubsub#max_items": "1000" });
+      expect(await r.configuration(home(romeo))).toMatchObject({ "pubsub#max_items": "10" });
+      await r.deletes(home(romeo));
+    },
+    { door: "tcp" },
+  );
+
+  story(
     "the nodes below a path are found there, and go with it",
     { romeo: 1, juliet: 1 },
     async ({ romeo, juliet }) => {

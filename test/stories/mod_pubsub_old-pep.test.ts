@@ -360,6 +360,36 @@ describe("personal nodes", () => {
   );
 });
 
+describe("default_node_config, pep_mapping", () => {
+  const { story } = stage(
+    config({
+      default_node_config: { access_model: "open", max_items: 3, notify_retract: true },
+      pep_mapping: [{ namespace: "urn:mapped", node: "flat" }],
+    }),
+  );
+  story(
+    "a new node is configured as the option says, over its kind; a mapped one is of another kind",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet }) => {
+      const r = own(romeo);
+      const node = fresh("urn:test");
+      await r.publishes(node, "item1");
+      const set = { "pubsub#access_model": "open", "pubsub#max_items": "3", "pubsub#notify_retract": "1" };
+      const last = (when: string) => ({ "pubsub#send_last_published_item": when });
+      expect(await r.configuration(node)).toMatchObject({ ...set, ...last("on_sub_and_presence") });
+      expect(await new Talk(juliet, romeo.bare).items(node)).toEqual(["item1"]);
+      await r.publishes("urn:mapped", "item1");
+      expect(await r.configuration("urn:mapped")).toMatchObject({ ...set, ...last("never") });
+      const service = new Talk(romeo, "pubsub.localhost");
+      await service.creates(node);
+      expect(await service.configuration(node)).toMatchObject({ ...set, ...last("never") });
+      for (const name of [node, "urn:mapped"]) await r.deletes(name);
+      await service.deletes(node);
+    },
+    { door: "tcp" },
+  );
+});
+
 describe("ignore_pep_from_offline", () => {
   for (const ignore of [true, false]) {
     const { story } = stage(config({ ignore_pep_from_offline: ignore }));

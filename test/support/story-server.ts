@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { stringify } from "smol-toml";
 import { moduleSchemas, type RunningServer, startServer } from "../../cmd/server.ts";
 import { type Config, formatProblem, parseConfig } from "../../core/config/index.ts";
-import { Log, MemorySink } from "../../core/log/index.ts";
+import { Log, type LogLevel, MemorySink } from "../../core/log/index.ts";
 import type { Node } from "../../core/node.ts";
 import type { Target } from "./client.ts";
 import type { Door } from "./client-wire.ts";
@@ -115,9 +115,10 @@ export class StoryServer {
     this.stateDir = stateDir;
   }
 
-  static async start(changes: Changes = {}): Promise<StoryServer> {
+  /** `level`: what is logged, and so kept; for runs without end. */
+  static async start(changes: Changes = {}, level: LogLevel = "info"): Promise<StoryServer> {
     const sink = new MemorySink();
-    const log = new Log({ sink, level: "info", format: "json" });
+    const log = new Log({ sink, level, format: "json" });
     const stateDir = mkdtempSync(join(tmpdir(), "story-"));
     return new StoryServer(await startServer(configOf(changes), { stateDir }, log), log, sink, stateDir);
   }

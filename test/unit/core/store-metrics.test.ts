@@ -80,6 +80,6 @@ test.each(MODULES.filter(({ timed }) => timed !== undefined))("$name names metho
   const registry = new Registry();
   timeCalls(module, module.store?.(new MemoryDb()), "rdbms", registry, "h");
   for (const call of Object.keys(module.timed!.calls)) {
-    expect(registry.render()).toContain(`${module.name}_rdbms_count{function="${call}"`);
+    expect(registry.render()).toContain(`${module.timed?.as ?? module.name}_rdbms_count{function="${call}"`);
   }
 });

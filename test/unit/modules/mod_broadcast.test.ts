@@ -1,6 +1,7 @@
 // Workers and leases of broadcasts, with a clock that the test moves.
 import { afterEach, describe, expect, test } from "vitest";
 import { makeBare } from "../../../core/jid.ts";
+import { StorageError } from "../../../core/storage/db.ts";
 import modBroadcast from "../../../modules/mod_broadcast/index.ts";
 import { badParameter, message, messageId } from "../../../modules/mod_broadcast/job.ts";
 import { type Context, Manager } from "../../../modules/mod_broadcast/manager.ts";
@@ -258,6 +259,22 @@ test("a job that cannot go on ends with the reason", async () => {
   expect((await ctx.store.getJob(id))?.abortionReason).toContain("no JID");
   expect(metric(second.ctx, "mod_broadcast_jobs_aborted_error_count")).toBe(1);
   expect(second.server.logged.join()).toContain("broadcast_job_aborted_error");
+});
+
+test("so does one that the database refuses for good; one that it refuses for now goes on", async () => {
+  const { ctx, begin, pass, sent, state } = await newNode(undefined, MANY);
+  const { updateWorkerState } = ctx.store;
+  const id = await begin();
+  ctx.store.updateWorkerState = () => Promise.reject(new StorageError("conflict", "not now"));
+  await pass(1500);
+  expect(await state(id)).toBe("running");
+  ctx.store.updateWorkerState = updateWorkerState;
+  await pass(2500);
+  expect(sent.length).toBeGreaterThan(2);
+  ctx.store.updateWorkerState = () => Promise.reject(new StorageError("syntax", "never"));
+  await pass(1500);
+  expect(await state(id)).toBe("abort_error");
+  expect((await ctx.store.getJob(id))?.abortionReason).toContain("never");
 });
 
 test("a restart of the manager leaves live workers alone", async () => {

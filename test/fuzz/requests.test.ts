@@ -1,0 +1,96 @@
+// A short run of the request fuzzer (requests.ts says what it looks for), and what it has to know of every feature.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openPgsql } from "../../core/storage/pgsql.ts";
+import { MODULES } from "../../modules/index.ts";
+import { pgsqlOptions } from "../storage/db_each.ts";
+import { type Changes, StoryServer } from "../support/story-server.ts";
+import { mutate, treeOf, write } from "./mutate.ts";
+import { Random } from "./random.ts";
+import { EVERYTHING, fuzz, OLDER } from "./requests.ts";
+import { SHAPES } from "./shapes.ts";
+
+/** Requests of the short run; a longer one is `bun test/fuzz/requests.ts`. */
+const COUNT = 1_000;
+/** Bytes of live objects that a run may leave behind. */
+const MOST_GROWTH = 48 * 1024 * 1024;
+/** A round is the same wherever it is played: these have been looked at. */
+const SEED = 10_000;
+
+/** Requests that no shape is made for. */
+const NOT_PLAYED: Readonly<Record<string, string>> = {};
+
+test("every request that a feature answers is among those that are damaged", () => {
+  const played = new Set(SHAPES.map(({ type, payload }) => `${type} ${/ xmlns='([^']*)'/.exec(payload)?.[1]}`));
+  const keys = MODULES.flatMap((m) => Object.keys(m.iq ?? {})).map((key) =>
+    key.replace(/ (host|account|own|absent) /, " "),
+  );
+  const missing = [...new Set(keys)].filter((key) => !played.has(key) && NOT_PLAYED[key] === undefined);
+  // "set absent vcard-temp" and the like are the same protocol as what is there.
+  expect(missing).toEqual([]);
+});
+
+test("damage leaves XML well-formed", () => {
+  for (let seed = 0; seed < 300; seed++) {
+    const r = new Random(seed);
+    const iq = treeOf(`<iq>${r.pick(SHAPES).payload.replaceAll(/[{}]/g, "")}</iq>`);
+    for (let n = 0; n < 5; n++) mutate(iq, r, ["<&>'\"]]>", "\u{10fffd}"]);
+    const text = write(iq, "", r);
+    expect(treeOf(text).name).toBe("iq");
+  }
+});
+
+function plays(title: string, changes: () => Promise<Changes>, seed: number, count = COUNT): void {
+  describe(title, () => {
+    let server: StoryServer;
+    beforeAll(async () => {
+      server = await StoryServer.start(await changes(), "error");
+    });
+    afterAll(() => server?.close());
+
+    test(`${count} damaged requests`, { timeout: 120_000 }, async () => {
+      const report = await fuzz(server, { seed, count, stopAfter: 3 });
+      expect(report.problems).toEqual([]);
+      expect(report.requests).toBeGreaterThanOrEqual(count);
+      // Some of everything: a fuzzer whose requests are all turned away at the door tests nothing.
+      for (const answer of ["result", "bad-request", "forbidden", "item-not-found"]) {
+        expect(report.answers.get(answer)).toBeGreaterThan(count / 50);
+      }
+      expect(report.heap[1] - report.heap[0]).toBeLessThan(MOST_GROWTH);
+    });
+  });
+}
+
+plays("with mod_pubsub", async () => EVERYTHING, SEED);
+plays("with personal eventing of mod_pubsub_old", async () => OLDER, SEED + 1_000);
+
+describe.skipIf(process.env["TEST_PGSQL"] === undefined)("on PostgreSQL", () => {
+  const database = `fuzz_${crypto.randomUUID().replaceAll("-", "")}`;
+  const run = async (sql: string): Promise<void> => {
+    const db = await openPgsql(pgsqlOptions());
+    await db.execute(sql);
+    await db.close();
+  };
+  afterAll(() => run(`DROP DATABASE ${database} WITH (FORCE)`));
+  const changes = async (): Promise<Changes> => {
+    await run(`CREATE DATABASE ${database}`);
+    return inPostgres(database);
+  };
+  plays("with mod_pubsub", changes, SEED + 2_000, 600);
+});
+
+/** Features whose data is in the embedded database unless they are told otherwise. */
+const EMBEDDED = ["mod_last", "mod_offline", "mod_privacy", "mod_pubsub_old", "mod_roster", "mod_vcard"];
+
+/** Everything in a database of PostgreSQL. */
+function inPostgres(database: string): Changes {
+  const { host, port, username, password } = pgsqlOptions();
+  const connection = { driver: "pgsql", host, port, username, password, database } as Changes;
+  const modules = { ...(EVERYTHING["modules"] as Changes) };
+  for (const name of EMBEDDED) modules[name] = { ...(modules[name] as Changes | undefined), backend: "rdbms" };
+  return {
+    ...EVERYTHING,
+    outgoing_pools: { rdbms: { default: { connection } } },
+    auth: { methods: ["rdbms"], internal: null, rdbms: {} },
+    modules,
+  };
+}

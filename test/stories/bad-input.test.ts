@@ -1,0 +1,55 @@
+// What requests with bad input have brought to light (test/fuzz/requests.ts, and reading): each is refused, and changes
+// nothing.
+import { expect } from "vitest";
+import { create, form, owner, pubsub, subscribe, Talk } from "../support/pubsub-talk.ts";
+import { stage } from "../support/story.ts";
+
+const { story } = stage({ modules: { mod_privacy: {}, mod_amp: {}, mod_caps: {}, mod_pubsub_old: {} } });
+/** What every object of JavaScript has, and no protocol. */
+const INHERITED = ["constructor", "__proto__", "toString", "valueOf", "hasOwnProperty"];
+
+story("a name that every object has is no option of a subscription", { juliet: 1 }, async ({ juliet }) => {
+  const talk = new Talk(juliet, "pubsub.localhost");
+  const node = `${juliet.local}-node`;
+  await talk.gets("set", create(node));
+  for (const name of INHERITED) {
+    await talk.refused("set", subscribe(node, juliet.full, { [name]: "1" }), "bad-request", "invalid-options");
+    await talk.refused(
+      "set",
+      owner(`<configure node="${node}">${form("node_config", { [name]: "1" })}</configure>`),
+      "bad-request",
+    );
+  }
+  expect(await talk.subscriptions()).toEqual([]);
+  await talk.gets("set", subscribe(node, juliet.full));
+  for (const name of INHERITED) {
+    const options = form("subscribe_options", { [name]: "1" });
+    await talk.refused(
+      "set",
+      pubsub(`<options node="${node}" jid="${juliet.full}">${options}</options>`),
+      "bad-request",
+      "invalid-options",
+    );
+  }
+});
+
+story("a name that every object has is no kind of stanza in a privacy list", { juliet: 1 }, async ({ juliet }) => {
+  for (const name of INHERITED.filter((n) => n !== "__proto__")) {
+    juliet.sends`<iq type="set" id="p"><query xmlns="jabber:iq:privacy"><list name="l"><item action="deny" order="1"><${name}/></item></list></query></iq>`;
+    await juliet.receives`<iq type="error" id="p"><error type="modify"><bad-request xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`;
+  }
+  juliet.sends`<iq type="get" id="n"><query xmlns="jabber:iq:privacy"/></iq>`;
+  await juliet.receives`<iq type="result" id="n"><query xmlns="jabber:iq:privacy"/></iq>`;
+});
+
+story(
+  "a name that every object has is no condition of a rule (XEP-0079)",
+  { romeo: 1, juliet: 1 },
+  async ({ romeo, juliet }) => {
+    for (const name of INHERITED) {
+      romeo.sends`<message to="${juliet.bare}" id="a" type="chat"><body>x</body><amp xmlns="http://jabber.org/protocol/amp"><rule action="drop" condition="${name}" value="x"/></amp></message>`;
+      await romeo.receives`<message type="error" id="a"><error><bad-request xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`;
+    }
+    await juliet.receivesNothing();
+  },
+);
