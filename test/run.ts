@@ -79,9 +79,14 @@ async function single(title: string, words: string[], minutes: number): Promise<
 }
 
 /** A script of ours that counts its own checks: "NAME: N passed, N failed". */
-async function counted(name: string, words: string[], minutes: number): Promise<void> {
+async function counted(
+  name: string,
+  words: string[],
+  minutes: number,
+  env: Record<string, string> = {},
+): Promise<void> {
   console.log(`\n== ${name}`);
-  const { code, out } = await run([process.execPath, ...words], minutes);
+  const { code, out } = await run([process.execPath, ...words], minutes, env);
   const line = new RegExp(`^${name}: (\\d+) passed, (\\d+) failed$`, "m").exec(out);
   if (line === null) {
     fail(`${name} broke off`);
@@ -163,7 +168,8 @@ try {
     single("biome check", [bin("biome"), "check", "."], 2),
   ]);
   const built = await single("the build", [process.execPath, "cmd/build.ts"], 5);
-  await vitest(await services());
+  const env = await services();
+  await vitest(env);
   if (built) {
     if (await haveSlixmpp()) {
       await counted("interop", ["test/interop/run.ts"], 5);
@@ -171,6 +177,12 @@ try {
     } else skip("interop: python3-slixmpp is not installed");
     await counted("kill", ["test/fault/kill.ts", "--rounds", full ? "50" : "5"], 10);
     await counted("broadcast", ["test/fault/broadcast.ts", "--kills", full ? "10" : "3"], 5);
+    await counted(
+      "personal-kill",
+      ["test/fault/personal.ts", "--rounds", full ? "20" : "1", "--embedded", full ? "50" : "4"],
+      full ? 30 : 5,
+      env,
+    );
     await counted("flood", ["test/fault/flood.ts", "--scale", full ? "1" : "0.5"], 5);
   } else fail("interop and fault tests need the build");
 } catch (error) {

@@ -76,6 +76,7 @@ class PgsqlDb implements Db {
   readonly #stats: DbStats = { queued: 0, batches: 0, rows: 0, lastBatchMs: 0 };
   #sql: postgres.Sql;
   #weight = 0;
+  /** When the server answered last, or new connections were begun with. */
   #answeredAt = 0;
   #watch: Timer | undefined;
   #closing: Promise<void> | undefined;
@@ -207,20 +208,22 @@ class PgsqlDb implements Db {
     const pending: Pending = { startedAt: performance.now(), cancel: () => {}, reject };
     this.#pending.add(pending);
     this.#watch ??= setInterval(() => this.#sweep(), Math.min(250, this.#patienceMs / 4));
-    const done = () => {
+    const done = (answered: boolean) => {
+      const now = performance.now();
       this.#pending.delete(pending);
-      this.#answeredAt = performance.now();
+      if (answered) this.#answeredAt = now;
       this.#stats.batches++;
-      this.#stats.lastBatchMs = this.#answeredAt - pending.startedAt;
+      this.#stats.lastBatchMs = now - pending.startedAt;
     };
     run(pending).then(
       (value) => {
-        done();
+        done(true);
         this.#stats.rows += rowsOf(value);
         resolve(value);
       },
       (cause: unknown) => {
-        done();
+        // One that was given up here, or whose connection failed, was answered by nobody.
+        done(this.#pending.has(pending) && toStorageError(cause).code !== "unavailable");
         reject(cause);
       },
     );
@@ -230,16 +233,16 @@ class PgsqlDb implements Db {
   /** Gives up requests that waited too long; the oldest come first. */
   #sweep(): void {
     const now = performance.now();
-    let given = 0;
+    let silent = false;
     for (const pending of this.#pending) {
       if (now - pending.startedAt < this.#patienceMs) break;
-      given++;
+      silent ||= this.#answeredAt < pending.startedAt;
       this.#pending.delete(pending);
       pending.reject(new StorageError("unavailable", `no answer within ${this.#patienceMs} ms`));
       pending.cancel();
     }
     // Not one answer in all that time: the connections lead nowhere, and TCP takes minutes to notice.
-    if (given > 0 && now - this.#answeredAt >= this.#patienceMs) {
+    if (silent) {
       void this.#sql.end({ timeout: 0 });
       this.#sql = connect(this.#options);
       this.#answeredAt = now;

@@ -44,8 +44,8 @@ export async function setDefault(
     if (name !== undefined && list === undefined) throw new StanzaError("item-not-found");
     if (before?.name === name) return [];
     if (before !== undefined && others(ctx, user, asking).some((s) => !hasChosen(s))) throw new StanzaError("conflict");
-    if (name === undefined) await ctx.store.store.forgetDefault(user);
-    else await ctx.store.store.setDefault(user, name);
+    const { store } = ctx.store;
+    await ctx.store.changing(user, name === undefined ? store.forgetDefault(user) : store.setDefault(user, name));
     ctx.store.remember(user, list);
     return putDefault(ctx, user, list);
   });
@@ -63,7 +63,7 @@ export async function replace(ctx: PrivacyContext, user: BareJid, list: PrivacyL
     if (before === undefined && (await store.names(user)).length >= ctx.config.max_lists) {
       throw new StanzaError("policy-violation", `You cannot have more than ${ctx.config.max_lists} lists`);
     }
-    await store.replace(user, before, list, false);
+    await ctx.store.changing(user, store.replace(user, before, list, false));
     if ((await defaultOf(ctx, user))?.name === list.name) ctx.store.remember(user, list);
     return putEdited(ctx, user, list);
   });
@@ -119,7 +119,7 @@ export async function editDefault(
     edited = name;
     if (items.length === 0) return removed(ctx, user, name);
     const list = new PrivacyList(name, items);
-    await store.replace(user, before, list, usual === undefined);
+    await ctx.store.changing(user, store.replace(user, before, list, usual === undefined));
     ctx.store.remember(user, list);
     return [...putEdited(ctx, user, list), ...(usual === undefined ? putDefault(ctx, user, list) : [])];
   });
@@ -139,7 +139,7 @@ const others = ({ server }: PrivacyContext, user: BareJid, asking: Session | und
   server.sessionsOf(user).filter((session) => session !== asking);
 
 async function removed(ctx: PrivacyContext, user: BareJid, name: string): Promise<Switched[]> {
-  await ctx.store.store.remove(user, name);
+  await ctx.store.changing(user, ctx.store.store.remove(user, name));
   const usual = await defaultOf(ctx, user);
   const left = usual?.name === name ? undefined : usual;
   ctx.store.remember(user, left);

@@ -51,6 +51,16 @@ export class Lists implements PersonalStore {
     this.#known.delete(user);
   }
 
+  /** A change that failed may have been done nevertheless, when only its answer was lost: the list is asked for anew. */
+  async changing<T>(user: BareJid, change: Promise<T>): Promise<T> {
+    try {
+      return await change;
+    } catch (error) {
+      this.#forget(user.text);
+      throw error;
+    }
+  }
+
   /** Runs `work` after everything that was begun for this account before. */
   inTurn<T>(user: BareJid, work: () => Promise<T>): Promise<T> {
     const before = this.#last.get(user.text);

@@ -16,6 +16,8 @@ export class NodeTable {
   readonly #nodes = new Map<string, PubsubNode>();
   readonly #turns = new Turns();
   #weight = 0;
+  /** How often everything was forgotten: what was asked for before is not remembered after. */
+  #cleared = 0;
 
   constructor(private readonly store: PubsubStore) {}
 
@@ -40,23 +42,24 @@ export class NodeTable {
 
   /** Undefined when there is such a node. */
   async create(node: NewNode): Promise<PubsubNode | undefined> {
+    const cleared = this.#cleared;
     const made = await this.store.create(node);
-    if (made !== undefined) this.#remember(keyOf(node.service, node.name), made);
+    if (made !== undefined && cleared === this.#cleared) this.#remember(keyOf(node.service, node.name), made);
     return made;
   }
 
   async configure(node: PubsubNode, config: NodeConfig): Promise<void> {
-    await this.store.configure(node, config);
+    await this.#written(node, this.store.configure(node, config));
     node.config = config;
   }
 
   async remove(node: PubsubNode): Promise<void> {
-    await this.store.remove(node);
+    await this.#written(node, this.store.remove(node));
     this.#forget(keyOf(node.service, node.name));
   }
 
   async setAffiliations(node: PubsubNode, changes: ReadonlyMap<string, Affiliation>): Promise<void> {
-    await this.store.setAffiliations(node, changes);
+    await this.#written(node, this.store.setAffiliations(node, changes));
     for (const [jid, affiliation] of changes) {
       if (affiliation === "none") node.affiliations.delete(jid);
       else node.affiliations.set(jid, affiliation);
@@ -64,7 +67,7 @@ export class NodeTable {
   }
 
   async putSubscription(node: PubsubNode, subscription: Subscription): Promise<void> {
-    await this.store.putSubscription(node, subscription);
+    await this.#written(node, this.store.putSubscription(node, subscription));
     const { text } = subscription.jid;
     const others = node.subscriptions.get(text)?.filter((s) => s.subid !== subscription.subid) ?? [];
     node.subscriptions.set(text, [...others, subscription]);
@@ -72,7 +75,7 @@ export class NodeTable {
 
   async dropSubscriptions(node: PubsubNode, gone: readonly Subscription[]): Promise<void> {
     if (gone.length === 0) return;
-    await this.store.dropSubscriptions(node, gone);
+    await this.#written(node, this.store.dropSubscriptions(node, gone));
     for (const subscription of gone) {
       const { text } = subscription.jid;
       const left = node.subscriptions.get(text)?.filter((s) => s.subid !== subscription.subid) ?? [];
@@ -83,6 +86,7 @@ export class NodeTable {
 
   /** Something has changed that concerns many nodes: an account or a domain is gone. */
   clear(): void {
+    this.#cleared++;
     this.#nodes.clear();
     this.#weight = 0;
   }
@@ -103,9 +107,20 @@ export class NodeTable {
   async #load(key: string, service: BareJid, name: string): Promise<PubsubNode | undefined> {
     const known = this.#nodes.get(key);
     if (known !== undefined) return known;
+    const cleared = this.#cleared;
     const node = await this.store.load(service, name);
-    if (node !== undefined) this.#remember(key, node);
+    if (node !== undefined && cleared === this.#cleared) this.#remember(key, node);
     return node;
+  }
+
+  /** A write that failed may have been done nevertheless, when only its answer was lost: the node is asked for anew. */
+  async #written(node: PubsubNode, done: Promise<void>): Promise<void> {
+    try {
+      await done;
+    } catch (error) {
+      this.#forget(keyOf(node.service, node.name));
+      throw error;
+    }
   }
 
   #remember(key: string, node: PubsubNode): void {

@@ -98,6 +98,35 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("a PostgreSQL server", 
     proxy.stop(true);
   });
 
+  test("so they are while requests go on coming, of which some are given up every now and then", async () => {
+    const server = pgsqlOptions();
+    let dead = false;
+    let over = false;
+    const proxy = forward(server.port as number, () => dead);
+    const options = { ...server, port: proxy.port, poolSize: 2, connectTimeoutMs: 300, statementTimeoutMs: 300 };
+    const far = await openPgsql(options);
+    const answeredAt = [0, 0, 0, 0, 0, 0];
+    const asks = async (n: number): Promise<void> => {
+      await Bun.sleep(n * 100);
+      while (!over) {
+        const answer = await far.query("SELECT 1").catch(() => undefined);
+        if (answer !== undefined) answeredAt[n] = performance.now();
+        await Bun.sleep(10);
+      }
+    };
+    const asking = answeredAt.map((_, n) => asks(n));
+    await Bun.sleep(700);
+    dead = true;
+    await Bun.sleep(2500);
+    dead = false;
+    const back = performance.now();
+    await expect.poll(() => answeredAt.every((at) => at > back), { timeout: 3000 }).toBe(true);
+    over = true;
+    await Promise.all(asking);
+    await far.close();
+    proxy.stop(true);
+  });
+
   test("past the bound of the queue new requests fail at once", async () => {
     const small = await openPgsql({ ...pgsqlOptions(), maxQueued: 5 });
     const results = await Promise.allSettled(Array.from({ length: 6 }, () => small.query("SELECT 1")));
