@@ -240,3 +240,24 @@ export function mutate(top: XElement, r: Random, values: readonly string[]): voi
       }
   }
 }
+
+/** One value put in the place of another, everything else being as it should be. */
+export function misstate(top: XElement, r: Random, values: readonly string[]): void {
+  const places: ((value: string) => void)[] = [];
+  for (const [e] of inner(top)) {
+    for (const key of Object.keys(e.attrs)) {
+      places.push((value) => {
+        e.attrs[key] = value;
+      });
+    }
+    if (elements(e).length === 0) places.push((value) => e.children.splice(0, e.children.length, value));
+    if (e.children.length > 0) continue;
+    places.push((value) => {
+      e.name = nameOf(value);
+    });
+  }
+  if (places.length > 0) r.pick(places)(r.once(8) ? r.pick(INHERITED) : r.once(3) ? r.pick(values) : r.pick(ODD));
+}
+
+/** A value as the name of an element, if it can be one. */
+const nameOf = (value: string): string => (/^[a-zA-Z_]{1,20}$/.test(value) ? value : "constructor");

@@ -15,9 +15,9 @@ import { childrenOf, find, show, type XElement } from "../support/match.ts";
 import { type Changes, StoryServer } from "../support/story-server.ts";
 import { type Actor, conditionOf } from "./actor.ts";
 import { early } from "./early.ts";
-import { mutate, NAMESPACES, treeOf, write } from "./mutate.ts";
+import { misstate, mutate, NAMESPACES, treeOf, write } from "./mutate.ts";
 import { Random } from "./random.ts";
-import { NONZAS, SHAPES, type Shape, STANZAS } from "./shapes.ts";
+import { NONZAS, ORDINARY, PAYLOADS, type Shape, STANZAS } from "./shapes.ts";
 import { difference, rowWith, Witness } from "./witness.ts";
 import { enter, LISTS, synced, type World } from "./world.ts";
 
@@ -155,13 +155,13 @@ export class Fuzzer {
 
   /** The text of a request; undefined for one that is too big. */
   private make(world: World, r: Random, id: string): { text: string; type: string } | undefined {
-    const shape: Shape = r.pick(SHAPES);
+    const shape: Shape = r.pick(r.pick(world.admin || r.once(20) ? PAYLOADS : ORDINARY));
     let { to, type } = shape;
     if (r.once(8)) to = "{anybody}";
     if (r.once(25)) type = type === "get" ? "set" : "get";
     const address = to === undefined ? "" : ` to='${world.words.fill(to, r)}'`;
     const iq = treeOf(`<iq>${world.words.fill(shape.payload, r)}</iq>`);
-    for (let n = r.pick([0, 0, 0, 0, 1, 1, 1, 1, 2, 3, 6]); n > 0; n--) mutate(iq, r, world.words.all);
+    this.damage(iq, world, r);
     if (r.once(40)) iq.children.push({ name: "x", ns: r.pick(NAMESPACES), attrs: {}, children: [] });
     const inside = iq.children
       .filter((c): c is XElement => typeof c !== "string")
@@ -170,6 +170,14 @@ export class Fuzzer {
     const lang = r.once(30) ? ` xml:lang='${r.pick(["de", "", "x".repeat(90), "en-GB"])}'` : "";
     const text = `<iq xmlns='jabber:client' type='${type}' id='${id}'${address}${lang}>${inside}</iq>`;
     return text.length > MOST_BYTES || Buffer.byteLength(text) > MOST_BYTES ? undefined : { text, type };
+  }
+
+  /** Nothing, one value, or anything. */
+  private damage(top: XElement, world: World, r: Random): void {
+    const kind = r.below(10);
+    if (kind < 2) return;
+    if (kind < 7) misstate(top, r, world.words.all);
+    else for (let n = r.pick([1, 1, 2, 3, 6]); n > 0; n--) mutate(top, r, world.words.all);
   }
 
   private async request(world: World, r: Random): Promise<void> {
@@ -242,7 +250,10 @@ export class Fuzzer {
 
   private async stanza(world: World, r: Random, shape: string): Promise<void> {
     const e = treeOf(world.words.fill(shape, r));
-    for (let n = r.pick([0, 1, 1, 2, 3]); n > 0; n--) mutate(e, r, world.words.all);
+    const { name, ns } = e;
+    this.damage({ name: "", ns: "", attrs: {}, children: [e] }, world, r);
+    // Unknown first-level elements end the stream, and rightly so.
+    Object.assign(e, { name, ns });
     if (r.once(10) && e.attrs["to"] !== undefined) e.attrs["to"] = r.pick(world.words.jids);
     const text = write(e, "", r);
     if (Buffer.byteLength(text) > MOST_BYTES) return;
