@@ -16,7 +16,7 @@ import { HostRuntime, newCounters } from "./host.ts";
 import { type BareJid, type FullJid, type Jid, JidCache, makeBare } from "./jid.ts";
 import type { Log } from "./log/index.ts";
 import { Registry } from "./metrics/registry.ts";
-import type { AnyModule, HostType, Server } from "./module.ts";
+import type { AnyModule, HostType, Server, Session } from "./module.ts";
 import { observeAuth } from "./node-metrics.ts";
 import type { OperationNode } from "./operations.ts";
 import { LOOK_MS, QuietCollector } from "./quiet.ts";
@@ -125,7 +125,7 @@ export class Node implements StreamEngine, Server {
       hostOf: (domain) => this.domains.lookup(domain),
       serviceOf: (domain) => this.services.find(domain),
       accountExists: (host, jid) => this.accountExists(host as HostRuntime, jid),
-      answered: (session, stanza) => this.answered(session as C2S, stanza),
+      answered: (session, stanza) => this.answered(session, stanza),
       foreign: () => false,
     });
   }
@@ -330,7 +330,7 @@ export class Node implements StreamEngine, Server {
     return this.wheel.after(ms, run);
   }
 
-  expect(session: C2S, id: string, timeoutMs: number): Promise<Stanza | undefined> {
+  expect(session: Session, id: string, timeoutMs: number): Promise<Stanza | undefined> {
     const key = `${session.sid}:${id}`;
     return new Promise((resolve) => {
       const cancel = this.wheel.after(timeoutMs, () => {
@@ -345,7 +345,7 @@ export class Node implements StreamEngine, Server {
     });
   }
 
-  answered(session: C2S, stanza: Stanza): boolean {
+  answered(session: Session, stanza: Stanza): boolean {
     const waiting = stanza.id === undefined ? undefined : this.expected.get(`${session.sid}:${stanza.id}`);
     waiting?.(stanza);
     return waiting !== undefined;
