@@ -6,13 +6,14 @@ import type { DiscoItem } from "../../core/hooks.ts";
 import type { Iq } from "../../core/module.ts";
 import { NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
+import { NS_RSM } from "../../core/xml/rsm.ts";
 import { contactForms } from "../mod_disco/index.ts";
 import { requireReader } from "../pubsub/access.ts";
 import { resultForm } from "../pubsub/fields.ts";
 import { NS_PUBSUB } from "../pubsub/form.ts";
 import type { PubsubNode } from "../pubsub/model.ts";
 import { GET_PENDING, NS_COMMANDS } from "../pubsub/pending.ts";
-import { NS_RSM, parsePage } from "../pubsub/rsm.ts";
+import { boundedPage } from "../pubsub/rsm.ts";
 import type { NodeHead } from "../pubsub/store.ts";
 import type { Context } from "./context.ts";
 import { serviceKinds } from "./profile.ts";
@@ -97,7 +98,7 @@ export async function serviceItems(engine: Engine, ctx: Context, iq: Iq): Promis
     return itemsMarkup([{ jid: iq.to.text, node: GET_PENDING, name: "Pending subscriptions" }], name);
   }
   const set = iq.payload.getChild("set", NS_RSM);
-  const { max, after = "" } = set === undefined ? { max: MAX_LISTED } : parsePage(set, MAX_LISTED);
+  const { max, after = "" } = set === undefined ? { max: MAX_LISTED } : boundedPage(set, MAX_LISTED);
   const service = iq.to.bare;
   if (name === "") {
     const heads = await engine.store.roots(service, after, max);
