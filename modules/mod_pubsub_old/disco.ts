@@ -2,13 +2,13 @@
 
 import { infoMarkup, itemsMarkup } from "../../core/disco/answers.ts";
 import { StanzaError } from "../../core/errors.ts";
-import type { DiscoItem } from "../../core/hooks.ts";
 import type { Iq } from "../../core/module.ts";
 import { NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
 import { NS_RSM } from "../../core/xml/rsm.ts";
 import { contactForms } from "../mod_disco/index.ts";
 import { requireReader } from "../pubsub/access.ts";
+import { COMMON_FEATURES, nodeItem } from "../pubsub/discovery.ts";
 import { resultForm } from "../pubsub/fields.ts";
 import { NS_PUBSUB } from "../pubsub/form.ts";
 import type { PubsubNode } from "../pubsub/model.ts";
@@ -19,46 +19,13 @@ import type { Context } from "./context.ts";
 import { serviceKinds } from "./profile.ts";
 import type { Engine } from "./tree.ts";
 
-/** §10, as far as the service has it. */
 const FEATURES = [
-  "access-authorize",
-  "access-open",
-  "access-presence",
-  "access-roster",
-  "access-whitelist",
-  "auto-create",
-  "config-node",
-  "config-node-max",
-  "create-and-configure",
-  "create-nodes",
-  "delete-items",
-  "delete-nodes",
+  ...COMMON_FEATURES,
   "get-pending",
   "instant-nodes",
-  "item-ids",
-  "last-published",
-  "manage-subscriptions",
-  "member-affiliation",
-  "meta-data",
-  "modify-affiliations",
-  "outcast-affiliation",
-  "persistent-items",
-  "publish",
-  "publish-only-affiliation",
-  "publish-options",
-  "publisher-affiliation",
-  "purge-nodes",
-  "retract-items",
-  "retrieve-affiliations",
-  "retrieve-default",
   "retrieve-default-sub",
-  "retrieve-items",
-  "retrieve-subscriptions",
-  "rsm",
-  "subscribe",
-  "subscription-notifications",
   "subscription-options",
-];
+].sort();
 const COLLECTION_FEATURES = ["collections", "multi-collection"];
 
 /** Nodes in one answer. */
@@ -128,9 +95,7 @@ async function listed(
 ): Promise<Markup> {
   const shown = await visibleOf(engine, iq, heads);
   const jid = iq.to.bare.text;
-  const items = shown.map(({ name, config: { title } }): DiscoItem => {
-    return { jid, node: name, ...(title !== "" && { name: title }) };
-  });
+  const items = shown.map((head) => nodeItem(jid, head));
   const [first, last] = [heads[0], heads.at(-1)];
   const ends = first && last && xml`<first>${first.name}</first><last>${last.name}</last>`;
   return itemsMarkup(items, node, paged ? xml`<set xmlns='${NS_RSM}'>${ends}</set>` : undefined);
