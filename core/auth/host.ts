@@ -50,6 +50,9 @@ export interface FoundCredentials extends Credentials {
   method: AuthMethod;
 }
 
+/** The longest user name of a new account, in characters: what the columns of MongooseIM's tables hold. */
+const MAX_NAME = 250;
+
 /**
  * The accounts of one host type. Local parts and domains are prepared. A back end that cannot be asked is passed over;
  * when none of the others says yes, the call rejects with the first one's error, so that "storage is down" is never
@@ -176,6 +179,7 @@ export class HostAuth {
   create(local: string, domain: string, password: string): Promise<CreateResult> {
     return this.#timed("auth_try_register", async () => {
       if (password === "") return "bad_password";
+      if (local.length > MAX_NAME) return "not_allowed";
       if (await this.exists(local, domain)) return "exists";
       if (this.#maxUsers !== Number.POSITIVE_INFINITY && (await this.count(domain, "")) >= this.#maxUsers)
         return "limit";
