@@ -359,7 +359,7 @@ async function round(place: Place, users: readonly User[], orders: Orders, n: st
     check(`${n}: everything works again`, [...odd.map(([error, times]) => `${error} (${times})`), ...refused.hangs]);
     await server.kill();
   }
-  const up = await server.start();
+  const up = await place.start();
   await Promise.all(users.map((user) => user.login()));
   const lost = (await Promise.all(users.map((user) => user.verify()))).flat();
   check(`${n}: what was answered is there`, lost);
@@ -378,7 +378,7 @@ async function round(place: Place, users: readonly User[], orders: Orders, n: st
 
 async function run(place: Place, faults: readonly Fault[], rounds: number): Promise<void> {
   try {
-    await place.server.start();
+    await place.start();
     const names = Array.from({ length: USERS }, (_, i) => `user${i}`);
     for (const name of [...names, "admin", "victim0", "victim1", "victim2", "peer0", "peer1"]) {
       await place.graphql.account(name);

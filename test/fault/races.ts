@@ -147,7 +147,7 @@ async function sameThings(place: Place, title: string): Promise<void> {
   const before = [...(await readAll(one, cells)), ...(await readAll(two, cells))];
   check(`${title}: no halves`, halves(before));
   await place.server.kill();
-  await place.server.start();
+  await place.start();
   const again = await Promise.all(users.map((user) => login(place, user, "a")));
   const after = [...(await readAll(again[0], cells)), ...(await readAll(again[1], cells))];
   check(`${title}: memory and database agree`, differences(before, after));
@@ -271,7 +271,7 @@ async function once(place: Place, title: string): Promise<void> {
 
 async function run(place: Place): Promise<void> {
   try {
-    await place.server.start();
+    await place.start();
     for (const user of ["twice", "other", "admin", "peer0"]) await place.graphql.account(user);
     for (let n = 1; n <= ROUNDS; n++) {
       await sameThings(place, `${place.name} ${n} the same things`);
