@@ -368,14 +368,24 @@ export class Node implements StreamEngine, Server {
 
   async removeUser(jid: BareJid, removed?: () => void, asking?: Session): Promise<boolean> {
     const host = this.hostOf(jid.domain);
-    if (!host || (await host.auth.remove(jid.local, jid.domain)) !== "ok") return false;
-    removed?.();
+    if (!host) return false;
+    const gone = host.auth.leaves(jid.local, jid.domain);
+    try {
+      if ((await host.auth.remove(jid.local, jid.domain)) !== "ok") return false;
+      removed?.();
+      await this.eraseUser(jid, host, asking);
+      return true;
+    } finally {
+      gone();
+    }
+  }
+
+  private async eraseUser(jid: BareJid, host: HostRuntime, asking: Session | undefined): Promise<void> {
     // Whoever was showing his password when the account went: it is not known yet who that is.
     const proving = [...this.waiting].filter((s) => s.domain === jid.domain && s.nego?.local === undefined);
     await this.lastWork([...this.endStreams(jid), ...proving], asking);
     await this.lastWork(this.endStreams(jid), asking);
     await host.hooks.notify("remove_user", { jid });
-    return true;
   }
 
   /** Ends the sessions of an account that was removed, and the streams that are about to be such. */
