@@ -79,6 +79,8 @@ export interface MetricDef<S = never> {
 export interface TimedCalls<S = unknown> {
   /** What the metrics are named after; the module when left out. */
   as?: string;
+  /** Counted for all host types together, as MongooseIM counts some. */
+  perServer?: true;
   /** What the `backend` option may say. */
   backends: readonly string[];
   /** Whose methods they are. */

@@ -4,14 +4,13 @@
 import type { Registry } from "./metrics/registry.ts";
 import type { AnyModule, TimedCalls } from "./module.ts";
 
-const LABELS = ["function", "host_type"] as const;
-
 /** The families of metrics of a feature's back end. Times are in microseconds. */
-export function storeMetrics(registry: Registry, module: string, backend: string) {
-  const name = `${module}_${backend}`;
+export function storeMetrics(registry: Registry, { name, timed }: Pick<AnyModule, "name" | "timed">, backend: string) {
+  const stem = timed?.as ?? name;
+  const labels: readonly string[] = timed?.perServer ? ["function"] : ["function", "host_type"];
   return {
-    count: registry.counter(`${name}_count`, `Calls of the store of ${module}`, LABELS),
-    time: registry.histogram(`${name}_time`, `How long calls of the store of ${module} took`, LABELS),
+    count: registry.counter(`${stem}_${backend}_count`, `Calls of the store of ${stem}`, labels),
+    time: registry.histogram(`${stem}_${backend}_time`, `How long calls of the store of ${stem} took`, labels),
   };
 }
 
@@ -20,18 +19,21 @@ export function storeMetrics(registry: Registry, module: string, backend: string
  * @param now microseconds on a clock that only runs forward
  */
 export function timeCalls(
-  { name, timed }: AnyModule,
+  module: AnyModule,
   store: unknown,
   backend: string,
   registry: Registry,
   hostType: string,
   now = () => performance.now() * 1000,
 ): void {
+  const { name, timed } = module;
   if (timed === undefined) return;
-  const families = storeMetrics(registry, timed.as ?? name, backend);
+  const families = storeMetrics(registry, module, backend);
   const whole = (timed as TimedCalls<unknown>).in(store);
   for (const [call, methods] of Object.entries(timed.calls)) {
-    const labels = { function: call, host_type: hostType };
+    const labels: Record<string, string> = timed.perServer
+      ? { function: call }
+      : { function: call, host_type: hostType };
     const [count, time] = [families.count.bind(labels), families.time.bind(labels)];
     for (const path of typeof methods === "string" ? [methods] : methods) {
       const [object, method] = methodAt(whole, path);

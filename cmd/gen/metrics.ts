@@ -25,10 +25,10 @@ export function metricsPage(modules: readonly AnyModule[]): string {
   const registry = new Registry();
   declareAll(registry);
   const from = new Map<string, string>();
-  for (const { name, metrics, timed } of modules) {
+  for (const module of modules) {
+    const { name, metrics, timed } = module;
     for (const backend of timed?.backends ?? []) {
-      for (const family of Object.values(storeMetrics(registry, timed?.as ?? name, backend)))
-        from.set(family.name, name);
+      for (const family of Object.values(storeMetrics(registry, module, backend))) from.set(family.name, name);
     }
     for (const [metric, def] of Object.entries(metrics ?? {})) {
       registry[def.kind](metric, def.help, metricLabels(def));

@@ -126,6 +126,7 @@ export default defineModule<PubsubOldConfig, PubsubOldStore, Metric>({
   metrics,
   timed: {
     as: "mod_pubsub_old_db",
+    perServer: true,
     backends: ["mnesia", "rdbms"],
     in: (store) => store,
     calls: {

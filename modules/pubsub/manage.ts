@@ -93,19 +93,28 @@ export async function nodeSubscriptions(
 export function setSubscriptions(engine: PubsubEngine, asker: Asker, request: Of<"set subscriptions">): Promise<void> {
   return engine.nodes.turn(asker.service, request.node, async (found) => {
     const node = requireOwner(engine, asker, found);
-    for (const change of request.changes) checkChange(engine, node, change);
+    for (const change of request.changes) checkChange(node, change);
+    checkRoom(engine, node, request.changes);
     for (const change of request.changes) await changeSubscription(engine, node, change);
   });
 }
 
 /** Nothing is changed when one of the changes cannot be made. */
-function checkChange(engine: PubsubEngine, node: PubsubNode, { jid, state, subid }: SubscriptionChange): void {
+function checkChange(node: PubsubNode, { jid, state, subid }: SubscriptionChange): void {
   const known = node.subscriptions.get(jid.text) ?? [];
   if (subid !== undefined && !known.some((s) => s.subid === subid)) throw pubsubError("invalid-subid");
   // Owners let in and put out; waiting is what subscribers do.
   if (state === "pending" || state === "unconfigured") throw new StanzaError("not-acceptable");
-  const grows = state === "subscribed" && known.length === 0;
-  if (grows && node.subscriptions.size >= engine.profile.limits.subscriptionsPerNode) throw engine.tooMany();
+}
+
+/** There is room for all that are let in, without what those leave who are put out by the same request. */
+function checkRoom(engine: PubsubEngine, node: PubsubNode, changes: readonly SubscriptionChange[]): void {
+  const fresh = new Set<string>();
+  for (const { jid, state } of changes) {
+    if (state === "subscribed" && !node.subscriptions.has(jid.text)) fresh.add(jid.text);
+  }
+  const room = engine.profile.limits.subscriptionsPerNode - node.subscriptions.size;
+  if (fresh.size > 0 && fresh.size > room) throw engine.tooMany();
 }
 
 async function changeSubscription(engine: PubsubEngine, node: PubsubNode, change: SubscriptionChange): Promise<void> {

@@ -53,6 +53,7 @@ async function nodeToPublish(
   const config = configOfNew(engine, asker.service, name, options);
   if (!(await profile.mayCreate(asker.service, who, name))) throw new StanzaError("forbidden");
   checkItem(engine, config, item);
+  if (item?.payload !== undefined) checkSize(engine, config, markupOf(item.payload));
   const made = await makeNode(engine, asker, name, config);
   // Somebody has been faster.
   return made ?? there(await anyNode(engine, asker, name));
@@ -91,6 +92,14 @@ function checkItem({ profile }: PubsubEngine, config: NodeConfig, item: NewItem 
   }
 }
 
+/** @throws StanzaError payload-too-big (§7.1.3.4) */
+function checkSize({ profile }: PubsubEngine, config: NodeConfig, payload: string): void {
+  const most = Math.min(config.max_payload_size, profile.limits.maxPayloadSize);
+  if (Buffer.byteLength(payload) > most) {
+    throw pubsubError("payload-too-big", `A payload has at most ${most} bytes`);
+  }
+}
+
 /**
  * Stores an item of somebody who may publish it and tells the subscribers; undefined for an event without an item.
  * @param derived the item was made from another one: the profile is not told of it
@@ -108,10 +117,7 @@ export async function publishItem(
     return undefined;
   }
   const text = payload === undefined ? "" : markupOf(payload);
-  const most = Math.min(config.max_payload_size, engine.profile.limits.maxPayloadSize);
-  if (Buffer.byteLength(text) > most) {
-    throw pubsubError("payload-too-big", `A payload has at most ${most} bytes`);
-  }
+  checkSize(engine, config, text);
   const item: Item = { id: id ?? engine.server.token(8), publisher, payload: text, at: engine.now() };
   const keep = engine.keep(node);
   const gone = keep.newest > 0 ? await stored(engine.store.publish(node, item, keep), engine, node) : undefined;

@@ -1,10 +1,11 @@
-// One account publishes (XEP-0163), its contacts hear of it because their capabilities say `+notify`; or it changes its
-// presence (`--what presence`), and they see that. Over plain TCP. The accounts user0 .. userN with password "password" must exist; user0 publishes.
+// Some accounts tell all their contacts something: they publish (XEP-0163; the contacts' capabilities say `+notify`), or
+// change their presence (`--what presence`). Over plain TCP. The accounts user0 .. userN with password "password" must
+// exist; the first `--publishers` of them publish, the others are contacts of all of these.
 //
 //   bun test/bench/fan-out.ts --port 5222 --pid PID --subscribers 200 --seconds 8
 //
-// Prints one JSON line; CPU is the server's, all threads, user and system, while the publisher keeps `--outstanding`
-// publications on their way. A delivered copy is one event that arrived at one contact.
+// Prints one JSON line; CPU is the server's, all threads, user and system, while the publishers keep `--outstanding`
+// publications each on their way. A delivered copy is one event that arrived at one contact.
 
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -15,13 +16,15 @@ const { values } = parseArgs({
     port: { type: "string", default: "5222" },
     pid: { type: "string" },
     what: { type: "string", default: "pep" },
+    publishers: { type: "string", default: "8" },
     subscribers: { type: "string", default: "200" },
-    outstanding: { type: "string", default: "8" },
+    outstanding: { type: "string", default: "4" },
     warmup: { type: "string", default: "2" },
     seconds: { type: "string", default: "8" },
   },
 });
 const port = Number(values.port);
+const publishers = Number(values.publishers);
 const subscribers = Number(values.subscribers);
 const NODE = "http://jabber.org/protocol/tune";
 const INFO = "http://jabber.org/protocol/disco#info";
@@ -40,7 +43,6 @@ const caps = `<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:
 
 let delivered = 0;
 let subscribed = 0;
-let befriended = 0;
 
 /** What every contact does: agrees to be seen, says what it can, counts events. */
 async function contact(n: number): Promise<LoadClient> {
@@ -75,64 +77,80 @@ async function contact(n: number): Promise<LoadClient> {
 async function until(what: string, holds: () => boolean): Promise<void> {
   const end = Date.now() + 120_000;
   while (!holds()) {
-    if (Date.now() > end) throw new Error(`${what}: not in two minutes (${subscribed}, ${befriended}, ${delivered})`);
+    if (Date.now() > end) throw new Error(`${what}: not in two minutes (${subscribed}, ${delivered})`);
     await Bun.sleep(20);
   }
 }
 
-const publisher: LoadClient = await LoadClient.login(
-  port,
-  "user0",
-  "bench",
-  {
-    acknowledged() {},
-    stanza(s) {
-      if (attribute(s, "type") === "subscribe") {
-        publisher.send(`<presence type='subscribed' to='${attribute(s, "from")}'/>`);
-        befriended++;
-      } else if (s.startsWith("<iq") && attribute(s, "type") === "set") {
-        publisher.send(`<iq type='result' id='${attribute(s, "id")}'/>`);
-      }
+async function publisher(n: number): Promise<LoadClient> {
+  const me: LoadClient = await LoadClient.login(
+    port,
+    `user${n}`,
+    "bench",
+    {
+      acknowledged() {},
+      stanza(s) {
+        if (attribute(s, "type") === "subscribe") {
+          me.send(`<presence type='subscribed' to='${attribute(s, "from")}'/>`);
+        } else if (s.startsWith("<iq") && attribute(s, "type") === "set") {
+          me.send(`<iq type='result' id='${attribute(s, "id")}'/>`);
+        }
+      },
     },
-  },
-  false,
-);
-await publisher.ask("r", "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
-publisher.send("<presence/>");
+    false,
+  );
+  await me.ask("r", "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+  me.send("<presence/>");
+  return me;
+}
+
+const sources: LoadClient[] = [];
+for (let n = 0; n < publishers; n++) sources.push(await publisher(n));
 const contacts: LoadClient[] = [];
-for (let n = 1; n <= subscribers; n++) contacts.push(await contact(n));
-for (const c of contacts) c.send("<presence type='subscribe' to='user0@localhost'/>");
-await until("subscriptions", () => subscribed >= subscribers);
-for (let n = 1; n <= subscribers; n++) publisher.send(`<presence type='subscribe' to='user${n}@localhost'/>`);
-await publisher.settled("s");
+for (let n = publishers; n < publishers + subscribers; n++) contacts.push(await contact(n));
+for (let p = 0; p < publishers; p++) {
+  const before = subscribed;
+  for (const c of contacts) c.send(`<presence type='subscribe' to='user${p}@localhost'/>`);
+  await until("subscriptions", () => subscribed >= before + subscribers);
+  for (let n = publishers; n < publishers + subscribers; n++) {
+    sources[p].send(`<presence type='subscribe' to='user${n}@localhost'/>`);
+  }
+  await sources[p].settled("s");
+}
 await Bun.sleep(3000);
 
 let published = 0;
 let running = true;
+
 /** Sends one thing that all contacts are to hear of. */
-async function send(id: string): Promise<void> {
+async function send(source: LoadClient, id: string): Promise<void> {
   if (values.what === "presence") {
-    publisher.send(`<presence id='${id}'><show>away</show><status>${id}</status></presence>`);
+    source.send(`<presence id='${id}'><show>away</show><status>${id}</status></presence>`);
     return;
   }
   const tune = `<tune xmlns='${NODE}'><artist>Yes</artist><length>686</length><title>Heart of the Sunrise ${id}</title></tune>`;
-  const answer = await publisher.ask(
+  const answer = await source.ask(
     id,
     `<iq type='set' id='${id}'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='${NODE}'><item id='current'>${tune}</item></publish></pubsub></iq>`,
   );
   if (attribute(answer, "type") !== "result") throw new Error(`Cannot publish: ${answer}`);
 }
 
-/** Publishes, one item after the other; the next begins when the events of this one have arrived. */
-async function publish(line: number): Promise<void> {
+const most = publishers * Number(values.outstanding);
+/** Publishes, one item after the other, with no more than `most` events on their way to any contact. */
+async function publish(source: LoadClient, line: number): Promise<void> {
   while (running) {
-    await send(`p${line}-${published++}`);
-    const wanted = published * subscribers - Number(values.outstanding) * subscribers;
+    const mine = ++published;
+    await send(source, `p${line}-${mine}`);
     const end = Date.now() + 5000;
-    while (running && delivered < wanted && Date.now() < end) await new Promise((resolve) => setImmediate(resolve));
+    while (running && delivered < (published - most) * subscribers && Date.now() < end) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 }
-const lines = Array.from({ length: Number(values.outstanding) }, (_, line) => publish(line));
+const lines = sources.flatMap((source, s) =>
+  Array.from({ length: Number(values.outstanding) }, (_, line) => publish(source, s * 100 + line)),
+);
 await Bun.sleep(Number(values.warmup) * 1000);
 const before = { cpu: cpu(), delivered, published, at: performance.now() };
 await Bun.sleep(Number(values.seconds) * 1000);
@@ -142,7 +160,7 @@ const items = published - before.published;
 const seconds = (performance.now() - before.at) / 1000;
 running = false;
 await Promise.all(lines);
-await publisher.settled("end");
+for (const [n, source] of sources.entries()) await source.settled(`end${n}`);
 await Bun.sleep(2000);
 console.log(
   JSON.stringify({

@@ -96,7 +96,8 @@ const measured = ["--warmup", "2", "--settle", "1", "--seconds", String(seconds)
 const fanOut = (target: Target, what: "presence" | "pep"): Promise<void> =>
   repeat(`${what} ${target.name}`, async () => {
     const subscribers = quick ? 20 : 200;
-    const { port, pid } = await target.fresh(subscribers + 1);
+    const publishers = 8;
+    const { port, pid } = await target.fresh(publishers + subscribers);
     const words = ["--port", String(port), "--pid", String(pid), "--subscribers", String(subscribers), "--what", what];
     const out = await generate([bun, join(import.meta.dir, "fan-out.ts"), ...words, "--seconds", String(seconds)]);
     add({ ...lastLine(out), peer: target.name, step: `${what}-to-${subscribers}` });

@@ -3,7 +3,7 @@
 import { Client } from "../support/client.ts";
 import { secure } from "../support/sasl2.ts";
 import type { StoryServer } from "../support/story-server.ts";
-import { mutate, treeOf, write } from "./mutate.ts";
+import { misstate, mutate, treeOf, write } from "./mutate.ts";
 import type { Random } from "./random.ts";
 import { BEFORE } from "./shapes.ts";
 import type { World } from "./world.ts";
@@ -25,7 +25,9 @@ export async function early(
   try {
     for (let n = r.pick([1, 1, 2, 3]); n > 0 && !c.gone && !c.streamEnded; n--) {
       const e = treeOf(world.words.fill(r.pick(BEFORE), r));
-      for (let k = r.pick([0, 1, 1, 2, 4]); k > 0; k--) mutate(e, r, world.words.all);
+      const top = { name: "", ns: "", attrs: {}, children: [e] };
+      if (r.once(2)) misstate(top, r, world.words.all);
+      else for (let k = r.pick([0, 1, 1, 2, 4]); k > 0; k--) mutate(e, r, world.words.all);
       const text = write(e, "", r);
       if (Buffer.byteLength(text) > 60_000) continue;
       note(text);

@@ -86,6 +86,8 @@ export const ODD = [
   "9223372036854775808",
   "-9223372036854775809",
   "99999999999999999999999999",
+  "999999999999999",
+  "2147483647",
   "true",
   "false",
   "none",
@@ -120,6 +122,9 @@ export const ODD = [
   "../../etc/passwd",
   "2026-02-30T25:61:61Z",
   "+275760-09-13T00:00:00.001Z",
+  "+275760-09-13T00:00:00Z",
+  "9999-12-31T23:59:59.999999Z",
+  "0001-01-01T00:00:00Z",
   "1969-07-21T02:56:15Z",
   "x".repeat(251),
   "x".repeat(1024),
@@ -240,3 +245,24 @@ export function mutate(top: XElement, r: Random, values: readonly string[]): voi
       }
   }
 }
+
+/** One value put in the place of another, everything else being as it should be. */
+export function misstate(top: XElement, r: Random, values: readonly string[]): void {
+  const places: ((value: string) => void)[] = [];
+  for (const [e] of inner(top)) {
+    for (const key of Object.keys(e.attrs)) {
+      places.push((value) => {
+        e.attrs[key] = value;
+      });
+    }
+    if (elements(e).length === 0) places.push((value) => e.children.splice(0, e.children.length, value));
+    if (e.children.length > 0) continue;
+    places.push((value) => {
+      e.name = nameOf(value);
+    });
+  }
+  if (places.length > 0) r.pick(places)(r.once(8) ? r.pick(INHERITED) : r.once(3) ? r.pick(values) : r.pick(ODD));
+}
+
+/** A value as the name of an element, if it can be one. */
+const nameOf = (value: string): string => (/^[a-zA-Z_]{1,20}$/.test(value) ? value : "constructor");

@@ -278,6 +278,11 @@ export const SHAPES: readonly Shape[] = [
   ...at("{me}", "set", "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>again</resource></bind>"),
 ];
 
+/** The requests by their payload: each is as likely as the others, however many it can be for. */
+export const PAYLOADS: readonly (readonly Shape[])[] = [...Map.groupBy(SHAPES, (shape) => shape.payload).values()];
+/** Those that are not an administrator's. */
+export const ORDINARY: readonly (readonly Shape[])[] = PAYLOADS.filter(([{ payload }]) => !payload.includes(ADMIN));
+
 /** Messages and presence that features look at. */
 export const STANZAS: readonly string[] = [
   "<message to='{anybody}' type='chat'><body>But, soft!</body><amp xmlns='http://jabber.org/protocol/amp'><rule condition='deliver' action='notify' value='stored'/><rule condition='match-resource' action='drop' value='exact'/><rule condition='expire-at' action='error' value='2099-01-01T00:00:00Z'/></amp></message>",

@@ -69,6 +69,7 @@ const config = `
 [modules.mod_register]
 [modules.mod_roster]
 [modules.mod_sasl2]
+[modules.mod_service_admin]
 [modules.mod_sic]
 [modules.mod_stanzaid]
 [modules.mod_stream_management]
@@ -78,6 +79,9 @@ const config = `
 
 [acl]
   admin = [{user = "root", server = "localhost"}]
+
+[access]
+  configure = [{acl = "admin", value = "allow"}]
 `;
 
 const PASSWORD = "wherefore art thou";

@@ -102,7 +102,7 @@ async def eventing(alice, bob):
     items = await bob["xep_0060"].get_items(alice.boundjid.bare, "http://jabber.org/protocol/nick")
     fact("a contact may read the node", "Ally" in str(items), items)
     payload = ElementTree.fromstring("<secret xmlns='urn:test:private'>sesame</secret>")
-    await alice["xep_0060"].publish(alice.boundjid.bare, "urn:test:private", payload=payload, options=whitelist(alice))
+    await alice["xep_0060"].publish(alice.boundjid.bare, "urn:test:private", payload=payload, options=options(alice, "whitelist"))
     own = await alice["xep_0060"].get_items(alice.boundjid.bare, "urn:test:private")
     fact("the owner reads a whitelist node", "sesame" in str(own), own)
     refused = await condition(bob["xep_0060"].get_items(alice.boundjid.bare, "urn:test:private"))
@@ -111,19 +111,21 @@ async def eventing(alice, bob):
     fact("nobody else publishes", refused == "forbidden", refused)
 
 
-def whitelist(client):
+def options(client, access_model):
     form = client["xep_0004"].make_form(ftype="submit")
     form.add_field(var="FORM_TYPE", ftype="hidden", value="http://jabber.org/protocol/pubsub#publish-options")
-    form.add_field(var="pubsub#access_model", value="whitelist")
+    form.add_field(var="pubsub#access_model", value=access_model)
     form.add_field(var="pubsub#persist_items", value="true")
     return form
 
 
 async def avatars(alice, bob):
     await alice["xep_0054"].publish_vcard(alice["xep_0054"].make_vcard())
-    await alice["xep_0084"].publish_avatar(PNG)
+    # XEP-0398 §7: an avatar that not everybody may see is not put where everybody looks.
+    everybody = options(alice, "open")
+    await alice["xep_0084"].publish_avatar(PNG, options=everybody)
     avatar = alice["xep_0084"].generate_id(PNG)
-    await alice["xep_0084"].publish_avatar_metadata([{"id": avatar, "type": "image/png", "bytes": str(len(PNG))}])
+    await alice["xep_0084"].publish_avatar_metadata([{"id": avatar, "type": "image/png", "bytes": str(len(PNG))}], options=everybody)
     told = await bob.sees("avatar_metadata_publish", lambda m: m["from"].bare == alice.boundjid.bare)
     info = told and told["pubsub_event"]["items"]["item"]["avatar_metadata"]["items"]
     fact("a contact hears of a new avatar", info and info[0]["id"] == avatar, told)

@@ -10,6 +10,7 @@ import { viewText } from "../../core/xml/framer.ts";
 import { MODULES } from "../../modules/index.ts";
 import type { TokenStore } from "../../modules/mod_auth_token/store.ts";
 import type { BlocklistStore } from "../../modules/mod_blocklist/store.ts";
+import type { BroadcastStore } from "../../modules/mod_broadcast/store.ts";
 import type { FastTokenStore } from "../../modules/mod_fast_auth_token/store.ts";
 import type { InviteStore } from "../../modules/mod_invites/store.ts";
 import type { LastStore } from "../../modules/mod_last/store.ts";
@@ -22,6 +23,7 @@ import { nodeDefaults } from "../../modules/mod_pubsub_old/plugins.ts";
 import type { PubsubOldStore } from "../../modules/mod_pubsub_old/store.ts";
 import { newItem } from "../../modules/mod_roster/item.ts";
 import { RosterStore } from "../../modules/mod_roster/store.ts";
+import type { AnnouncementStore } from "../../modules/mod_service_admin/store.ts";
 import type { MarkerStore } from "../../modules/mod_smart_markers/store.ts";
 import type { ReportStore } from "../../modules/mod_spam_reporting/store.ts";
 import type { HeldStore } from "../../modules/mod_stream_management/store.ts";
@@ -101,6 +103,17 @@ const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db
   mod_smart_markers: async (store, user) => {
     const marker = { user, to: "contact@elsewhere", thread: "", type: "displayed", id: "1", timestamp: 1 } as const;
     await (store as MarkerStore).write([marker], 9);
+  },
+  // A broadcast is its domain's: in the name of somebody else, since it stays when its sender goes.
+  mod_broadcast: async (store, { domain }) => {
+    const sender = makeBare("admin", domain);
+    const spec = { name: "n", domain, hostType: "h", sender, subject: "s", body: "b", rate: 1, recipientCount: 1 };
+    await (store as BroadcastStore).createJob(spec, "node", 60);
+  },
+  mod_service_admin: async (generic, user) => {
+    const store = generic as AnnouncementStore;
+    await store.set(user.domain, "motd", { body: "b", setAt: 1 });
+    await store.sawMotd(user.domain, [user.local], 1);
   },
   mod_private: (store, user) => (store as PrivateStore).multiSetData(user, [{ namespace: "urn:x", data: "<x/>" }]),
   mod_stream_management: (store, user) => (store as HeldStore).hold(user, "stream", [{ text: "<message/>", at: 1 }]),

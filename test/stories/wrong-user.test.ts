@@ -125,6 +125,7 @@ const WITHOUT_REQUESTS: Readonly<Record<string, string>> = {
   mod_offline: "delivered to the owner's sessions",
   mod_offline_chatmarkers: "delivered to the owner's sessions",
   mod_pubsub_old: "a service of its own (mod_pubsub_old stories)",
+  mod_service_admin: "commands of administrators (mod_service_admin stories)",
   mod_spam_reporting: "reports are told by the reporter's own block requests, and read by administrators",
   mod_stream_management: "resumed by the owner's authenticated stream (xep0198 stories)",
 };

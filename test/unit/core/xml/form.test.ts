@@ -52,7 +52,9 @@ describe("XEP-0004: a form as markup", () => {
 describe("XEP-0004: what comes back", () => {
   test("is read by name", () => {
     const form = submitted(
-      field("name", "Romeo", "M.") + field("tea", "1") + field("story", "one", "two") + field("empty") + "<field/>",
+      [field("name", "Romeo", "M."), field("tea", "1"), field("story", "one", "two"), field("empty"), "<field/>"].join(
+        "",
+      ),
     );
     expect(form.type).toBe("submit");
     expect([form.get("name"), form.all("name"), form.get("none"), form.all("none")]).toEqual([
