@@ -69,6 +69,8 @@ export class HostAuth {
   /** `auth.sasl_external_common_name`. */
   readonly commonName: { readonly prefix: string; readonly suffix: string };
   readonly #backends: readonly AuthBackend[];
+  /** Accounts that are being removed, by how many. */
+  readonly #leaving = new Map<string, number>();
   readonly #maxUsers: number;
   readonly #hasher: PasswordHasher;
   readonly #saltSecret: Uint8Array;
@@ -181,7 +183,7 @@ export class HostAuth {
   create(local: string, domain: string, password: string): Promise<CreateResult> {
     return this.#timed("auth_try_register", async () => {
       if (password === "") return "bad_password";
-      if (await this.exists(local, domain)) return "exists";
+      if ((await this.exists(local, domain)) || this.#leaving.has(`${local}@${domain}`)) return "exists";
       if (this.#maxUsers !== Number.POSITIVE_INFINITY && (await this.count(domain, "")) >= this.#maxUsers)
         return "limit";
       let result: CreateResult = "not_allowed";
@@ -204,6 +206,20 @@ export class HostAuth {
       if (result !== "not_allowed") return result;
     }
     return "not_allowed";
+  }
+
+  /**
+   * The account is being removed with all that is kept of it: nobody can make one of that name until the function that
+   * is returned was called.
+   */
+  leaves(local: string, domain: string): () => void {
+    const jid = `${local}@${domain}`;
+    this.#leaving.set(jid, (this.#leaving.get(jid) ?? 0) + 1);
+    return () => {
+      const others = (this.#leaving.get(jid) ?? 0) - 1;
+      if (others > 0) this.#leaving.set(jid, others);
+      else this.#leaving.delete(jid);
+    };
   }
 
   /** Removes the account from every method that has it. The caller runs the `remove_user` hook after "ok". */
