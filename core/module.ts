@@ -299,6 +299,9 @@ export interface Server {
   after(ms: number, run: () => void): () => void;
   /** The server as administrators' operations see it; undefined before the process has made them. */
   readonly operations: OperationNode | undefined;
-  /** Removes an account and everything features keep about it; `removed` is called before its sessions end. */
-  removeUser(jid: BareJid, removed?: () => void): Promise<boolean>;
+  /**
+   * Removes an account and everything features keep about it; `removed` is called before its sessions end. `asking` is
+   * the session of the account whose request this is.
+   */
+  removeUser(jid: BareJid, removed?: () => void, asking?: Session): Promise<boolean>;
 }

@@ -50,6 +50,8 @@ export interface NodeOptions {
 
 /** How long the server's end waits for what its sessions still do, in ms. */
 const LAST_PATIENCE = 5_000;
+/** How long a removal waits for what the sessions of an account or a domain still do, in ms. */
+const LAST_WORK_MS = 2_000;
 
 export class Node implements StreamEngine, Server {
   readonly config: Config;
@@ -63,6 +65,8 @@ export class Node implements StreamEngine, Server {
   readonly waiting = new Set<C2S>();
   readonly endings = new Set<Promise<void>>();
   readonly resumable = new Map<string, C2S>();
+  /** The last work of the streams of domains that are being removed. */
+  private readonly closing = new Map<string, Promise<void>>();
   readonly counters: StreamCounters = newCounters();
   readonly traffic = { tcp: { in: 0, out: 0 }, tls: { in: 0, out: 0 }, websocket: { in: 0, out: 0 } };
   readonly registry = new Registry();
@@ -362,25 +366,67 @@ export class Node implements StreamEngine, Server {
     });
   }
 
-  async removeUser(jid: BareJid, removed?: () => void): Promise<boolean> {
+  async removeUser(jid: BareJid, removed?: () => void, asking?: Session): Promise<boolean> {
     const host = this.hostOf(jid.domain);
-    if (!host || (await host.auth.remove(jid.local, jid.domain)) !== "ok") return false;
-    removed?.();
-    for (const session of [...this.sessionsOf(jid)]) {
-      session.close(new StreamError("conflict", "The account was removed"), "kicked");
+    if (!host) return false;
+    const gone = host.auth.leaves(jid.local, jid.domain);
+    try {
+      if ((await host.auth.remove(jid.local, jid.domain)) !== "ok") return false;
+      removed?.();
+      await this.eraseUser(jid, host, asking);
+      return true;
+    } finally {
+      gone();
     }
+  }
+
+  private async eraseUser(jid: BareJid, host: HostRuntime, asking: Session | undefined): Promise<void> {
+    // Whoever was showing his password when the account went: it is not known yet who that is.
+    const proving = [...this.waiting].filter((s) => s.domain === jid.domain && s.nego?.local === undefined);
+    await this.lastWork([...this.endStreams(jid), ...proving], asking);
+    await this.lastWork(this.endStreams(jid), asking);
     await host.hooks.notify("remove_user", { jid });
-    return true;
+  }
+
+  /** Ends the sessions of an account that was removed, and the streams that are about to be such. */
+  private endStreams(jid: BareJid): C2S[] {
+    const why = (): StreamError => new StreamError("conflict", "The account was removed");
+    const sessions = [...this.sessions.of(jid.text)];
+    const arriving = [...this.waiting].filter((s) => s.domain === jid.domain && s.nego?.local === jid.local);
+    for (const session of sessions) session.close(why(), "kicked");
+    for (const stream of arriving) stream.fail(why());
+    return [...sessions, ...arriving];
   }
 
   private closeDomain(domain: string): void {
-    for (const session of [...this.sessions]) {
-      if (session.domain === domain) session.close(new StreamError("host-gone"), "kicked");
-    }
-    for (const stream of [...this.waiting]) if (stream.domain === domain) stream.fail(new StreamError("host-gone"));
+    const sessions = [...this.sessions].filter((session) => session.domain === domain);
+    const arriving = [...this.waiting].filter((stream) => stream.domain === domain);
+    for (const session of sessions) session.close(new StreamError("host-gone"), "kicked");
+    for (const stream of arriving) stream.fail(new StreamError("host-gone"));
+    const done = this.lastWork([...sessions, ...arriving]).finally(() => {
+      if (this.closing.get(domain) === done) this.closing.delete(domain);
+    });
+    this.closing.set(domain, done);
+  }
+
+  /**
+   * Resolves when streams that have ended are done with their last stanzas: what these write must come before everything
+   * of an account is deleted. A stanza of `asking` is not waited for, it waits for the removal; nor is one that takes long.
+   */
+  private async lastWork(streams: readonly C2S[], asking?: Session): Promise<void> {
+    const works = streams.flatMap((s) => [s === asking ? undefined : s.working, s.ending]);
+    const left = works.filter((work) => work !== undefined);
+    if (left.length === 0) return;
+    let cancel: (() => void) | undefined;
+    const late = new Promise<void>((resolve) => {
+      cancel = this.wheel.after(LAST_WORK_MS, resolve);
+    });
+    await Promise.race([Promise.allSettled(left), late]);
+    cancel?.();
   }
 
   private async eraseDomain(domain: string, host: HostRuntime): Promise<void> {
+    await this.closing.get(domain);
     await host.hooks.insist("remove_domain", { domain });
     await host.auth.removeDomain(domain);
   }

@@ -142,7 +142,7 @@ async function remove(iq: Iq, { config, host, server }: Context): Promise<void> 
   if (bare.domain !== iq.to.domain) throw new StanzaError("not-allowed");
   if (host.access.match(config.access, bare, bare.domain) !== "allow") throw new StanzaError("not-allowed");
   const answered = (): void => iq.session?.write(iqResult(iq.stanza, ""));
-  if (!(await server.removeUser(bare, answered))) throw new StanzaError("not-allowed");
+  if (!(await server.removeUser(bare, answered, iq.session))) throw new StanzaError("not-allowed");
 }
 
 // --- making an account ---

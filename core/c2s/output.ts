@@ -288,9 +288,11 @@ function countErrorSent(counters: StreamCounters, kind: Kind): void {
   else counters.presenceErrorsSent++;
 }
 
-/** Text of an element that says its namespace itself: over a WebSocket no stream does (RFC 7395 §3.3.3). */
+/** The attributes of a tag up to a default namespace; ">" may stand in the value of any of them. */
+const DECLARED = /(?:\s+(?!xmlns\s*=)[^\s=>/]+\s*=\s*(?:'[^']*'|"[^"]*"))*\s+xmlns\s*=/y;
+
+/** A stanza with its namespace, as every one on a WebSocket has it (RFC 7395 §3.3.3). `nameEnd` is behind its name. */
 export function withNamespace(text: string, nameEnd: number): string {
-  return / xmlns=/.test(text.slice(0, text.indexOf(">")))
-    ? text
-    : `${text.slice(0, nameEnd)} xmlns='jabber:client'${text.slice(nameEnd)}`;
+  DECLARED.lastIndex = nameEnd;
+  return DECLARED.test(text) ? text : `${text.slice(0, nameEnd)} xmlns='jabber:client'${text.slice(nameEnd)}`;
 }

@@ -8,7 +8,7 @@ import type { Item, ItemPage, NewNode, PubsubNode } from "../pubsub/model.ts";
 import type { BoundedPage } from "../pubsub/rsm.ts";
 import type { Keep } from "../pubsub/store.ts";
 import type { LastItems, NodeRef } from "./last.ts";
-import { type ItemRow, itemOf, itemText } from "./rows.ts";
+import { holdNode, type ItemRow, itemOf, itemText } from "./rows.ts";
 
 const ITEM = "itemid, modified_luser, modified_lserver, modified_lresource, modified_at, payload";
 const ITEM_COLUMNS = [
@@ -71,6 +71,7 @@ export class ItemRows {
     const modified = [publisher.local, publisher.domain, resourceOf(publisher), at, shown?.text ?? null];
     const payload = itemText(item, shown);
     const changed = await this.db.transaction([
+      ...holdNode(this.db.dialect, node.ref),
       {
         sql: `UPDATE pubsub_items SET modified_luser = ?, modified_lserver = ?, modified_lresource = ?, modified_at = ?,
               publisher = ?, payload = ? WHERE nidx = ? AND itemid = ?`,

@@ -4,21 +4,14 @@ import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { Db, Statement } from "../../core/storage/db.ts";
 import { escapeLike } from "../../core/storage/dialect.ts";
-import { affiliationCode, forgetParents, HANGING, type NodeRow, payloadOf } from "./rows.ts";
+import { affiliationCode, type NodeRow, nodeRemoval, payloadOf } from "./rows.ts";
 
 /** Rows of personal data. */
 const MANY = 100_000;
 
 /** Nodes that go, with all that hangs on them. */
 function removal(nodes: readonly { nidx: number | string; name: string; p_key: string }[]): Statement[] {
-  return nodes.flatMap(({ nidx, name, p_key }) => {
-    const params = [Number(nidx)];
-    return [
-      ...HANGING.map((table) => ({ sql: `DELETE FROM ${table} WHERE nidx = ?`, params })),
-      forgetParents(name, p_key),
-      { sql: "DELETE FROM pubsub_nodes WHERE nidx = ?", params },
-    ];
-  });
+  return nodes.flatMap(({ nidx, name, p_key }) => nodeRemoval(Number(nidx), name, p_key));
 }
 
 interface OwnedRow extends NodeRow {
@@ -70,7 +63,24 @@ async function concernsOthers(db: Db, { nidx }: NodeRow, { local, domain }: Bare
   return false;
 }
 
-/** Deletes the nodes of a domain's accounts and of its `service`, and all that names somebody of the domain. */
+/** The nodes of anybody's that accounts of a domain own, and that others than the domain's have to do with. */
+async function ownedAmongOthers(db: Db, domain: string): Promise<Set<number>> {
+  const of = (
+    table: string,
+  ): string => `SELECT x.nidx FROM ${table} x INNER JOIN pubsub_affiliations o ON o.nidx = x.nidx
+    WHERE o.lserver = ? AND o.aff = ? AND x.lserver <> ?`;
+  const params = [domain, affiliationCode("owner"), domain];
+  const rows = await db.query<{ nidx: number | string }>(
+    `${of("pubsub_affiliations")} UNION ${of("pubsub_subscriptions")}`,
+    [...params, ...params],
+  );
+  return new Set(rows.map(({ nidx }) => Number(nidx)));
+}
+
+/**
+ * Deletes the nodes of a domain's accounts and of its `service`, and all that names somebody of the domain. A node of
+ * another service that others have to do with stays for them.
+ */
 export async function removeDomain(db: Db, domain: string, service: string | undefined): Promise<void> {
   const owned = await db.query<OwnedRow>(`${OWNED} WHERE a.lserver = ? AND a.aff = ?`, [
     domain,
@@ -81,6 +91,13 @@ export async function removeDomain(db: Db, domain: string, service: string | und
     [service ?? domain, `%@${escapeLike(domain)}`],
   );
   const ids = new Set(gone.map(({ nidx }) => Number(nidx)));
+  const shared = await ownedAmongOthers(db, domain);
+  for (const node of owned) {
+    const id = Number(node.nidx);
+    if (ids.has(id) || shared.has(id)) continue;
+    ids.add(id);
+    gone.push(node);
+  }
   await db.transaction([
     { sql: "DELETE FROM pubsub_items WHERE created_lserver = ?", params: [domain] },
     { sql: "DELETE FROM pubsub_items WHERE modified_lserver = ?", params: [domain] },

@@ -2,7 +2,7 @@
 
 import { BareJid, FullJid, type Jid } from "../../core/jid.ts";
 import { parseElement } from "../../core/stanza.ts";
-import type { Statement } from "../../core/storage/db.ts";
+import type { Dialect, Statement } from "../../core/storage/db.ts";
 import { attr, Markup, xml } from "../../core/xml/markup.ts";
 import type { Affiliation, Item, NodeConfig, Subscription, SubscriptionOptions } from "../pubsub/model.ts";
 
@@ -46,7 +46,27 @@ function jidOf(local: string, domain: string, resource: string): Jid {
 }
 
 /** Tables of what hangs on a node, by `nidx`. */
-export const HANGING = ["pubsub_affiliations", "pubsub_subscriptions", "pubsub_items", "pubsub_last_item"] as const;
+const HANGING = ["pubsub_affiliations", "pubsub_subscriptions", "pubsub_items", "pubsub_last_item"] as const;
+
+/**
+ * Begins a transaction that adds something to a node: who deletes the node meanwhile waits for its end, or is waited for.
+ * The tables have no foreign keys. SQLite writes one transaction after the other.
+ */
+export function holdNode(dialect: Dialect, ref: number): Statement[] {
+  if (dialect === "sqlite") return [];
+  const lock = dialect === "pgsql" ? "FOR KEY SHARE" : "LOCK IN SHARE MODE";
+  return [{ sql: `SELECT nidx FROM pubsub_nodes WHERE nidx = ? ${lock}`, params: [ref] }];
+}
+
+/** Deletes a node with all that hangs on it: the node first, for which somebody may be waiting (see `holdNode`). */
+export function nodeRemoval(ref: number, name: string, key: string): Statement[] {
+  const params = [ref];
+  return [
+    forgetParents(name, key),
+    { sql: "DELETE FROM pubsub_nodes WHERE nidx = ?", params },
+    ...HANGING.map((table) => ({ sql: `DELETE FROM ${table} WHERE nidx = ?`, params })),
+  ];
+}
 
 /** A node is in no collection any more. The table has no service in it: a name that another service has too stays. */
 export const forgetParents = (name: string, key: string): Statement => ({

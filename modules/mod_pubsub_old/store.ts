@@ -16,9 +16,10 @@ import {
   affiliationOf,
   configOf,
   forgetParents,
-  HANGING,
+  holdNode,
   keyOf,
   type NodeRow,
+  nodeRemoval,
   optionsText,
   type SubscriptionRow,
   stateCode,
@@ -29,6 +30,12 @@ import {
 const NODE = "nidx, name, type, owners, options";
 const SUBSCRIPTION = "luser, lserver, lresource, type, sub_id, options";
 const SUBSCRIPTION_COLUMNS = ["nidx", "luser", "lserver", "lresource", "type", "sub_id", "options"] as const;
+
+/** Rows that were added to a node that is not there any more. */
+const STRAYS = ["pubsub_affiliations", "pubsub_subscriptions"].map(
+  (table) => `DELETE FROM ${table} WHERE nidx = ?
+    AND NOT EXISTS (SELECT 1 FROM pubsub_nodes n WHERE n.nidx = ${table}.nidx)`,
+);
 
 export class PubsubOldStore extends ItemRows implements PubsubStore {
   // --- Nodes ----------------------------------------------------------------------------------------------------------
@@ -150,12 +157,7 @@ export class PubsubOldStore extends ItemRows implements PubsubStore {
   }
 
   async remove(node: PubsubNode): Promise<void> {
-    const params = [node.ref];
-    await this.db.transaction([
-      ...HANGING.map((table) => ({ sql: `DELETE FROM ${table} WHERE nidx = ?`, params })),
-      forgetParents(node.name, keyOf(node.service)),
-      { sql: "DELETE FROM pubsub_nodes WHERE nidx = ?", params },
-    ]);
+    await this.db.transaction(nodeRemoval(node.ref, node.name, keyOf(node.service)));
   }
 
   /** The table has no service in it: a name that several services have is in all of their collections. */
@@ -194,7 +196,16 @@ export class PubsubOldStore extends ItemRows implements PubsubStore {
     if (owners !== ownersText(node.affiliations)) {
       statements.push({ sql: "UPDATE pubsub_nodes SET owners = ? WHERE nidx = ?", params: [owners, node.ref] });
     }
-    await this.db.transaction(statements);
+    await this.adding(node, statements);
+  }
+
+  /** Adds rows to a node, unless it has been deleted meanwhile. @throws StorageError constraint */
+  private async adding(node: PubsubNode, statements: readonly Statement[]): Promise<void> {
+    const strays = STRAYS.map((sql) => ({ sql, params: [node.ref] }));
+    const changed = await this.db.transaction([...holdNode(this.db.dialect, node.ref), ...statements, ...strays]);
+    if (changed.slice(-strays.length).some((rows) => rows > 0)) {
+      throw new StorageError("constraint", "There is no such node");
+    }
   }
 
   async affiliationsOf(service: BareJid, who: BareJid): Promise<{ node: string; affiliation: Affiliation }[]> {
@@ -210,7 +221,7 @@ export class PubsubOldStore extends ItemRows implements PubsubStore {
   async putSubscription(node: PubsubNode, subscription: Subscription): Promise<void> {
     const { jid, state, subid, options } = subscription;
     const key = [node.ref, jid.local, jid.domain, resourceOf(jid)];
-    await this.db.transaction([
+    await this.adding(node, [
       deletion(node, subscription),
       {
         sql: insert("pubsub_subscriptions", SUBSCRIPTION_COLUMNS),

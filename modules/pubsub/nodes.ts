@@ -1,7 +1,9 @@
 // The nodes in use, in memory: publishing, reading and subscribing ask the database for a node once.
 
+import { StanzaError } from "../../core/errors.ts";
 import type { MaybePromise } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
+import { StorageError } from "../../core/storage/db.ts";
 import { Turns } from "../../core/turns.ts";
 import type { Affiliation, NewNode, NodeConfig, PubsubNode, Subscription } from "./model.ts";
 import type { PubsubStore } from "./store.ts";
@@ -113,13 +115,16 @@ export class NodeTable {
     return node;
   }
 
-  /** A write that failed may have been done nevertheless, when only its answer was lost: the node is asked for anew. */
+  /**
+   * A write that failed may have been done nevertheless, when only its answer was lost: the node is asked for anew.
+   * @throws StanzaError item-not-found when the node has gone meanwhile, with its account or by another server
+   */
   async #written(node: PubsubNode, done: Promise<void>): Promise<void> {
     try {
       await done;
     } catch (error) {
       this.#forget(keyOf(node.service, node.name));
-      throw error;
+      throw error instanceof StorageError && error.code === "constraint" ? new StanzaError("item-not-found") : error;
     }
   }
 

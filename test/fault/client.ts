@@ -47,6 +47,7 @@ export class LoadClient {
   private constructor(
     readonly user: string,
     private readonly events: LoadEvents,
+    readonly domain: string,
   ) {
     this.gone = new Promise((resolve) => {
       this.tellGone = resolve;
@@ -54,8 +55,8 @@ export class LoadClient {
   }
 
   /** Connects and opens a stream. */
-  static async connect(port: number, user: string, events: LoadEvents): Promise<LoadClient> {
-    const client = new LoadClient(user, events);
+  static async connect(port: number, user: string, events: LoadEvents, domain = "localhost"): Promise<LoadClient> {
+    const client = new LoadClient(user, events, domain);
     client.socket = await Bun.connect({
       hostname: "127.0.0.1",
       port,
@@ -77,8 +78,9 @@ export class LoadClient {
     resource: string,
     events: LoadEvents,
     manage = true,
+    domain = "localhost",
   ): Promise<LoadClient> {
-    const client = await LoadClient.connect(port, user, events);
+    const client = await LoadClient.connect(port, user, events, domain);
     await client.authenticate();
     const bind = `<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>${resource}</resource></bind>`;
     await client.ask("bind", `<iq type='set' id='bind'>${bind}</iq>`);
@@ -134,7 +136,7 @@ export class LoadClient {
   private async open(): Promise<void> {
     const features = this.sees(/^<stream:features/);
     this.send(
-      "<?xml version='1.0'?><stream:stream to='localhost' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>",
+      `<?xml version='1.0'?><stream:stream to='${this.domain}' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>`,
     );
     await features;
   }
@@ -148,7 +150,7 @@ export class LoadClient {
 
   /** Waits until the server has handled everything sent before. */
   async settled(id: string): Promise<void> {
-    await this.ask(id, `<iq type='get' id='${id}' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>`);
+    await this.ask(id, `<iq type='get' id='${id}' to='${this.domain}'><ping xmlns='urn:xmpp:ping'/></iq>`);
   }
 
   /** The next element that matches. */

@@ -1,12 +1,11 @@
 // A short run of the request fuzzer (requests.ts says what it looks for), and what it has to know of every feature.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openPgsql } from "../../core/storage/pgsql.ts";
 import { MODULES } from "../../modules/index.ts";
-import { pgsqlOptions } from "../storage/db_each.ts";
 import { type Changes, StoryServer } from "../support/story-server.ts";
+import { EVERYTHING, inPostgres, OLDER, scratchDatabase } from "./everything.ts";
 import { mutate, treeOf, write } from "./mutate.ts";
 import { Random } from "./random.ts";
-import { EVERYTHING, fuzz, OLDER } from "./requests.ts";
+import { fuzz } from "./requests.ts";
 import { SHAPES } from "./shapes.ts";
 
 /** Requests of the short run; a longer one is `bun test/fuzz/requests.ts`. */
@@ -64,33 +63,11 @@ plays("with mod_pubsub", async () => EVERYTHING, SEED);
 plays("with personal eventing of mod_pubsub_old", async () => OLDER, SEED + 1_000);
 
 describe.skipIf(process.env["TEST_PGSQL"] === undefined)("on PostgreSQL", () => {
-  const database = `fuzz_${crypto.randomUUID().replaceAll("-", "")}`;
-  const run = async (sql: string): Promise<void> => {
-    const db = await openPgsql(pgsqlOptions());
-    await db.execute(sql);
-    await db.close();
-  };
-  afterAll(() => run(`DROP DATABASE ${database} WITH (FORCE)`));
+  let database: Awaited<ReturnType<typeof scratchDatabase>> | undefined;
+  afterAll(() => database?.drop());
   const changes = async (): Promise<Changes> => {
-    await run(`CREATE DATABASE ${database}`);
-    return inPostgres(database);
+    database = await scratchDatabase();
+    return inPostgres(database.name);
   };
   plays("with mod_pubsub", changes, SEED + 2_000, 600);
 });
-
-/** Features whose data is in the embedded database unless they are told otherwise. */
-const EMBEDDED = ["mod_last", "mod_offline", "mod_privacy", "mod_pubsub_old", "mod_roster", "mod_vcard"];
-
-/** Everything in a database of PostgreSQL. */
-function inPostgres(database: string): Changes {
-  const { host, port, username, password } = pgsqlOptions();
-  const connection = { driver: "pgsql", host, port, username, password, database } as Changes;
-  const modules = { ...(EVERYTHING["modules"] as Changes) };
-  for (const name of EMBEDDED) modules[name] = { ...(modules[name] as Changes | undefined), backend: "rdbms" };
-  return {
-    ...EVERYTHING,
-    outgoing_pools: { rdbms: { default: { connection } } },
-    auth: { methods: ["rdbms"], internal: null, rdbms: {} },
-    modules,
-  };
-}

@@ -361,11 +361,23 @@ onEachDatabase("pubsub_old", (database: TestDatabase) => {
 
   test("a removed domain takes its service's nodes with it, not those of a domain that ends alike", async () => {
     const gone = await newNode({}, [[juliet.text, "owner"]], makeBare("", "pubsub.gone.example"));
-    const kept = await newNode({}, [["a@gone.example", "owner"]], makeBare("", "pubsub.not.gone.example"));
+    const elsewhere = makeBare("", "pubsub.not.gone.example");
+    const kept = await newNode({}, [["a@gone.example", "owner"]], elsewhere);
+    await store.putSubscription(kept, { jid: juliet, state: "subscribed", subid: "s", options: undefined });
+    const nobodys = await newNode({}, [["a@gone.example", "owner"]], elsewhere);
+    await store.putSubscription(nobodys, {
+      jid: makeBare("b", "gone.example"),
+      state: "subscribed",
+      subid: "s",
+      options: undefined,
+    });
     const personal = await newNode({}, [], makeBare("a", "gone.example"), "urn:p", "pep");
     await store.removeDomain("gone.example");
     expect(await store.load(gone.service, gone.name)).toBeUndefined();
     expect(await store.load(personal.service, "urn:p")).toBeUndefined();
-    expect([...(await store.load(kept.service, kept.name))!.affiliations]).toEqual([]);
+    expect(await store.load(nobodys.service, nobodys.name)).toBeUndefined();
+    const left = await store.load(kept.service, kept.name);
+    expect([...left!.affiliations]).toEqual([]);
+    expect([...left!.subscriptions.keys()]).toEqual([juliet.text]);
   });
 });

@@ -36,6 +36,7 @@ function config({ plain, tls, http }: Ports, method: string, pool: string): stri
   return `
 [general]
   hosts = ["localhost"]
+  host_types = ["dynamic"]
   default_server_domain = "localhost"
   loglevel = "warning"
   registration_timeout = "infinity"
@@ -65,11 +66,13 @@ ${pool}
   password.format = "plain"
   [auth.${method}]
 
+[services.service_domain_db]
+
 [acl]
   admin = [{user = "admin", server = "localhost"}]
 
 [access]
-  register = [{acl = "all", value = "allow"}]
+  register = [{acl = "all", value = "deny"}]
   configure = [{acl = "admin", value = "allow"}]
   max_user_offline_messages = [{acl = "all", value = 1_000_000}]
 
@@ -81,6 +84,7 @@ ${pool}
 [modules.mod_ping]
 [modules.mod_presence]
 [modules.mod_register]
+  access = "register"
 [modules.mod_sasl2]
 [modules.mod_stream_management]
 ${KEPT.map((name) => `[modules.${name}]\n  backend = "rdbms"`).join("\n")}
@@ -101,6 +105,7 @@ export class Place {
     readonly graphql: Graphql,
     /** Asks the database, past the server. */
     readonly sql: Sql,
+    private readonly listTables: string,
     /** In front of PostgreSQL. */
     readonly relay: PgsqlRelay | undefined,
     private readonly leave: () => Promise<void>,
@@ -117,7 +122,10 @@ export class Place {
         db.close();
       }
     };
-    return new Place("embedded", ports, server, new Graphql(ports.http), sql, undefined, async () => server.remove());
+    const tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
+    return new Place("embedded", ports, server, new Graphql(ports.http), sql, tables, undefined, async () =>
+      server.remove(),
+    );
   }
 
   /** @param url of a PostgreSQL server where databases may be made */
@@ -150,7 +158,21 @@ export class Place {
       await maintenance.close();
       server.remove();
     };
-    return new Place("pgsql", ports, server, new Graphql(ports.http), sql, relay, leave);
+    const tables = "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'";
+    return new Place("pgsql", ports, server, new Graphql(ports.http), sql, tables, relay, leave);
+  }
+
+  /** Starts the server and waits until all of its doors are open; gives the milliseconds that took. */
+  async start(): Promise<number> {
+    const begin = performance.now();
+    await this.server.start();
+    while ((await this.graphql.run("query { server { status { statusCode } } }")) === undefined) await Bun.sleep(10);
+    return performance.now() - begin;
+  }
+
+  /** The names of all tables. */
+  async tables(): Promise<string[]> {
+    return (await this.sql(this.listTables)).map((row) => String(row["name"]));
   }
 
   async close(): Promise<void> {

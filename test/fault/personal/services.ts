@@ -126,6 +126,21 @@ export class Graphql {
     }
   }
 
+  /** Makes an account with the password "password". */
+  async account(user: string, domain = "localhost"): Promise<boolean> {
+    const args = `domain: "${domain}", username: "${user}", password: "password"`;
+    return (await this.run(`mutation { account { registerUser(${args}) { jid } } }`)) !== undefined;
+  }
+
+  async removeAccount(jid: string): Promise<boolean> {
+    return (await this.run(`mutation { account { removeUser(user: "${jid}") { jid } } }`)) !== undefined;
+  }
+
+  async domain(what: "addDomain" | "removeDomain", domain: string): Promise<boolean> {
+    const call = `${what}(domain: "${domain}", hostType: "dynamic")`;
+    return (await this.run(`mutation { domain { ${call} { domain } } }`)) !== undefined;
+  }
+
   async block(user: string, on: boolean): Promise<boolean> {
     const call = on ? `addUser(user: "${user}@localhost", reason: "test")` : `removeUser(user: "${user}@localhost")`;
     return (await this.run(`mutation { blocklist { ${call} } }`)) !== undefined;
@@ -164,7 +179,8 @@ export const ORPHANS: Readonly<Record<string, string>> = {
     WHERE c.service_domain = n.service_domain AND c.service_user = n.service_user AND c.node_id = n.node_id)`,
   "PEP items of no node": `SELECT 1 FROM pubsub_item i WHERE NOT EXISTS (SELECT 1 FROM pubsub_node n
     WHERE i.service_domain = n.service_domain AND i.service_user = n.service_user AND i.node_id = n.node_id)`,
-  "nodes of nobody": "SELECT 1 FROM pubsub_nodes WHERE nidx NOT IN (SELECT nidx FROM pubsub_affiliations)",
+  "nodes of nobody": `SELECT 1 FROM pubsub_nodes WHERE nidx NOT IN (SELECT nidx FROM pubsub_affiliations)
+    AND nidx NOT IN (SELECT nidx FROM pubsub_subscriptions)`,
   "items of no node": "SELECT 1 FROM pubsub_items WHERE nidx NOT IN (SELECT nidx FROM pubsub_nodes)",
   "affiliations of no node": "SELECT 1 FROM pubsub_affiliations WHERE nidx NOT IN (SELECT nidx FROM pubsub_nodes)",
   "subscriptions of no node": "SELECT 1 FROM pubsub_subscriptions WHERE nidx NOT IN (SELECT nidx FROM pubsub_nodes)",

@@ -571,6 +571,19 @@ describe("when the database is away", () => {
   });
 });
 
+test("a default list whose change failed is read again: the change may have been done", async () => {
+  await writeList(romeo, "l", item(1, "deny", jid("nurse@localhost")));
+  await makeDefault(romeo, "l");
+  const lists = server.host.modules.get("mod_privacy")?.ctx.store as Lists;
+  expect(lists.knows(romeo.jid.bare)).toBe(true);
+  server.db.failing = true;
+  await expect(romeo.sends(set("<default/>"))).rejects.toThrow("took the database away");
+  server.db.failing = false;
+  expect(lists.knows(romeo.jid.bare)).toBe(false);
+  expect((await lists.defaultList(romeo.jid.bare))?.name).toBe("l");
+  server.logged.length = 0;
+});
+
 test("a user without a list costs a look-up: no promise, no query", async () => {
   server.db.log.length = 0;
   const seen: unknown[] = [];

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { makeBare, parseJid } from "../../../core/jid.ts";
 import { parseElement } from "../../../core/stanza.ts";
+import { StorageError, type StorageErrorCode } from "../../../core/storage/db.ts";
 import { pageMarkup } from "../../../core/xml/rsm.ts";
 import { type Configurable, configForm, configured, meets, resultForm } from "../../../modules/pubsub/fields.ts";
 import type { NodeConfig, PubsubNode, Subscription } from "../../../modules/pubsub/model.ts";
@@ -112,6 +113,7 @@ describe("nodes in memory", () => {
   function table(subscribers = 0) {
     const loads: string[] = [];
     const stored: string[] = [];
+    const trouble: { code: StorageErrorCode | undefined } = { code: undefined };
     const node = (name: string): PubsubNode => ({
       service,
       name,
@@ -128,11 +130,14 @@ describe("nodes in memory", () => {
       },
       create: async (made: PubsubNode) => ({ ...made, ref: 0, subscriptions: new Map() }),
       remove: async () => undefined,
+      configure: async () => {
+        if (trouble.code !== undefined) throw new StorageError(trouble.code, "the test says so");
+      },
       putSubscription: async () => void stored.push("put"),
       dropSubscriptions: async () => void stored.push("drop"),
       setAffiliations: async () => void stored.push("affiliate"),
     };
-    return { nodes: new NodeTable(store as unknown as PubsubStore), loads, stored };
+    return { nodes: new NodeTable(store as unknown as PubsubStore), loads, stored, trouble };
   }
 
   test("a node is read once, whoever asks at the same time; one that is not there is asked for again", async () => {
@@ -202,6 +207,30 @@ describe("nodes in memory", () => {
   test("a node that is deleted is not there any more", async () => {
     const { nodes, loads } = table();
     await nodes.turn(service, "a", (node) => nodes.remove(node as PubsubNode));
+    await nodes.get(service, "a");
+    expect(loads).toEqual(["a", "a"]);
+  });
+
+  test("a change that failed may have been done: the node is read again", async () => {
+    const { nodes, loads, trouble } = table();
+    const change = () =>
+      nodes.turn(service, "a", (node) => nodes.configure(node as PubsubNode, { ...CONFIG, title: "new" }));
+    await change();
+    expect(loads).toEqual(["a"]);
+    trouble.code = "unavailable";
+    await expect(change()).rejects.toMatchObject({ code: "unavailable" });
+    expect((await nodes.get(service, "a"))?.config.title).toBe("");
+    expect(loads).toEqual(["a", "a"]);
+    trouble.code = "constraint";
+    await expect(change()).rejects.toThrow("item-not-found");
+  });
+
+  test("what was being read when everything was forgotten is not remembered", async () => {
+    const { nodes, loads } = table();
+    const before = nodes.get(service, "a");
+    nodes.clear();
+    await before;
+    expect(nodes.size).toBe(0);
     await nodes.get(service, "a");
     expect(loads).toEqual(["a", "a"]);
   });
