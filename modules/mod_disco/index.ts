@@ -4,10 +4,11 @@
 
 import { z } from "zod";
 import { domainName, erlangModule, iqdisc, nonEmpty, url } from "../../core/config/types.ts";
+import { letsSee } from "../../core/contacts.ts";
 import { type EntityInfo, infoMarkup, itemsMarkup } from "../../core/disco/answers.ts";
 import { capabilityHash, formOf, verification } from "../../core/disco/caps.ts";
 import { StanzaError } from "../../core/errors.ts";
-import type { ContactInfo, DiscoItem, DiscoParams, Identity } from "../../core/hooks.ts";
+import type { DiscoItem, DiscoParams, Identity } from "../../core/hooks.ts";
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import { defineModule, type HostType, type Iq, type ModuleContext, type RunningModule } from "../../core/module.ts";
 import { NS_DATA, NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
@@ -177,15 +178,11 @@ function absentItems(iq: Iq): Markup {
   return itemsMarkup([], node);
 }
 
-const STRANGER: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
-
 async function accountParams(iq: Iq, { host, metrics }: Context): Promise<DiscoParams> {
   const params = paramsOf(iq, iq.payload.attrs["node"] ?? "");
   if (iq.from.bare.text === iq.to.bare.text) return params;
   metrics.mod_disco_roster_get_count.add();
-  const who = { jid: iq.to.bare, contact: iq.from.bare };
-  const { subscription } = await host.hooks.fold("roster_get_jid_info", STRANGER, who);
-  return { ...params, subscribed: subscription === "from" || subscription === "both" };
+  return { ...params, subscribed: await letsSee(host, iq.to.bare, iq.from.bare) };
 }
 
 // --- answers ---

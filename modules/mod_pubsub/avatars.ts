@@ -3,7 +3,8 @@
 
 import { createHash } from "node:crypto";
 import type { Element } from "@xmpp/xml";
-import type { MaybePromise, SubscriptionLists } from "../../core/hooks.ts";
+import { subscriptionLists } from "../../core/contacts.ts";
+import type { MaybePromise } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import { type Session, Slot } from "../../core/module.ts";
 import { parseElement, type Stanza } from "../../core/stanza.ts";
@@ -19,8 +20,6 @@ const NS_VCARD = "vcard-temp";
 const NS_UPDATE = "vcard-temp:x:update";
 /** What XEP-0153 §3.2 recommends at most is 8 kB; clients of today send ten times that. */
 const MAX_IMAGE = 256 * 1024;
-
-const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });
 
 /**
  * The SHA-1 of the avatar in the vCard, for sessions that are available. Most accounts have none, and their sessions
@@ -150,7 +149,7 @@ export function stampPresence(presence: Stanza, session: Session, ctx: PepContex
   const { bare } = session.jid;
   const hash = avatarHash(ctx, bare);
   // mod_presence is about to ask for the roster: both are read in one go.
-  const lists = ctx.host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: bare });
+  const lists = subscriptionLists(ctx.host, bare);
   const give = (found: string): undefined => {
     keep(session, found);
     return stamp(presence, update, found);
