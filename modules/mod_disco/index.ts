@@ -11,16 +11,13 @@ import { StanzaError } from "../../core/errors.ts";
 import type { DiscoItem, DiscoParams, Identity } from "../../core/hooks.ts";
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import { defineModule, type HostType, type Iq, type ModuleContext, type RunningModule } from "../../core/module.ts";
-import { NS_DATA, NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
+import { NS_CAPS, NS_CAPS2, NS_DATA, NS_DISCO_INFO, NS_DISCO_ITEMS, NS_HASHES } from "../../core/ns.ts";
 import { Markup, xml } from "../../core/xml/markup.ts";
 import { versionsOf } from "../mod_caps/index.ts";
 
 // Clients that were written for MongooseIM know the server by this name and node.
 const NAME = "MongooseIM";
 const CAPS_NODE = "https://www.erlang-solutions.com/products/mongooseim.html";
-const NS_CAPS = "http://jabber.org/protocol/caps";
-const NS_CAPS2 = "urn:xmpp:caps";
-const NS_HASHES = "urn:xmpp:hashes:2";
 const NS_HASH_NAMES = "urn:xmpp:hash-function-text-names";
 const NS_SERVER_INFO = "http://jabber.org/network/serverinfo";
 
