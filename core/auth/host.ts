@@ -50,6 +50,8 @@ export interface FoundCredentials extends Credentials {
   method: AuthMethod;
 }
 
+/** The longest user name of a new account, in characters: what the columns of MongooseIM's tables hold. */
+const MAX_NAME = 250;
 /** Removed accounts that are remembered. */
 const REMEMBERED = 10_000;
 
@@ -183,6 +185,7 @@ export class HostAuth {
   create(local: string, domain: string, password: string): Promise<CreateResult> {
     return this.#timed("auth_try_register", async () => {
       if (password === "") return "bad_password";
+      if (local.length > MAX_NAME) return "not_allowed";
       if ((await this.exists(local, domain)) || this.#leaving.has(`${local}@${domain}`)) return "exists";
       if (this.#maxUsers !== Number.POSITIVE_INFINITY && (await this.count(domain, "")) >= this.#maxUsers)
         return "limit";

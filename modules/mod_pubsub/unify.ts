@@ -6,9 +6,9 @@ import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
 import { parseElement } from "../../core/stanza.ts";
+import { Turns } from "../../core/turns.ts";
 import { readPrivate, writePrivate } from "../mod_private.ts";
 import type { NodeConfig, PubsubNode } from "../pubsub/model.ts";
-import { Turns } from "../pubsub/turns.ts";
 import {
   type Bookmark,
   bookmarkOf,

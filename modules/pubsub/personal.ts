@@ -1,12 +1,11 @@
 // What makes publish-subscribe personal (XEP-0163): whoever sees an account's presence is a subscriber of its nodes, who
 // has only to say what interests him; and who comes online gets the newest items of that.
 
-import { StanzaError } from "../../core/errors.ts";
 import type { ContactInfo, MaybePromise, SubscriptionLists } from "../../core/hooks.ts";
 import { type BareJid, parseJid } from "../../core/jid.ts";
 import { type HostType, type Server, type Session, Slot } from "../../core/module.ts";
 import { viewText } from "../../core/xml/framer.ts";
-import { requireReader } from "./access.ts";
+import { allows, requireReader } from "./access.ts";
 import type { Audience, PubsubEngine } from "./engine.ts";
 import { Delivery, delayOf, eventOf, itemEvent } from "./event.ts";
 import type { Item, NodeConfig, PubsubNode } from "./model.ts";
@@ -244,11 +243,12 @@ async function give(engine: PubsubEngine, one: LastItem, sessions: readonly Sess
   const [first] = sessions;
   if (first === undefined || config.send_last_published_item !== "on_sub_and_presence") return;
   if (!config.deliver_notifications || item.at < engine.keep({ config }).since) return;
-  let node: PubsubNode | undefined = { service, name, config, ref: 0, affiliations: NONE, subscriptions: NONE };
+  let node: PubsubNode = { service, name, config, ref: 0, affiliations: NONE, subscriptions: NONE };
   const simple = one.plain === true && (config.access_model === "open" || config.access_model === "presence");
   if (!simple) {
-    node = await engine.nodes.get(service, name);
-    if (node === undefined || !(await mayRead(engine, node, first.jid.bare))) return;
+    const kept = await engine.nodes.get(service, name);
+    if (kept === undefined || !(await allows(() => requireReader(engine, kept, first.jid.bare)))) return;
+    node = kept;
   }
   const delivery = new Delivery(engine, eventOf(node, itemEvent(engine, node, item), delayOf(item)), false);
   for (const session of sessions) delivery.toSession(session);
@@ -256,13 +256,3 @@ async function give(engine: PubsubEngine, one: LastItem, sessions: readonly Sess
 
 /** Of a node whose affiliations and subscriptions do not matter; nobody writes to it. */
 const NONE = new Map<string, never>();
-
-async function mayRead(engine: PubsubEngine, node: PubsubNode, who: BareJid): Promise<boolean> {
-  try {
-    await requireReader(engine, node, who);
-    return true;
-  } catch (error) {
-    if (error instanceof StanzaError) return false;
-    throw error;
-  }
-}

@@ -175,6 +175,9 @@ function wordsOf(round: number, me: Actor, phone: Client, friend: Client, target
     `😀@${DOMAIN}`,
     `${DOMAIN}.`,
     `${"l".repeat(1024)}@${DOMAIN}`,
+    `${"l".repeat(1023)}@${DOMAIN}`,
+    `${"é".repeat(251)}@${DOMAIN}`,
+    `${"m".repeat(251)}@elsewhere.example/${"r".repeat(300)}`,
     `x@${DOMAIN}/${"r".repeat(1023)}`,
     `x@${"d.".repeat(600)}example`,
   ];
