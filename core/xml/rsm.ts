@@ -20,7 +20,11 @@ export interface PageRequest {
 /** The <set/> inside `parent`, undefined when there is none. Throws bad-request for one that makes no sense. */
 export function pageRequest(parent: Element): PageRequest | undefined {
   const set = parent.getChild("set", NS_RSM);
-  if (set === undefined) return undefined;
+  return set === undefined ? undefined : parsePage(set);
+}
+
+/** What <set/> asks for. Throws bad-request when it makes no sense. */
+export function parsePage(set: Element): PageRequest {
   const text = (name: string): string | undefined => set.getChild(name, NS_RSM)?.text();
   const request = {
     max: whole(text("max")),

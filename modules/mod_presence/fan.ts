@@ -14,9 +14,13 @@ declare module "../../core/hooks.ts" {
   interface FoldHooks {
     /**
      * Bare or full JIDs, as text, that presence of a session is about to be sent to; a handler leaves out those who may
-     * not have it. The account's other sessions get it anyhow.
+     * not have it. The account's other sessions get it anyhow. Without a session it is asked for the account, which tells
+     * something of its own while its owner may be away.
      */
-    presence_audience: { acc: readonly string[]; params: { session: Session; type: PresenceKind } };
+    presence_audience: {
+      acc: readonly string[];
+      params: { account: BareJid; session: Session | undefined; type: PresenceKind };
+    };
   }
 }
 
@@ -34,7 +38,9 @@ export function audience(
   type: PresenceKind,
   jids: readonly string[],
 ): MaybePromise<readonly string[]> {
-  return jids.length === 0 ? jids : ctx.host.hooks.fold("presence_audience", jids, { session, type });
+  return jids.length === 0
+    ? jids
+    : ctx.host.hooks.fold("presence_audience", jids, { account: session.jid.bare, session, type });
 }
 
 /** Sends a session's presence to those of the contacts, given as text, who may have it. */

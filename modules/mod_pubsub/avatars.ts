@@ -22,8 +22,13 @@ const MAX_IMAGE = 256 * 1024;
 
 const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });
 
-/** The SHA-1 of the avatar in the vCard, "" for none; set on sessions that have sent presence. */
+/**
+ * The SHA-1 of the avatar in the vCard, for sessions that are available. Most accounts have none, and their sessions
+ * nothing here: it is looked for before the first presence.
+ */
 const HASH = new Slot<string>();
+/** In place of the hash, of an available session for which nobody has looked: its client says the hash itself. */
+const UNKNOWN = "?";
 
 /** An image of an account. */
 interface Image {
@@ -113,7 +118,18 @@ export async function vcardSet(engine: Pep, ctx: PepContext, account: BareJid, v
 }
 
 function remember({ server }: PepContext, account: BareJid, hash: string): void {
-  for (const session of server.sessionsOf(account)) if (HASH.get(session) !== undefined) HASH.set(session, hash);
+  for (const session of server.sessionsOf(account)) if (session.available) keep(session, hash);
+}
+
+function keep(session: Session, hash: string): void {
+  if (hash !== "" || HASH.get(session) !== undefined) HASH.set(session, hash === "" ? undefined : hash);
+}
+
+/** The hash for a session, "" for none; undefined when somebody has to look. */
+function known(session: Session): string | undefined {
+  const hash = HASH.get(session);
+  if (hash === undefined) return session.available ? "" : undefined;
+  return hash === UNKNOWN ? undefined : hash;
 }
 
 // --- Presence (§4) ---------------------------------------------------------------------------------------------------------
@@ -123,17 +139,20 @@ export function stampPresence(presence: Stanza, session: Session, ctx: PepContex
   if (!ctx.host.modules.has("mod_vcard")) return undefined;
   const update = presence.find("x", NS_UPDATE);
   // An empty <photo/>: the client has not looked at its avatar yet, or wants none (XEP-0153 §4.1).
-  if (update >= 0 && photoIn(presence.kid(update)) === "") return undefined;
-  const known = HASH.get(session);
-  if (known !== undefined) return stamp(presence, update, known);
+  const photo = update >= 0 ? photoIn(presence.kid(update)) : undefined;
+  const hashThere = known(session);
+  if (photo !== "" && hashThere !== undefined) return stamp(presence, update, hashThere);
   // A client that has looked knows better than to be asked about.
-  if (update >= 0 && photoIn(presence.kid(update)) !== undefined) return undefined;
+  if (photo !== undefined) {
+    if (hashThere === undefined) HASH.set(session, UNKNOWN);
+    return undefined;
+  }
   const { bare } = session.jid;
   const hash = avatarHash(ctx, bare);
   // mod_presence is about to ask for the roster: both are read in one go.
   const lists = ctx.host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: bare });
   const give = (found: string): undefined => {
-    HASH.set(session, found);
+    keep(session, found);
     return stamp(presence, update, found);
   };
   return lists instanceof Promise ? Promise.all([hash, lists]).then(([found]) => give(found)) : hash.then(give);

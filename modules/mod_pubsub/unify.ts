@@ -6,9 +6,9 @@ import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
 import { parseElement } from "../../core/stanza.ts";
+import { Turns } from "../../core/turns.ts";
 import { readPrivate, writePrivate } from "../mod_private.ts";
 import type { NodeConfig, PubsubNode } from "../pubsub/model.ts";
-import { Turns } from "../pubsub/turns.ts";
 import {
   type Bookmark,
   bookmarkOf,
@@ -128,7 +128,8 @@ export class Unifier {
   }
 
   async #writeLegacy(account: BareJid, all: readonly Bookmark[]): Promise<void> {
-    await this.#writePrivate(account, all);
+    // One of the two that has no room must not leave the other behind: who reads there would write old ones back.
+    await this.#tried(account, () => this.#writePrivate(account, all));
     await this.#writeLegacyNode(account, all, await this.#legacyItem(account));
   }
 

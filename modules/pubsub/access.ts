@@ -126,3 +126,14 @@ export function requirePublisher(engine: PubsubEngine, node: PubsubNode, who: Ba
   }
   throw new StanzaError("forbidden");
 }
+
+/** Whether a requirement lets somebody pass; its refusal is no error here. */
+export async function allows(requirement: () => MaybePromise<void>): Promise<boolean> {
+  try {
+    await requirement();
+    return true;
+  } catch (error) {
+    if (error instanceof StanzaError) return false;
+    throw error;
+  }
+}

@@ -4,7 +4,10 @@ import { expect } from "vitest";
 import { create, form, owner, pubsub, subscribe, Talk } from "../support/pubsub-talk.ts";
 import { stage } from "../support/story.ts";
 
-const { story } = stage({ modules: { mod_privacy: {}, mod_amp: {}, mod_caps: {}, mod_pubsub_old: {} } });
+const { story } = stage({
+  general: { registration_timeout: "infinity" },
+  modules: { mod_privacy: {}, mod_amp: {}, mod_caps: {}, mod_pubsub_old: {} },
+});
 /** What every object of JavaScript has, and no protocol. */
 const INHERITED = ["constructor", "__proto__", "toString", "valueOf", "hasOwnProperty"];
 
@@ -53,3 +56,12 @@ story(
     await juliet.receivesNothing();
   },
 );
+
+story("a user name is no longer than the tables hold", { juliet: 1 }, async ({ juliet }) => {
+  const register = (n: number): string =>
+    `<query xmlns="jabber:iq:register"><username>${"x".repeat(n)}</username><password>secret</password></query>`;
+  const talk = new Talk(juliet, "localhost");
+  await talk.refused("set", register(251), "not-allowed");
+  await talk.refused("set", register(1023), "not-allowed");
+  await talk.refused("set", register(1024), "jid-malformed");
+});
