@@ -165,7 +165,9 @@ export class HostRuntime implements StreamHost {
       if (service.listed === false) continue;
       const list: HookHandlers<ModuleContext> = {
         disco_local_items: (items, { to, node }) => {
-          if (node === "") items.push({ jid: serviceAddress(address, to.domain) });
+          const jid = serviceAddress(address, to.domain);
+          // A domain that is served is itself, whatever it is called.
+          if (node === "" && ctx.server.hostTypeOf(jid) === undefined) items.push({ jid });
         },
       };
       this.hooks.add(def.name, list, ctx);

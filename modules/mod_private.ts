@@ -12,6 +12,7 @@ import { defineOperation, OperationError, type OperationNode, userOf } from "../
 import type { Stanza } from "../core/stanza.ts";
 import type { Db } from "../core/storage/db.ts";
 import { DIALECTS } from "../core/storage/dialect.ts";
+import { Turns } from "../core/turns.ts";
 import { Markup, xml } from "../core/xml/markup.ts";
 import { standalone } from "../core/xml/standalone.ts";
 
@@ -35,6 +36,9 @@ interface Quota {
 const NO_QUOTA: Quota = { elements: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 
 class PrivateStore implements PersonalStore {
+  /** One write of a user after the other: what there is room for is seen before. */
+  private readonly turns = new Turns();
+
   constructor(private readonly db: Db) {}
 
   /** Of the namespaces asked for, those that have something. */
@@ -48,7 +52,11 @@ class PrivateStore implements PersonalStore {
   }
 
   /** Stores all or nothing. Throws a StanzaError for what the table cannot hold, and for what is too much. */
-  async multiSetData(jid: BareJid, entries: readonly Entry[], { elements, bytes }: Quota = NO_QUOTA): Promise<void> {
+  multiSetData(jid: BareJid, entries: readonly Entry[], quota: Quota = NO_QUOTA): Promise<void> {
+    return this.turns.take(jid.text, () => this.write(jid, entries, quota));
+  }
+
+  private async write(jid: BareJid, entries: readonly Entry[], { elements, bytes }: Quota): Promise<void> {
     for (const { namespace, data } of entries) {
       if (namespace.length > MAX_NAMESPACE) throw new StanzaError("not-acceptable", "The namespace is too long");
       if (this.db.dialect === "mysql" && Buffer.byteLength(data) > MAX_MYSQL_TEXT) {

@@ -128,7 +128,8 @@ export class Unifier {
   }
 
   async #writeLegacy(account: BareJid, all: readonly Bookmark[]): Promise<void> {
-    await this.#writePrivate(account, all);
+    // One of the two that has no room must not leave the other behind: who reads there would write old ones back.
+    await this.#tried(account, () => this.#writePrivate(account, all));
     await this.#writeLegacyNode(account, all, await this.#legacyItem(account));
   }
 
