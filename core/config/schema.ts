@@ -101,8 +101,6 @@ export const root = (built: ModuleSchemas, names: Names) =>
 export type Sections = z.output<ReturnType<typeof root>>;
 export type General = Sections["general"];
 export type Listen = Sections["listen"];
-export type ListenC2s = Listen["c2s"][number];
-export type ListenHttp = Listen["http"][number];
 export type Auth = Sections["auth"];
 export type Acl = Sections["acl"];
 export type Access = Sections["access"];
