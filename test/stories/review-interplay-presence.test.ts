@@ -65,6 +65,7 @@ story(
         1,
       ]);
     }
+    romeo.tally.assertions++;
     // And to who comes later.
     juliet.says(`<presence type="unavailable"/>`);
     await juliet.settles();
