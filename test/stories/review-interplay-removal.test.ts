@@ -5,6 +5,50 @@ import type { Client } from "../support/client.ts";
 import { item, Pubsub, publishing } from "../support/pubsub.ts";
 import { stage } from "../support/story.ts";
 
+const anonymous = stage({
+  auth: { methods: ["anonymous"], anonymous: { protocol: "login_anon" }, internal: null, password: null },
+  modules: {
+    mod_adhoc: {},
+    mod_caps: {},
+    mod_pubsub: {},
+    mod_vcard: {},
+    mod_privacy: {},
+    mod_blocking: {},
+    mod_spam_reporting: {},
+    mod_offline: {},
+    mod_smart_markers: { backend: "rdbms" },
+    mod_offline_chatmarkers: {},
+    mod_invites: {},
+  },
+});
+
+anonymous.story(
+  "an anonymous user leaves nothing to the next one of his name",
+  {},
+  async ({ server, door, stranger }) => {
+    const [c, other] = [stranger("romeo"), stranger("juliet")];
+    await other.logsIn(server.target(door));
+    await c.logsIn(server.target(door));
+    await fills(c, other);
+    // Away, and written to.
+    c.says(`<presence><priority>-1</priority></presence>`);
+    await c.settles();
+    other.says(`<message to="${c.bare}" type="chat" id="o"><body>x</body></message>`);
+    other.says(
+      `<message to="${c.bare}" type="chat" id="p"><displayed xmlns="urn:xmpp:chat-markers:0" id="1"/></message>`,
+    );
+    await other.settles();
+    expect((await traces(server, c)).length).toBeGreaterThan(5);
+    await c.leaves();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    // His message waits for somebody else.
+    expect(await traces(server, c)).toEqual(["offline_message"]);
+    await other.leaves();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(await traces(server, c)).toEqual([]);
+  },
+);
+
 const { story } = stage({
   modules: {
     mod_caps: {},
@@ -35,6 +79,24 @@ async function traces(server: Parameters<Parameters<typeof story>[2]>[0]["server
     }
   }
   return [...found].sort();
+}
+
+/** Everything that a user can leave behind. */
+async function fills(c: Client, juliet: Client): Promise<void> {
+  c.says("<presence/>");
+  c.says(`<iq type="set" id="v"><vCard xmlns="vcard-temp"><FN>Romeo</FN></vCard></iq>`);
+  c.says(`<iq type="set" id="p"><query xmlns="jabber:iq:private"><x xmlns="urn:x"/></query></iq>`);
+  new Pubsub(c, c.bare).asks("set", publishing("urn:node", item("1")));
+  c.says(`<iq type="set" id="r"><query xmlns="jabber:iq:roster"><item jid="x@y"><group>g</group></item></query></iq>`);
+  c.says(`<iq type="set" id="b"><block xmlns="urn:xmpp:blocking"><item jid="x@y"/></block></iq>`);
+  c.says(
+    `<message to="${juliet.bare}" type="chat"><body>x</body><displayed xmlns="urn:xmpp:chat-markers:0" id="1"/></message>`,
+  );
+  c.says(
+    `<iq type="set" id="i" to="${c.domain}"><command xmlns="http://jabber.org/protocol/commands" node="urn:xmpp:invite#invite"/></iq>`,
+  );
+  c.says(`<presence to="someone@localhost" type="subscribe"/>`);
+  await c.settles();
 }
 
 for (const inBand of [false, true])
