@@ -1,4 +1,5 @@
 // XEP-0049 Private XML Storage: one element for each namespace, for its owner alone.
+
 import type { Element } from "@xmpp/xml";
 import { z } from "zod";
 import { enumOf, iqdisc, own, positive } from "../core/config/types.ts";
@@ -6,6 +7,7 @@ import { StanzaError } from "../core/errors.ts";
 import type { PersonalData } from "../core/hooks.ts";
 import type { BareJid } from "../core/jid.ts";
 import { defineModule, type HostType, type Iq, type ModuleContext, type PersonalStore } from "../core/module.ts";
+import { NS_VCARD } from "../core/ns.ts";
 import { defineOperation, OperationError, type OperationNode, userOf } from "../core/operations.ts";
 import type { Stanza } from "../core/stanza.ts";
 import type { Db } from "../core/storage/db.ts";
@@ -172,7 +174,7 @@ function elements(iq: Iq): Element[] {
     const ns = el.attrs["xmlns"];
     if (!ns) throw new StanzaError("bad-request", "The element has no namespace of its own");
     // Reserved (§5).
-    if (ns.startsWith("jabber:") || ns === "vcard-temp") throw new StanzaError("not-acceptable");
+    if (ns.startsWith("jabber:") || ns === NS_VCARD) throw new StanzaError("not-acceptable");
   }
   return found;
 }

@@ -2,9 +2,8 @@
 
 import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../errors.ts";
+import { NS_RSM } from "../ns.ts";
 import { type Markup, xml } from "./markup.ts";
-
-export const NS_RSM = "http://jabber.org/protocol/rsm";
 
 export interface PageRequest {
   /** Most items; undefined for as many as the server likes, 0 for the count alone (§2.7). */

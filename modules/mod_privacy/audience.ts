@@ -1,9 +1,10 @@
 // Presence to many (XEP-0016 §2.11): whom a list leaves out.
 
+import { STRANGER } from "../../core/contacts.ts";
 import type { FoldHooks, MaybePromise } from "../../core/hooks.ts";
 import { type BareJid, isFull, parseJid } from "../../core/jid.ts";
 import { contactsOf, rosterOf } from "../mod_roster/index.ts";
-import { accountList, isOutOfReach, judge, STRANGER } from "./check.ts";
+import { accountList, isOutOfReach, judge } from "./check.ts";
 import { appliedTo, type PrivacyContext } from "./context.ts";
 import { type Action, type Contact, OTHER, PRESENCE_OUT, type PrivacyList } from "./list.ts";
 

@@ -3,16 +3,15 @@
 import { infoMarkup, itemsMarkup } from "../../core/disco/answers.ts";
 import { StanzaError } from "../../core/errors.ts";
 import type { Iq } from "../../core/module.ts";
-import { NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
+import { NS_COMMANDS, NS_DISCO_INFO, NS_DISCO_ITEMS, NS_RSM } from "../../core/ns.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
-import { NS_RSM } from "../../core/xml/rsm.ts";
 import { contactForms } from "../mod_disco/index.ts";
 import { requireReader } from "../pubsub/access.ts";
 import { COMMON_FEATURES, nodeItem } from "../pubsub/discovery.ts";
 import { resultForm } from "../pubsub/fields.ts";
 import { NS_PUBSUB } from "../pubsub/form.ts";
 import type { PubsubNode } from "../pubsub/model.ts";
-import { GET_PENDING, NS_COMMANDS } from "../pubsub/pending.ts";
+import { GET_PENDING } from "../pubsub/pending.ts";
 import { boundedPage } from "../pubsub/rsm.ts";
 import type { NodeHead } from "../pubsub/store.ts";
 import type { Context } from "./context.ts";

@@ -235,12 +235,21 @@ export class ItemRows {
   }
 
   async setLast(node: NodeRef, { id, publisher, at, payload }: Item): Promise<void> {
+    const { dialect } = this.db;
+    const columns = ["itemid", "created_luser", "created_lserver", "created_at", "payload"];
     const item = itemText({ id, publisher, at, payload }, undefined);
-    await this.db.upsert(
-      "pubsub_last_item",
-      { nidx: node.ref },
-      { itemid: id, created_luser: publisher.local, created_lserver: publisher.domain, created_at: at, payload: item },
-    );
+    await this.db.transaction([
+      ...holdNode(dialect, node.ref),
+      {
+        sql: DIALECTS[dialect].upsert("pubsub_last_item", ["nidx"], columns),
+        params: [node.ref, id, publisher.local, publisher.domain, at, item],
+      },
+      {
+        sql: `DELETE FROM pubsub_last_item WHERE nidx = ?
+              AND NOT EXISTS (SELECT 1 FROM pubsub_nodes n WHERE n.nidx = pubsub_last_item.nidx)`,
+        params: [node.ref],
+      },
+    ]);
   }
 
   async getLast(node: NodeRef): Promise<Item | undefined> {

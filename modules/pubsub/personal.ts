@@ -1,7 +1,8 @@
 // What makes publish-subscribe personal (XEP-0163): whoever sees an account's presence is a subscriber of its nodes, who
 // has only to say what interests him; and who comes online gets the newest items of that.
 
-import type { ContactInfo, MaybePromise, SubscriptionLists } from "../../core/hooks.ts";
+import { letsSee, subscriptionLists } from "../../core/contacts.ts";
+import type { MaybePromise } from "../../core/hooks.ts";
 import { type BareJid, parseJid } from "../../core/jid.ts";
 import { type HostType, type Server, type Session, Slot } from "../../core/module.ts";
 import { viewText } from "../../core/xml/framer.ts";
@@ -11,9 +12,6 @@ import { Delivery, delayOf, eventOf, itemEvent } from "./event.ts";
 import type { Item, NodeConfig, PubsubNode } from "./model.ts";
 
 const NOTIFY = "+notify";
-const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });
-const STRANGER: ContactInfo = Object.freeze({ subscription: "none", ask: "none", groups: [], name: "" });
-
 /** The newest item of a node, with what decides who gets it and how. */
 export interface LastItem {
   readonly service: BareJid;
@@ -44,7 +42,7 @@ export interface PersonalParts {
 export function personalAudience(parts: PersonalParts, node: PubsubNode): MaybePromise<Audience> {
   const { service } = node;
   if (node.config.access_model === "roster") return parts.inGroups(node).then((jids) => visible(parts, node, jids));
-  const lists = parts.host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: service });
+  const lists = subscriptionLists(parts.host, service);
   return lists instanceof Promise
     ? lists.then(({ from }) => visible(parts, node, from))
     : visible(parts, node, lists.from);
@@ -144,7 +142,7 @@ export async function clientKnown(
   const names = wantedOf(features).filter((name) => before?.has(name + NOTIFY) !== true);
   if (names.length === 0) return;
   const { bare } = session.jid;
-  const { to } = await parts.host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: bare });
+  const { to } = await subscriptionLists(parts.host, bare);
   const last: LastItem[] = [];
   for (const [domain, users] of byDomain(parts, [bare.text, ...to])) {
     last.push(...(await parts.lastItems(domain, users, names)));
@@ -189,11 +187,10 @@ async function withholding(
 /** Whether an account lets a contact see its presence, as its own roster has it. */
 async function shows({ host, server }: PersonalParts, account: BareJid, contact: BareJid): Promise<boolean> {
   if (server.sessionsOf(account).length > 0) {
-    const { from } = await host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: account });
+    const { from } = await subscriptionLists(host, account);
     return from.includes(contact.text);
   }
-  const { subscription } = await host.hooks.fold("roster_get_jid_info", STRANGER, { jid: account, contact });
-  return subscription === "from" || subscription === "both";
+  return letsSee(host, account, contact);
 }
 
 /** Accounts that this feature keeps and whose items are sent, by domain. The first of `jids` is the session's own. */

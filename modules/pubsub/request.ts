@@ -3,8 +3,7 @@
 import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../../core/errors.ts";
 import { type Jid, tryParseJid } from "../../core/jid.ts";
-import { NS_DATA } from "../../core/ns.ts";
-import { NS_RSM } from "../../core/xml/rsm.ts";
+import { NS_DATA, NS_RSM } from "../../core/ns.ts";
 import { pubsubError } from "./errors.ts";
 import { booleanOf, type FormValues, NS_PUBSUB, parseForm } from "./form.ts";
 import { AFFILIATIONS, type Affiliation, type SubscriptionState } from "./model.ts";
