@@ -137,7 +137,8 @@ export default defineModule<Config, PepStore>({
   },
   hooks: {
     // 40: before the presence goes anywhere (mod_presence: 50)
-    user_send_presence: { at: 40, type: "", run: stampPresence },
+    // "available" is no type, but mod_presence takes it
+    user_send_presence: { at: 40, type: ["", "available"], run: stampPresence },
     vcard_set: ({ jid, vcard }, ctx) => failing(ctx, vcardSet(engineOf(ctx), ctx, jid, vcard)),
     private_stored: ({ jid, namespaces }, ctx) => {
       if (namespaces.some(isBookmarks)) return runningOf(ctx).bookmarks.privateStored(jid);

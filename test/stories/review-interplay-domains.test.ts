@@ -207,6 +207,6 @@ describe("a domain that is named as a service of another would be", () => {
     juliet.says(`<iq type="get" id="i" to="pubsub.localhost"><query xmlns="${ITEMS}"/></iq>`);
     const own = all(await juliet.hears(`<iq type="result" id="i"/>`), "item").map((e) => e.attrs["jid"]);
     expect(own).toContain("pubsub.pubsub.localhost");
-    await new Pubsub(juliet, "pubsub.pubsub.localhost").create(NODE);
+    await new Pubsub(juliet, "pubsub.pubsub.localhost").create(`${NODE}:${door}`);
   });
 });
