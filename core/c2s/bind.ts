@@ -66,7 +66,7 @@ export function openSession(c2s: C2S, jid: FullJid, answer: SessionAnswer): Mayb
 }
 
 /** The account was removed after its client had shown who it is: nothing is left that could be its session. */
-const accountGone = (): StreamError => new StreamError("not-authorized", "The account was removed");
+const accountGone = (): StreamError => new StreamError("conflict", "The account was removed");
 
 function forbidden(c2s: C2S, jid: FullJid, answer: SessionAnswer): MaybePromise<void> {
   if (c2s.closed) return;

@@ -49,6 +49,7 @@ function without(attribute: "type" | "to", presence: Stanza): Stanza {
   copy.lead = presence.lead;
   copy.origin = presence.origin;
   copy.appended = presence.appended;
+  copy.removed = presence.removed && [...presence.removed];
   return copy;
 }
 

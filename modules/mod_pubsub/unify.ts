@@ -31,7 +31,9 @@ const PRIVATE: Partial<NodeConfig> = {
 };
 /** The one item of the old node. */
 const LEGACY_ID = "current";
+/** Bookmarks of an account that are copied: more stay where they are, none are lost on the way. */
 const MAX_BOOKMARKS = 1000;
+const tooMany = (): StanzaError => new StanzaError("policy-violation", `More than ${MAX_BOOKMARKS} bookmarks`);
 
 export const isBookmarks = (node: string | undefined): boolean => node === NS_NATIVE || node === NS_LEGACY;
 
@@ -100,6 +102,7 @@ export class Unifier {
   /** Takes over what an old client has written: only what is different is touched, and told (XEP-0402 §5.3.2). */
   async #fromLegacy(account: BareJid, storage: Element, origin: "node" | "private"): Promise<void> {
     const wanted = bookmarksIn(storage);
+    if (wanted.size > MAX_BOOKMARKS) throw tooMany();
     const node = await ownNode(this.engine, account, NS_NATIVE, PRIVATE);
     if (node === undefined || node.config.access_model !== "whitelist") return;
     const there = await this.#bookmarks(node);
@@ -120,7 +123,9 @@ export class Unifier {
   /** The bookmarks of the node, by the id of their item. */
   async #bookmarks(node: PubsubNode): Promise<Map<string, Bookmark>> {
     const found = new Map<string, Bookmark>();
-    for (const item of await this.engine.store.newest(node, MAX_BOOKMARKS)) {
+    const items = await this.engine.store.newest(node, MAX_BOOKMARKS + 1);
+    if (items.length > MAX_BOOKMARKS) throw tooMany();
+    for (const item of items) {
       const bookmark = bookmarkOf(item);
       if (bookmark !== undefined) found.set(item.id, bookmark);
     }

@@ -26,6 +26,7 @@ const { story } = stage({
   modules: { mod_fast_auth_token: {}, mod_blocklist: { backend: "rdbms" }, mod_privacy: {}, mod_blocking: {} },
 });
 const jidOf = (c: Client) => makeBare(c.local, c.domain);
+const REMOVED = `<text xmlns="urn:ietf:params:xml:ns:xmpp-streams" xml:lang="en">The account was removed</text>`;
 const BIND = `<iq xmlns='jabber:client' id='bind' type='set'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>`;
 
 story("who has logged in and not bound when his account goes gets no session", {}, async ({ actor, server, door }) => {
@@ -41,7 +42,7 @@ story("who has logged in and not bound when his account goes gets no session", {
     }
     expect(await server.node.removeUser(jidOf(c))).toBe(true);
     c.sendsRaw(BIND);
-    await c.receivesStreamError("not-authorized");
+    await c.receivesStreamError("conflict", REMOVED);
     expect(server.node.sessionsOf(jidOf(c)).length).toBe(0);
   }
 });
@@ -63,9 +64,11 @@ story("nor who is just being let in", {}, async ({ actor, server, door }) => {
         : fold(hook, acc, params)) as never);
   c.sendsRaw(authenticate("PLAIN", plainData(c), bind()));
   await new Promise((resolve) => setTimeout(resolve, 100));
-  expect(await server.node.removeUser(jidOf(c))).toBe(true);
+  const removal = server.node.removeUser(jidOf(c));
+  await new Promise((resolve) => setTimeout(resolve, 50));
   go();
-  await c.hears(`<stream:error><not-authorized xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`);
+  expect(await removal).toBe(true);
+  await c.receivesStreamError("conflict", REMOVED);
   spy.mockRestore();
   expect(server.node.sessionsOf(jidOf(c)).length).toBe(0);
 });
@@ -76,6 +79,7 @@ story(
   async ({ actor, server, door }) => {
     for (const what of ["password", "account"]) {
       const c = await arrives(await actor("romeo"), server, door);
+      let removal: Promise<boolean> | undefined;
       const give = FastTokenStore.prototype.give;
       const spy = vi.spyOn(FastTokenStore.prototype, "give").mockImplementation(async function (
         this: FastTokenStore,
@@ -84,13 +88,14 @@ story(
         // What somebody else does while the token is on its way.
         if (what === "password")
           await server.node.hostOf("localhost")!.auth.setPassword(c.local, c.domain, "another one");
-        else await server.node.removeUser(jidOf(c));
+        else removal = server.node.removeUser(jidOf(c));
         return give.apply(this, args);
       });
       c.sendsRaw(authenticate("PLAIN", plainData(c), askFor(NONE[0]) + userAgent(UUID)));
       const answer = await c.next();
       spy.mockRestore();
       if (answer.name === "success") expect(tokenIn(answer)).toBeUndefined();
+      await removal;
       const [row] = await server.node
         .db("rdbms")
         .query<{ n: number }>("SELECT count(*) AS n FROM fast_auth_token WHERE username = ?", [c.local]);
