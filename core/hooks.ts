@@ -85,7 +85,10 @@ export interface NoticeHooks {
   remove_user: { jid: BareJid };
   /** A domain is being deleted: all its data must go. Waited for. */
   remove_domain: { domain: string };
-  /** The last session of an anonymous user ended. */
+  /**
+   * The last session of an anonymous user ended. What stores keep of him is deleted at 60, except by features with a
+   * handler of their own.
+   */
   anonymous_purge: { jid: BareJid };
   auth_failed: { domain: string; local: string };
   forbidden_session: { jid: FullJid };

@@ -148,6 +148,11 @@ export class HostRuntime implements StreamHost {
         {
           remove_user: { at: 60, run: ({ jid }) => personal.removeUser(jid) },
           remove_domain: { at: 60, run: ({ domain }) => personal.removeDomain(domain) },
+          // An account that ends with its last session; features that have more to do about it do this themselves.
+          anonymous_purge:
+            def.hooks?.anonymous_purge === undefined
+              ? { at: 60, run: ({ jid }) => personal.removeUser(jid) }
+              : undefined,
           get_personal_data: async (acc, { jid }) => [...acc, ...(await personal.personalData(jid))],
         },
         ctx,
@@ -165,7 +170,9 @@ export class HostRuntime implements StreamHost {
       if (service.listed === false) continue;
       const list: HookHandlers<ModuleContext> = {
         disco_local_items: (items, { to, node }) => {
-          if (node === "") items.push({ jid: serviceAddress(address, to.domain) });
+          const jid = serviceAddress(address, to.domain);
+          // A domain that is served is itself, whatever it is called.
+          if (node === "" && ctx.server.hostTypeOf(jid) === undefined) items.push({ jid });
         },
       };
       this.hooks.add(def.name, list, ctx);

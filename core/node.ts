@@ -129,7 +129,7 @@ export class Node implements StreamEngine, Server {
       hostOf: (domain) => this.domains.lookup(domain),
       serviceOf: (domain) => this.services.find(domain),
       accountExists: (host, jid) => this.accountExists(host as HostRuntime, jid),
-      answered: (session, stanza) => this.answered(session as C2S, stanza),
+      answered: (session, stanza) => this.answered(session, stanza),
       foreign: () => false,
     });
   }
@@ -334,7 +334,7 @@ export class Node implements StreamEngine, Server {
     return this.wheel.after(ms, run);
   }
 
-  expect(session: C2S, id: string, timeoutMs: number): Promise<Stanza | undefined> {
+  expect(session: Session, id: string, timeoutMs: number): Promise<Stanza | undefined> {
     const key = `${session.sid}:${id}`;
     return new Promise((resolve) => {
       const cancel = this.wheel.after(timeoutMs, () => {
@@ -349,7 +349,7 @@ export class Node implements StreamEngine, Server {
     });
   }
 
-  answered(session: C2S, stanza: Stanza): boolean {
+  answered(session: Session, stanza: Stanza): boolean {
     const waiting = stanza.id === undefined ? undefined : this.expected.get(`${session.sid}:${stanza.id}`);
     waiting?.(stanza);
     return waiting !== undefined;

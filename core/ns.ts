@@ -1,4 +1,4 @@
-// XML namespaces, by the name of what they mark. One constant a namespace; features keep their own in their files.
+// XML namespaces, by the name of what they mark. One constant a namespace; a feature keeps those that it alone speaks.
 
 export const NS_CLIENT = "jabber:client";
 export const NS_STREAM = "http://etherx.jabber.org/streams";
@@ -27,3 +27,10 @@ export const NS_CHATSTATES = "http://jabber.org/protocol/chatstates";
 export const NS_EXPIRE = "jabber:x:expire";
 export const NS_RECEIPTS = "urn:xmpp:receipts";
 export const NS_MARKERS = "urn:xmpp:chat-markers:0";
+export const NS_CAPS = "http://jabber.org/protocol/caps";
+export const NS_CAPS2 = "urn:xmpp:caps";
+export const NS_HASHES = "urn:xmpp:hashes:2";
+export const NS_COMMANDS = "http://jabber.org/protocol/commands";
+export const NS_BLOCKING = "urn:xmpp:blocking";
+export const NS_VCARD = "vcard-temp";
+export const NS_RSM = "http://jabber.org/protocol/rsm";

@@ -308,6 +308,17 @@ export interface AuditEntry {
 // biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging in modules
 export interface ModuleInstances {}
 
+/** A module as it runs for a domain. Throws domain_not_found, for a domain that is not ours. */
+export function runningIn<N extends keyof ModuleInstances>(
+  node: OperationNode,
+  module: N,
+  domain: string,
+): ModuleInstances[N] {
+  const running = node.instance(module, domain);
+  if (running !== undefined) return running;
+  throw new OperationError("domain_not_found", "Domain not found", { domain });
+}
+
 /** The running server, as operations see it. The engine implements it; tests fake the parts they need. */
 export interface OperationNode {
   readonly name: string;

@@ -1,4 +1,5 @@
 // XEP-0049 Private XML Storage: one element for each namespace, for its owner alone.
+
 import type { Element } from "@xmpp/xml";
 import { z } from "zod";
 import { enumOf, iqdisc, own, positive } from "../core/config/types.ts";
@@ -6,10 +7,12 @@ import { StanzaError } from "../core/errors.ts";
 import type { PersonalData } from "../core/hooks.ts";
 import type { BareJid } from "../core/jid.ts";
 import { defineModule, type HostType, type Iq, type ModuleContext, type PersonalStore } from "../core/module.ts";
+import { NS_VCARD } from "../core/ns.ts";
 import { defineOperation, OperationError, type OperationNode, userOf } from "../core/operations.ts";
 import type { Stanza } from "../core/stanza.ts";
 import type { Db } from "../core/storage/db.ts";
 import { DIALECTS } from "../core/storage/dialect.ts";
+import { Turns } from "../core/turns.ts";
 import { Markup, xml } from "../core/xml/markup.ts";
 import { standalone } from "../core/xml/standalone.ts";
 
@@ -33,6 +36,9 @@ interface Quota {
 const NO_QUOTA: Quota = { elements: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 
 class PrivateStore implements PersonalStore {
+  /** One write of a user after the other: what there is room for is seen before. */
+  private readonly turns = new Turns();
+
   constructor(private readonly db: Db) {}
 
   /** Of the namespaces asked for, those that have something. */
@@ -46,7 +52,11 @@ class PrivateStore implements PersonalStore {
   }
 
   /** Stores all or nothing. Throws a StanzaError for what the table cannot hold, and for what is too much. */
-  async multiSetData(jid: BareJid, entries: readonly Entry[], { elements, bytes }: Quota = NO_QUOTA): Promise<void> {
+  multiSetData(jid: BareJid, entries: readonly Entry[], quota: Quota = NO_QUOTA): Promise<void> {
+    return this.turns.take(jid.text, () => this.write(jid, entries, quota));
+  }
+
+  private async write(jid: BareJid, entries: readonly Entry[], { elements, bytes }: Quota): Promise<void> {
     for (const { namespace, data } of entries) {
       if (namespace.length > MAX_NAMESPACE) throw new StanzaError("not-acceptable", "The namespace is too long");
       if (this.db.dialect === "mysql" && Buffer.byteLength(data) > MAX_MYSQL_TEXT) {
@@ -164,7 +174,7 @@ function elements(iq: Iq): Element[] {
     const ns = el.attrs["xmlns"];
     if (!ns) throw new StanzaError("bad-request", "The element has no namespace of its own");
     // Reserved (§5).
-    if (ns.startsWith("jabber:") || ns === "vcard-temp") throw new StanzaError("not-acceptable");
+    if (ns.startsWith("jabber:") || ns === NS_VCARD) throw new StanzaError("not-acceptable");
   }
   return found;
 }

@@ -50,6 +50,11 @@ export interface FoundCredentials extends Credentials {
   method: AuthMethod;
 }
 
+/** The longest user name of a new account, in characters: what the columns of MongooseIM's tables hold. */
+const MAX_NAME = 250;
+/** Removed accounts that are remembered. */
+const REMEMBERED = 10_000;
+
 /**
  * The accounts of one host type. Local parts and domains are prepared. A back end that cannot be asked is passed over;
  * when none of the others says yes, the call rejects with the first one's error, so that "storage is down" is never
@@ -74,6 +79,8 @@ export class HostAuth {
   readonly #observe: HostAuthOptions["observe"];
   readonly #now: () => number;
   readonly #passwordChanged: HostAuthOptions["passwordChanged"];
+  /** Accounts that were removed here of late, as bare JIDs, the newest last. */
+  readonly #removed = new Set<string>();
 
   constructor(options: HostAuthOptions) {
     const { hostType, config, backends, hasher, saltSecret, observe, now } = options;
@@ -178,6 +185,7 @@ export class HostAuth {
   create(local: string, domain: string, password: string): Promise<CreateResult> {
     return this.#timed("auth_try_register", async () => {
       if (password === "") return "bad_password";
+      if (local.length > MAX_NAME) return "not_allowed";
       if ((await this.exists(local, domain)) || this.#leaving.has(`${local}@${domain}`)) return "exists";
       if (this.#maxUsers !== Number.POSITIVE_INFINITY && (await this.count(domain, "")) >= this.#maxUsers)
         return "limit";
@@ -225,8 +233,22 @@ export class HostAuth {
       if (await backend.remove?.(local, domain)) removed = true;
     }
     if (!removed) return "not_allowed";
+    this.#removed.add(`${local}@${domain}`);
+    if (this.#removed.size > REMEMBERED) this.#removed.delete(this.#removed.values().next().value ?? "");
     this.#observe?.("auth_unregister_user", 0);
     return "ok";
+  }
+
+  /** Whether an account was removed here of late: a log-in that began before must look whether it is there again. */
+  removedOfLate(local: string, domain: string): boolean {
+    return this.#removed.size > 0 && this.#removed.has(`${local}@${domain}`);
+  }
+
+  /** Whether an account that was removed of late is there again; then `removedOfLate` is false from here on. */
+  async isBack(local: string, domain: string): Promise<boolean> {
+    const back = await this.exists(local, domain);
+    if (back) this.#removed.delete(`${local}@${domain}`);
+    return back;
   }
 
   /** Removes all accounts of a domain. */

@@ -51,7 +51,12 @@ export interface SessionAnswer {
 
 /** Makes an authenticated stream the session `jid`. A session with the same full JID is replaced. */
 export function openSession(c2s: C2S, jid: FullJid, answer: SessionAnswer): MaybePromise<void> {
-  const { access, hooks } = c2s.host;
+  const { access, hooks, auth } = c2s.host;
+  if (auth.removedOfLate(jid.local, jid.domain)) {
+    return auth
+      .isBack(jid.local, jid.domain)
+      .then((back) => (back ? openSession(c2s, jid, answer) : c2s.fail(accountGone())));
+  }
   if (access.match(c2s.options.access, jid, c2s.domain) !== "allow") return forbidden(c2s, jid, answer);
   const allowed = hooks.fold("session_opening_allowed_for_user", true, { jid });
   if (allowed instanceof Promise) {
@@ -59,6 +64,9 @@ export function openSession(c2s: C2S, jid: FullJid, answer: SessionAnswer): Mayb
   }
   return allowed ? bound(c2s, jid, answer) : forbidden(c2s, jid, answer);
 }
+
+/** The account was removed after its client had shown who it is: nothing is left that could be its session. */
+const accountGone = (): StreamError => new StreamError("conflict", "The account was removed");
 
 function forbidden(c2s: C2S, jid: FullJid, answer: SessionAnswer): MaybePromise<void> {
   if (c2s.closed) return;
@@ -106,6 +114,8 @@ function registered(c2s: C2S, jid: FullJid, answer: SessionAnswer): MaybePromise
   const told = hooks.notify("user_open_session", { session: c2s });
   const go = (): MaybePromise<void> => {
     if (c2s.closed) return;
+    const { auth } = c2s.host;
+    if (auth.removedOfLate(jid.local, jid.domain)) return c2s.fail(accountGone());
     // Somebody else may have bound the resource meanwhile.
     if (c2s.engine.sessions.get(jid) !== undefined) return bound(c2s, jid, answer);
     c2s.begin(jid);

@@ -6,7 +6,7 @@ import type { StreamError } from "../errors.ts";
 import type { JidCache } from "../jid.ts";
 import type { Log } from "../log/index.ts";
 import type { Histogram } from "../metrics/instrument.ts";
-import type { HostType, MaybePromise } from "../module.ts";
+import type { HostType, MaybePromise, Session } from "../module.ts";
 import type { Offer } from "../sasl/index.ts";
 import type { SessionDirectory } from "../session/directory.ts";
 import type { Shaper } from "../shaper.ts";
@@ -113,7 +113,7 @@ export interface StreamEngine {
   /** Routes a stanza that a session could not deliver: other sessions, offline storage, or an error. */
   reroute(stanza: Stanza): MaybePromise<void>;
   /** Gives a client's answer to whoever asked; false when nobody did. */
-  answered(session: C2S, stanza: Stanza): boolean;
+  answered(session: Session, stanza: Stanza): boolean;
   /** Remembers a request made to a client; resolves undefined on time-out. */
-  expect(session: C2S, id: string, timeoutMs: number): Promise<Stanza | undefined>;
+  expect(session: Session, id: string, timeoutMs: number): Promise<Stanza | undefined>;
 }

@@ -2,9 +2,8 @@
 
 import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../errors.ts";
+import { NS_RSM } from "../ns.ts";
 import { type Markup, xml } from "./markup.ts";
-
-export const NS_RSM = "http://jabber.org/protocol/rsm";
 
 export interface PageRequest {
   /** Most items; undefined for as many as the server likes, 0 for the count alone (§2.7). */
@@ -20,7 +19,11 @@ export interface PageRequest {
 /** The <set/> inside `parent`, undefined when there is none. Throws bad-request for one that makes no sense. */
 export function pageRequest(parent: Element): PageRequest | undefined {
   const set = parent.getChild("set", NS_RSM);
-  if (set === undefined) return undefined;
+  return set === undefined ? undefined : parsePage(set);
+}
+
+/** What <set/> asks for. Throws bad-request when it makes no sense. */
+export function parsePage(set: Element): PageRequest {
   const text = (name: string): string | undefined => set.getChild(name, NS_RSM)?.text();
   const request = {
     max: whole(text("max")),

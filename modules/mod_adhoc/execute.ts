@@ -3,13 +3,12 @@
 import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../../core/errors.ts";
 import type { Iq } from "../../core/module.ts";
-import { NS_DATA } from "../../core/ns.ts";
+import { NS_COMMANDS, NS_DATA } from "../../core/ns.ts";
 import { formFault, formMarkup, Submission } from "../../core/xml/form.ts";
 import { attr, Markup, xml } from "../../core/xml/markup.ts";
 import type { Asker, BoundCommand, Note, Stage, Step } from "./command.ts";
 import type { CommandSession, CommandSessions } from "./sessions.ts";
 
-export const NS_COMMANDS = "http://jabber.org/protocol/commands";
 /** Language of what the server says. */
 const LANGUAGE = "en";
 /** The form of a language tag (RFC 5646); which language it is does not matter, the server knows one. */

@@ -6,10 +6,10 @@ import { iqdisc } from "../../core/config/types.ts";
 import { StanzaError } from "../../core/errors.ts";
 import type { DiscoItem, DiscoParams, Identity } from "../../core/hooks.ts";
 import { defineModule, type Iq, type ModuleContext } from "../../core/module.ts";
-import { NS_DATA } from "../../core/ns.ts";
+import { NS_COMMANDS, NS_DATA } from "../../core/ns.ts";
 import type { Markup } from "../../core/xml/markup.ts";
 import { type Asker, type BoundCommand, done } from "./command.ts";
-import { type Desk, execute, NS_COMMANDS } from "./execute.ts";
+import { type Desk, execute } from "./execute.ts";
 import { CommandSessions } from "./sessions.ts";
 
 export {

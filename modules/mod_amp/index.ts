@@ -5,7 +5,8 @@
 
 import { z } from "zod";
 import { own } from "../../core/config/types.ts";
-import { type ContactInfo, type MaybePromise, STOP, type Stop } from "../../core/hooks.ts";
+import { letsSee } from "../../core/contacts.ts";
+import { type MaybePromise, STOP, type Stop } from "../../core/hooks.ts";
 import { defineModule, type ModuleContext, type Session } from "../../core/module.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { xml } from "../../core/xml/markup.ts";
@@ -100,10 +101,7 @@ async function begin(stanza: Stanza, sender: Session, ctx: Context): Promise<Sto
 async function maySee({ from, to }: Stanza, { server }: Context): Promise<boolean> {
   const host = server.hostTypeOf(to.domain);
   if (host === undefined || to.bare.isDomain || to.bare.text === from.bare.text) return true;
-  const stranger: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
-  const who = { jid: to.bare, contact: from.bare };
-  const { subscription } = await host.hooks.fold("roster_get_jid_info", stranger, who);
-  return subscription === "from" || subscription === "both";
+  return letsSee(host, to.bare, from.bare);
 }
 
 /** A later look; what has happened cannot be prevented any more, so there is only something to tell. */

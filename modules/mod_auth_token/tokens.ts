@@ -3,13 +3,13 @@
 import { periodMs } from "../../core/config/types.ts";
 import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
+import { NS_VCARD } from "../../core/ns.ts";
 import type { Element } from "../../core/stanza.ts";
 import { viewElement } from "../../core/xml/framer.ts";
 import { DEFAULT_LIMITS, FrameError } from "../../core/xml/scan.ts";
 import type { TokenContext } from "./config.ts";
 import { isAuthentic, parseToken, type ReceivedToken, serialise, type TokenType } from "./token.ts";
 
-const NS_VCARD = "vcard-temp";
 export const SECRET_KEY = "token_secret";
 /** Names of the keys in mod_keystore: the server's own, and the one that it shares with who makes provision tokens. */
 const KEY_NAMES: Readonly<Record<TokenType, string>> = {

@@ -5,11 +5,10 @@ import { enumOf } from "../../core/config/types.ts";
 import { StanzaError } from "../../core/errors.ts";
 import { tryParseJid } from "../../core/jid.ts";
 import { defineModule, type Iq, type ModuleContext } from "../../core/module.ts";
+import { NS_BLOCKING } from "../../core/ns.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
 import { defaultList, editDefault, type PrivacyContext, privacyOf, push, pushToUsers } from "../mod_privacy/index.ts";
 import { block, blockedIn, unblock } from "./items.ts";
-
-const NS_BLOCKING = "urn:xmpp:blocking";
 
 const config = z.strictObject({
   backend: enumOf("mnesia", "rdbms")

@@ -40,6 +40,8 @@ export default defineModule({
       metrics.mod_blocklist_denied_count.add();
       return false;
     },
+    // Who is kept out stays so, also one whose account ends with his session.
+    anonymous_purge: () => undefined,
     // The user was blocked between the question above and the session's beginning.
     sm_register_connection: ({ session }, { store }) =>
       store.wasJustBlocked(session.jid.bare) ? endIfBlocked(session, store) : undefined,

@@ -2,7 +2,7 @@
 
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import { objectType } from "../../core/operations/language.ts";
-import { defineOperation, OperationError, type OperationNode } from "../../core/operations.ts";
+import { defineOperation, OperationError, type OperationNode, runningIn } from "../../core/operations.ts";
 import type { BlocklistContext } from "./index.ts";
 import type { BlocklistStore } from "./store.ts";
 
@@ -25,11 +25,7 @@ declare module "../../core/operations.ts" {
 const KICKED = "Kicked by administrator";
 
 /** Throws domain_not_found. */
-function storeOf(node: OperationNode, domain: string): BlocklistStore {
-  const running = node.instance("mod_blocklist", domain);
-  if (running) return running.store;
-  throw new OperationError("domain_not_found", "Domain not found", { domain });
-}
+const storeOf = (node: OperationNode, domain: string): BlocklistStore => runningIn(node, "mod_blocklist", domain).store;
 
 async function add(node: OperationNode, user: BareJid, reason: string | undefined): Promise<boolean> {
   const store = storeOf(node, user.domain);

@@ -1,7 +1,7 @@
 // Category broadcast.
 
 import { enumType, type OutputOf, objectType } from "../../core/operations/language.ts";
-import { defineOperation, OperationError, type OperationNode } from "../../core/operations.ts";
+import { defineOperation, OperationError, type OperationNode, runningIn } from "../../core/operations.ts";
 import type { Job } from "./job.ts";
 import { type Context, type Manager, notFound } from "./manager.ts";
 
@@ -87,8 +87,7 @@ function shown(job: Job): NonNullable<OutputOf<"Broadcast">> {
 /** The operations, with the way from a context to its manager. */
 export function broadcastOperations(managerOf: (ctx: Context) => Manager) {
   const runningFor = (node: OperationNode, domain: string): Running => {
-    const ctx = node.instance("mod_broadcast", domain);
-    if (ctx === undefined) throw new OperationError("domain_not_found", "Domain not found", { domain });
+    const ctx = runningIn(node, "mod_broadcast", domain);
     return { ctx, manager: managerOf(ctx) };
   };
   const head = {

@@ -1,11 +1,9 @@
 // The hashes that a presence carries: <c/> of XEP-0115 and of XEP-0390.
 
 import { knowsHash } from "../../core/disco/caps.ts";
+import { NS_CAPS, NS_CAPS2, NS_HASHES } from "../../core/ns.ts";
 import type { Stanza } from "../../core/stanza.ts";
 
-export const NS_CAPS = "http://jabber.org/protocol/caps";
-export const NS_CAPS2 = "urn:xmpp:caps";
-export const NS_HASHES = "urn:xmpp:hashes:2";
 /** Longer ones are no hash. */
 const MAX_HASH = 128;
 const MAX_NODE = 1023;

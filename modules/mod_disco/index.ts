@@ -4,22 +4,20 @@
 
 import { z } from "zod";
 import { domainName, erlangModule, iqdisc, nonEmpty, url } from "../../core/config/types.ts";
+import { letsSee } from "../../core/contacts.ts";
 import { type EntityInfo, infoMarkup, itemsMarkup } from "../../core/disco/answers.ts";
 import { capabilityHash, formOf, verification } from "../../core/disco/caps.ts";
 import { StanzaError } from "../../core/errors.ts";
-import type { ContactInfo, DiscoItem, DiscoParams, Identity } from "../../core/hooks.ts";
+import type { DiscoItem, DiscoParams, Identity } from "../../core/hooks.ts";
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import { defineModule, type HostType, type Iq, type ModuleContext, type RunningModule } from "../../core/module.ts";
-import { NS_DATA, NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
+import { NS_CAPS, NS_CAPS2, NS_DATA, NS_DISCO_INFO, NS_DISCO_ITEMS, NS_HASHES } from "../../core/ns.ts";
 import { Markup, xml } from "../../core/xml/markup.ts";
 import { versionsOf } from "../mod_caps/index.ts";
 
 // Clients that were written for MongooseIM know the server by this name and node.
 const NAME = "MongooseIM";
 const CAPS_NODE = "https://www.erlang-solutions.com/products/mongooseim.html";
-const NS_CAPS = "http://jabber.org/protocol/caps";
-const NS_CAPS2 = "urn:xmpp:caps";
-const NS_HASHES = "urn:xmpp:hashes:2";
 const NS_HASH_NAMES = "urn:xmpp:hash-function-text-names";
 const NS_SERVER_INFO = "http://jabber.org/network/serverinfo";
 
@@ -177,15 +175,11 @@ function absentItems(iq: Iq): Markup {
   return itemsMarkup([], node);
 }
 
-const STRANGER: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
-
 async function accountParams(iq: Iq, { host, metrics }: Context): Promise<DiscoParams> {
   const params = paramsOf(iq, iq.payload.attrs["node"] ?? "");
   if (iq.from.bare.text === iq.to.bare.text) return params;
   metrics.mod_disco_roster_get_count.add();
-  const who = { jid: iq.to.bare, contact: iq.from.bare };
-  const { subscription } = await host.hooks.fold("roster_get_jid_info", STRANGER, who);
-  return { ...params, subscribed: subscription === "from" || subscription === "both" };
+  return { ...params, subscribed: await letsSee(host, iq.to.bare, iq.from.bare) };
 }
 
 // --- answers ---

@@ -9,7 +9,7 @@ import { failure } from "../../core/sasl/index.ts";
 import { xml } from "../../core/xml/markup.ts";
 import { HASHED_TOKENS, hashedToken } from "./mechanisms.ts";
 import { FastTokenStore } from "./store.ts";
-import { type FastContext, judge, NS_FAST, newToken } from "./tokens.ts";
+import { attemptBegins, type FastContext, judge, NS_FAST, newToken } from "./tokens.ts";
 
 const config = z.strictObject({
   backend: enumOf("rdbms").default("rdbms").describe("Where tokens are kept"),
@@ -43,7 +43,8 @@ export default defineModule<z.output<typeof config>, FastTokenStore>({
     sasl2_start: {
       at: 50,
       // §5.1: a token is tied to a client that can be told from others.
-      run: (refused, { request }) => {
+      run: (refused, { request }, ctx) => {
+        attemptBegins(request, ctx);
         if (refused !== undefined || request.userAgent?.id !== undefined) return;
         if (request.stanza.has("request-token", NS_FAST))
           return failure("malformed-request", { text: "No user-agent" });

@@ -37,6 +37,9 @@ type Slot<P extends "current" | "new"> = Nullable<
 >;
 type Row = Slot<"current"> & Slot<"new">;
 
+/** Accounts of which it is remembered that their tokens were taken back. */
+const REMEMBERED = 10_000;
+
 /** Clients of an account that have tokens; one more takes the place of the one whose tokens end first. */
 export const MAX_CLIENTS = 100;
 
@@ -49,7 +52,22 @@ function token(text: string | null, expires: number | null, count: number | null
 }
 
 export class FastTokenStore implements PersonalStore {
+  /** How often tokens were taken back so far. */
+  #takings = 0;
+  /** When that was last done to an account, as `takings` was then; the newest last. */
+  readonly #taken = new Map<string, number>();
+
   constructor(private readonly db: Db) {}
+
+  /** A moment, for `takenSince`. */
+  get moment(): number {
+    return this.#takings;
+  }
+
+  /** Whether the tokens of an account were taken back after a moment: what is given out for an older proof is void. */
+  takenSince({ text }: BareJid, moment: number): boolean {
+    return (this.#taken.get(text) ?? 0) > moment;
+  }
 
   async read(owner: Owner): Promise<Tokens | undefined> {
     const [row] = await this.db.query<Row>(
@@ -110,7 +128,11 @@ export class FastTokenStore implements PersonalStore {
     await this.db.execute(`DELETE FROM fast_auth_token WHERE ${OWNER}`, owned(owner));
   }
 
-  async removeUser({ local, domain }: BareJid): Promise<void> {
+  async removeUser({ local, domain, text }: BareJid): Promise<void> {
+    // First of all: a token that is stored after this is seen to be void by who stores it.
+    this.#taken.delete(text);
+    this.#taken.set(text, ++this.#takings);
+    if (this.#taken.size > REMEMBERED) this.#taken.delete(this.#taken.keys().next().value ?? "");
     await this.db.execute("DELETE FROM fast_auth_token WHERE server = ? AND username = ?", [domain, local]);
   }
 

@@ -32,6 +32,13 @@ const NOBODY = { text: "" };
 /** The token that an attempt has proved. */
 const proved = new WeakMap<AuthenticateRequest, Token>();
 
+/** When an attempt began, as the store counts. */
+const began = new WeakMap<AuthenticateRequest, number>();
+
+export function attemptBegins(request: AuthenticateRequest, { store }: FastContext): void {
+  began.set(request, store.moment);
+}
+
 const seconds = (ctx: FastContext): number => Math.floor(ctx.now() / 1000);
 
 /** <fast/> of an attempt; `count` undefined when there is none, NaN when it is not a positive number. */
@@ -113,6 +120,11 @@ export async function newToken(
     mechanism: kind.id,
   };
   await ctx.store.give(owner, token);
+  // The password was changed, or the account removed, since the attempt began: it has shown what counts no more.
+  if (ctx.store.takenSince(owner.jid, began.get(request) ?? 0)) {
+    await ctx.store.forget(owner);
+    return undefined;
+  }
   return token;
 }
 

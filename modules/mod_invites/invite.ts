@@ -64,7 +64,11 @@ export const canRegister = ({ host }: InviteContext): boolean => host.modules.ha
  * @throws StanzaError conflict when the user name is taken or kept for somebody, policy-violation when who invites has
  * too many, not-acceptable for uses or days out of bounds, not-allowed for an account where clients make none
  */
-export async function makeInvite(ctx: InviteContext, wish: Wish): Promise<Made> {
+export function makeInvite(ctx: InviteContext, wish: Wish): Promise<Made> {
+  return ctx.store.turns.take(wish.inviter?.text ?? wish.domain, () => make(ctx, wish));
+}
+
+async function make(ctx: InviteContext, wish: Wish): Promise<Made> {
   const { store, config: options, server, host } = ctx;
   const { domain, inviter, account = "", uses = 1, days = options.valid_days } = wish;
   if (uses > MAX_USES || days > Math.max(MAX_DAYS, options.valid_days)) throw new StanzaError("not-acceptable");

@@ -3,7 +3,7 @@
 import { StanzaError } from "../../core/errors.ts";
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import { enumType, type OutputOf, objectType } from "../../core/operations/language.ts";
-import { type Caller, defineOperation, OperationError, type OperationNode } from "../../core/operations.ts";
+import { defineOperation, OperationError, type OperationNode, runningIn, userOf } from "../../core/operations.ts";
 import { type InviteContext, inviterOf, makeInvite, mayInvite, type Wish } from "./invite.ts";
 import type { Invite as StoredInvite } from "./store.ts";
 
@@ -43,11 +43,7 @@ declare module "../../core/operations.ts" {
 
 const MICRO = 1000;
 
-function contextOf(node: OperationNode, domain: string): InviteContext {
-  const running = node.instance("mod_invites", domain);
-  if (running) return running;
-  throw new OperationError("domain_not_found", "Domain not found", { domain });
-}
+const contextOf = (node: OperationNode, domain: string): InviteContext => runningIn(node, "mod_invites", domain);
 
 const shown = (invite: StoredInvite) =>
   ({
@@ -79,11 +75,6 @@ async function revoke({ store }: InviteContext, domain: string, id: string, invi
 async function mustExist(node: OperationNode, user: BareJid): Promise<void> {
   if (await node.accounts.exists(user)) return;
   throw new OperationError("user_not_found", `The user ${user.text} does not exist`, { user: user.text });
-}
-
-function self(caller: Caller): BareJid {
-  if (caller.kind !== "user") throw new TypeError("only users invite in their own name");
-  return caller.jid;
 }
 
 const HEAD = { category: "invite", needs: ["mod_invites"], types } as const;
@@ -143,7 +134,7 @@ const userOperations = [
     result: "NewInvite",
     scope: "user",
     run: (_args, caller, node) => {
-      const inviter = self(caller);
+      const inviter = userOf(caller);
       const ctx = contextOf(node, inviter.domain);
       if (!mayInvite(ctx, inviter, "roster")) throw new OperationError("not_allowed", "You may not invite");
       const mayRegister = mayInvite(ctx, inviter, "account");
@@ -159,7 +150,7 @@ const userOperations = [
     result: "[Invite!]",
     scope: "user",
     run: async ({ limit, index }, caller, node): Promise<OutputOf<"[Invite!]">> => {
-      const { local, domain } = self(caller);
+      const { local, domain } = userOf(caller);
       const ctx = contextOf(node, domain);
       return (await ctx.store.list(domain, local, ctx.now(), limit, index)).map(shown);
     },
@@ -173,7 +164,7 @@ const userOperations = [
     result: "String",
     scope: "user",
     run: ({ id }, caller, node) => {
-      const { local, domain } = self(caller);
+      const { local, domain } = userOf(caller);
       return revoke(contextOf(node, domain), domain, id, local);
     },
   }),

@@ -5,6 +5,7 @@ import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import { asBoolean, type Db, type SqlValue } from "../../core/storage/db.ts";
+import { Turns } from "../../core/turns.ts";
 
 const TABLE = "mongooseim_invites";
 const OF_USER = "WHERE server = ? AND username = ?";
@@ -50,6 +51,9 @@ interface Row {
 const hashOf = (token: string): string => createHash("sha256").update(token).digest("hex");
 
 export class InviteStore implements PersonalStore {
+  /** One invitation of a user after the other: how many are open is seen before. */
+  readonly turns = new Turns();
+
   constructor(private readonly db: Db) {}
 
   async add(token: string, invite: NewInvite): Promise<Invite> {

@@ -2,8 +2,9 @@
 
 import { z } from "zod";
 import { enumOf, iqdisc } from "../../core/config/types.ts";
+import { letsSee } from "../../core/contacts.ts";
 import { StanzaError } from "../../core/errors.ts";
-import { type ContactInfo, STOP } from "../../core/hooks.ts";
+import { STOP } from "../../core/hooks.ts";
 import type { Jid } from "../../core/jid.ts";
 import { defineModule, type Iq, type ModuleContext, type Session, Slot } from "../../core/module.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
@@ -70,14 +71,10 @@ function query(seconds: number, status = ""): Markup {
   return xml`<query seconds='${seconds}' xmlns='${NS_LAST}'>${status}</query>`;
 }
 
-const STRANGER: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
-
 /** Whether `from` has a subscription to the presence of `to`, or is the same account. */
 async function maySee(from: Jid, to: Jid, { host }: Context): Promise<boolean> {
   if (from.bare.text === to.bare.text) return true;
-  const params = { jid: to.bare, contact: from.bare };
-  const { subscription } = await host.hooks.fold("roster_get_jid_info", STRANGER, params);
-  return subscription === "from" || subscription === "both";
+  return letsSee(host, to.bare, from.bare);
 }
 
 /** Stores the time once for a session that ends: becoming unavailable and ending usually come together. */

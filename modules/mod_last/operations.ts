@@ -2,7 +2,7 @@
 
 import { type BareJid, makeBare, parseBareJid } from "../../core/jid.ts";
 import type { ModuleContext } from "../../core/module.ts";
-import { defineOperation, OperationError, type OperationNode, userOf } from "../../core/operations.ts";
+import { defineOperation, OperationError, type OperationNode, runningIn, userOf } from "../../core/operations.ts";
 import type { Last, LastStore } from "./store.ts";
 
 declare module "../../core/operations.ts" {
@@ -28,13 +28,6 @@ async function storeOf(node: OperationNode, user: BareJid): Promise<LastStore> {
   throw new OperationError("user_does_not_exist", `User ${user.text} does not exist`, { jid: user.text });
 }
 
-/** The store of a domain. Throws domain_not_found. */
-function domainStore(node: OperationNode, domain: string): LastStore {
-  const running = node.instance("mod_last", domain);
-  if (running) return running.store;
-  throw new OperationError("domain_not_found", "Domain not found", { domain });
-}
-
 const activity = (user: BareJid, last: Last) => ({ user, timestamp: last.seconds * MICRO, status: last.status });
 
 async function get(node: OperationNode, user: BareJid) {
@@ -55,7 +48,7 @@ async function set(node: OperationNode, user: BareJid, timestamp: number | undef
 async function oldUsers(node: OperationNode, domain: string | undefined, timestamp: number): Promise<OldUser[]> {
   const found: OldUser[] = [];
   for (const one of domain === undefined ? await served(node) : [domain]) {
-    const store = domainStore(node, one);
+    const store = runningIn(node, "mod_last", one).store;
     for (let offset = 0; ; offset += PAGE) {
       const users = (await node.accounts.list(one, { limit: PAGE, offset })).map(parseBareJid);
       const seen = await store.secondsOf(
@@ -107,7 +100,7 @@ export const operations = [
     scope: "domain",
     domainArgs: ["domain"],
     run: ({ domain, timestamp }, _caller, node) =>
-      domainStore(node, domain).countActive(domain, Math.floor((timestamp ?? node.now()) / MICRO)),
+      runningIn(node, "mod_last", domain).store.countActive(domain, Math.floor((timestamp ?? node.now()) / MICRO)),
   }),
   defineOperation({
     ...head,

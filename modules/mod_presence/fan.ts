@@ -1,8 +1,8 @@
 // Sending presence to many: one payload, an address for each (RFC 6121 §4.2.2, §4.4.2, §4.5.2).
 
-import type { MaybePromise, SubscriptionLists } from "../../core/hooks.ts";
+import type { MaybePromise } from "../../core/hooks.ts";
 import { type BareJid, type Jid, parseJid } from "../../core/jid.ts";
-import type { HostType, ModuleContext, Session } from "../../core/module.ts";
+import type { ModuleContext, Session } from "../../core/module.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { escapeXml } from "../../core/xml/markup.ts";
@@ -14,17 +14,14 @@ declare module "../../core/hooks.ts" {
   interface FoldHooks {
     /**
      * Bare or full JIDs, as text, that presence of a session is about to be sent to; a handler leaves out those who may
-     * not have it. The account's other sessions get it anyhow.
+     * not have it. The account's other sessions get it anyhow. Without a session it is asked for the account, which tells
+     * something of its own while its owner may be away.
      */
-    presence_audience: { acc: readonly string[]; params: { session: Session; type: PresenceKind } };
+    presence_audience: {
+      acc: readonly string[];
+      params: { account: BareJid; session: Session | undefined; type: PresenceKind };
+    };
   }
-}
-
-const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });
-
-/** Who receives the user's presence and whose presence the user receives; at once for a connected user. */
-export function subscriptions(host: HostType, jid: BareJid): MaybePromise<SubscriptionLists> {
-  return host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid });
 }
 
 /** Which of these JIDs a presence of the session may be sent to (a fold: mod_privacy leaves some out). */
@@ -34,7 +31,9 @@ export function audience(
   type: PresenceKind,
   jids: readonly string[],
 ): MaybePromise<readonly string[]> {
-  return jids.length === 0 ? jids : ctx.host.hooks.fold("presence_audience", jids, { session, type });
+  return jids.length === 0
+    ? jids
+    : ctx.host.hooks.fold("presence_audience", jids, { account: session.jid.bare, session, type });
 }
 
 /** Sends a session's presence to those of the contacts, given as text, who may have it. */

@@ -1,5 +1,6 @@
 // Presence probes (RFC 6121 §4.3): asked at the first presence, answered for the account.
 
+import { subscriptionLists } from "../../core/contacts.ts";
 import type { MaybePromise, SubscriptionLists } from "../../core/hooks.ts";
 import { isFull, type Jid, parseJid } from "../../core/jid.ts";
 import type { ModuleContext, Session } from "../../core/module.ts";
@@ -7,7 +8,7 @@ import type { Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { xml } from "../../core/xml/markup.ts";
 import { isDirectedTo } from "./directed.ts";
-import { addressed, audience, subscriptions } from "./fan.ts";
+import { addressed, audience } from "./fan.ts";
 import { lastPresence } from "./last.ts";
 
 /**
@@ -32,7 +33,7 @@ export function answer(ctx: ModuleContext, to: Jid, from: Jid): MaybePromise<voi
   // Whoever is served here knows what the account's roster says, and nobody is there to be seen.
   if (server.sessionsOf(to.bare).length === 0 && server.hostTypeOf(from.domain) !== undefined) return;
   if (to.bare.text === from.bare.text) return tell(ctx, to, from);
-  const lists = subscriptions(host, to.bare);
+  const lists = subscriptionLists(host, to.bare);
   const decide = (known: SubscriptionLists): MaybePromise<void> =>
     known.from.includes(from.bare.text) ? tell(ctx, to, from) : tellDirected(ctx, to, from);
   return lists instanceof Promise ? lists.then(decide) : decide(lists);

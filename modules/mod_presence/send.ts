@@ -1,5 +1,6 @@
 // Presence that a client sends: available, unavailable, directed (RFC 6121 §4.2, §4.4-§4.6), and the end of a session.
 
+import { subscriptionLists } from "../../core/contacts.ts";
 import { StanzaError } from "../../core/errors.ts";
 import { type MaybePromise, type SessionEnd, STOP, type Stop, type SubscriptionLists } from "../../core/hooks.ts";
 import { parseJid } from "../../core/jid.ts";
@@ -9,7 +10,7 @@ import { viewText } from "../../core/xml/framer.ts";
 import { escapeXml } from "../../core/xml/markup.ts";
 import { deliverRequests, rosterOf } from "../mod_roster/index.ts";
 import { directedOf, forgetDirected, rememberDirected, takeDirected } from "./directed.ts";
-import { audience, subscriptions, toAudience, toContacts, toSessions } from "./fan.ts";
+import { audience, toAudience, toContacts, toSessions } from "./fan.ts";
 import { keepable, lastPresence } from "./last.ts";
 import { probe } from "./probe.ts";
 
@@ -48,6 +49,7 @@ function without(attribute: "type" | "to", presence: Stanza): Stanza {
   copy.lead = presence.lead;
   copy.origin = presence.origin;
   copy.appended = presence.appended;
+  copy.removed = presence.removed && [...presence.removed];
   return copy;
 }
 
@@ -71,7 +73,7 @@ function available(presence: Stanza, session: Session, ctx: ModuleContext): Mayb
     session.available
       ? changePresence(presence, priority, session, ctx, lists)
       : firstPresence(presence, priority, session, ctx, lists);
-  const lists = subscriptions(ctx.host, session.jid.bare);
+  const lists = subscriptionLists(ctx.host, session.jid.bare);
   return lists instanceof Promise ? lists.then(next) : next(lists);
 }
 
@@ -180,7 +182,7 @@ function depart(presence: Stanza, status: string, session: Session, ctx: ModuleC
     toSessions(ctx, presence, ctx.server.sessionsOf(session.jid.bare), session);
     return toAudience(ctx, session, presence, directed === undefined ? from : united(from, directed, session));
   };
-  const lists = subscriptions(ctx.host, session.jid.bare);
+  const lists = subscriptionLists(ctx.host, session.jid.bare);
   return lists instanceof Promise ? lists.then(tell) : tell(lists);
 }
 
@@ -214,7 +216,7 @@ export function toContact(ctx: ModuleContext, session: Session, contact: string,
 /** Who has seen a session's presence, as JIDs in text: contacts with a subscription, and whom it directed presence at. */
 export function witnesses(ctx: ModuleContext, session: Session): MaybePromise<readonly string[]> {
   const all = ({ from }: SubscriptionLists): readonly string[] => united(from, directedOf(session), session);
-  const lists = subscriptions(ctx.host, session.jid.bare);
+  const lists = subscriptionLists(ctx.host, session.jid.bare);
   return lists instanceof Promise ? lists.then(all) : all(lists);
 }
 

@@ -1,22 +1,27 @@
 // Presence to many (XEP-0016 §2.11): whom a list leaves out.
 
+import { STRANGER } from "../../core/contacts.ts";
 import type { FoldHooks, MaybePromise } from "../../core/hooks.ts";
 import { type BareJid, isFull, parseJid } from "../../core/jid.ts";
 import { contactsOf, rosterOf } from "../mod_roster/index.ts";
-import { isOutOfReach, judge, STRANGER } from "./check.ts";
+import { accountList, isOutOfReach, judge } from "./check.ts";
 import { appliedTo, type PrivacyContext } from "./context.ts";
 import { type Action, type Contact, OTHER, PRESENCE_OUT, type PrivacyList } from "./list.ts";
 
-/** The fold presence_audience: leaves out those who may not have the session's presence, or may not be asked for theirs. */
+/**
+ * The fold presence_audience: leaves out those who may not have the session's presence, or may not be asked for theirs.
+ * For an account without a session its default list says that.
+ */
 export function audience(
   jids: readonly string[],
-  { session, type }: FoldHooks["presence_audience"]["params"],
+  { account, session, type }: FoldHooks["presence_audience"]["params"],
   ctx: PrivacyContext,
 ): MaybePromise<readonly string[]> {
-  const list = appliedTo(session);
   const kind = type === "probe" ? OTHER : PRESENCE_OUT;
-  if (list === undefined || (list.denies & kind) === 0) return jids;
-  const some = allowed(ctx, list, session.jid.bare, jids, kind);
+  const pick = (list: PrivacyList | undefined): MaybePromise<readonly string[]> =>
+    list === undefined || (list.denies & kind) === 0 ? jids : allowed(ctx, list, account, jids, kind);
+  const list = session === undefined ? accountList(ctx, account) : appliedTo(session);
+  const some = list instanceof Promise ? list.then(pick) : pick(list);
   if (!(some instanceof Promise)) return some;
   return some.catch((error: unknown) => {
     // Nobody sees who would be unseen.

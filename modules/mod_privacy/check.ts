@@ -1,6 +1,7 @@
 // Stanzas judged by privacy lists (XEP-0016 §2.2, §2.14): what a session sends, what comes for it, and what comes for
 // an account without a session to take it.
 
+import { STRANGER } from "../../core/contacts.ts";
 import { StanzaError } from "../../core/errors.ts";
 import {
   type ContactInfo,
@@ -26,7 +27,6 @@ import {
   type PrivacyList,
 } from "./list.ts";
 
-export const STRANGER: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
 const BLOCKED = "<blocked xmlns='urn:xmpp:blocking:errors'/>";
 
 /** The kind of a stanza that goes out or comes in, as lists have it. */

@@ -3,6 +3,7 @@
 import type { MaybePromise, PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
+import { Turns } from "../../core/turns.ts";
 import type { PrivacyList } from "./list.ts";
 import type { PrivacyStore } from "./store.ts";
 
@@ -15,8 +16,7 @@ export class Lists implements PersonalStore {
   /** Default lists by account; undefined for an account that has none. */
   readonly #known = new Map<string, PrivacyList | undefined>();
   #weight = 0;
-  /** The end of the last thing to be done, by account; nothing where nothing is being done. */
-  readonly #last = new Map<string, Promise<void>>();
+  readonly #turns = new Turns();
 
   constructor(readonly store: PrivacyStore) {}
 
@@ -63,14 +63,7 @@ export class Lists implements PersonalStore {
 
   /** Runs `work` after everything that was begun for this account before. */
   inTurn<T>(user: BareJid, work: () => Promise<T>): Promise<T> {
-    const before = this.#last.get(user.text);
-    const result = before === undefined ? work() : before.then(work);
-    const done = result.then(nothing, nothing);
-    this.#last.set(user.text, done);
-    void done.then(() => {
-      if (this.#last.get(user.text) === done) this.#last.delete(user.text);
-    });
-    return result;
+    return this.#turns.take(user.text, work);
   }
 
   removeUser(user: BareJid): Promise<void> {
@@ -89,5 +82,3 @@ export class Lists implements PersonalStore {
     return this.store.personalData(user);
   }
 }
-
-const nothing = (): void => {};

@@ -3,9 +3,11 @@
 
 import { createHash } from "node:crypto";
 import type { Element } from "@xmpp/xml";
-import type { MaybePromise, SubscriptionLists } from "../../core/hooks.ts";
+import { subscriptionLists } from "../../core/contacts.ts";
+import type { MaybePromise } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import { type Session, Slot } from "../../core/module.ts";
+import { NS_VCARD } from "../../core/ns.ts";
 import { parseElement, type Stanza } from "../../core/stanza.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
 import { readVcard, storeVcard } from "../mod_vcard/index.ts";
@@ -14,13 +16,10 @@ import { ownNode, publishOwn } from "./own.ts";
 import type { Pep, PepContext } from "./profile.ts";
 
 export const NS_METADATA = "urn:xmpp:avatar:metadata";
-const NS_DATA = "urn:xmpp:avatar:data";
-const NS_VCARD = "vcard-temp";
+const NS_AVATAR_DATA = "urn:xmpp:avatar:data";
 const NS_UPDATE = "vcard-temp:x:update";
 /** What XEP-0153 §3.2 recommends at most is 8 kB; clients of today send ten times that. */
 const MAX_IMAGE = 256 * 1024;
-
-const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });
 
 /**
  * The SHA-1 of the avatar in the vCard, for sessions that are available. Most accounts have none, and their sessions
@@ -65,12 +64,12 @@ export async function metadataPublished(
     if (metadata.getChildElements().length === 0) await setPhoto(ctx, account, undefined);
     return;
   }
-  const dataNode = await engine.nodes.get(account, NS_DATA);
+  const dataNode = await engine.nodes.get(account, NS_AVATAR_DATA);
   if (dataNode === undefined || dataNode.config.access_model !== "open") return;
   const id = info.attrs["id"] ?? "";
   const item = await engine.store.item(dataNode, id);
   const data = item === undefined ? undefined : parseElement(item.payload);
-  const image = data?.is("data", NS_DATA) ? imageOf(data.text(), info.attrs["type"] ?? "image/png") : undefined;
+  const image = data?.is("data", NS_AVATAR_DATA) ? imageOf(data.text(), info.attrs["type"] ?? "image/png") : undefined;
   if (image !== undefined && image.hash === id) await setPhoto(ctx, account, image);
 }
 
@@ -108,11 +107,16 @@ export async function vcardSet(engine: Pep, ctx: PepContext, account: BareJid, v
   // What everybody may read in the vCard may be read here.
   const open = { access_model: "open", max_items: 1 } as const;
   const metadata = await ownNode(engine, account, NS_METADATA, open);
-  const data = await ownNode(engine, account, NS_DATA, open);
+  const data = await ownNode(engine, account, NS_AVATAR_DATA, open);
   if (metadata === undefined || data === undefined) return;
   const [last] = await engine.store.newest(metadata, 1);
   if (last?.id === image.hash) return;
-  await publishOwn(engine, data, image.hash, xml`<data xmlns='${NS_DATA}'>${image.bytes.toString("base64")}</data>`);
+  await publishOwn(
+    engine,
+    data,
+    image.hash,
+    xml`<data xmlns='${NS_AVATAR_DATA}'>${image.bytes.toString("base64")}</data>`,
+  );
   const info = xml`<info bytes='${image.bytes.length}' id='${image.hash}' type='${image.type}'/>`;
   await publishOwn(engine, metadata, image.hash, xml`<metadata xmlns='${NS_METADATA}'>${info}</metadata>`);
 }
@@ -150,7 +154,7 @@ export function stampPresence(presence: Stanza, session: Session, ctx: PepContex
   const { bare } = session.jid;
   const hash = avatarHash(ctx, bare);
   // mod_presence is about to ask for the roster: both are read in one go.
-  const lists = ctx.host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: bare });
+  const lists = subscriptionLists(ctx.host, bare);
   const give = (found: string): undefined => {
     keep(session, found);
     return stamp(presence, update, found);

@@ -2,73 +2,11 @@
 
 import { StanzaError } from "../../core/errors.ts";
 import type { DiscoItem, DiscoParams, Identity } from "../../core/hooks.ts";
-import type { Markup } from "../../core/xml/markup.ts";
-import { requireAccess } from "../pubsub/access.ts";
+import { MAX_LISTED, mayKnow, nodeItem, PERSONAL_FEATURES, visible } from "../pubsub/discovery.ts";
 import type { PubsubEngine } from "../pubsub/engine.ts";
-import { resultForm } from "../pubsub/fields.ts";
 import { NS_PUBSUB } from "../pubsub/form.ts";
-import type { PubsubNode } from "../pubsub/model.ts";
 import type { NodeHead } from "../pubsub/store.ts";
 import { NS_NATIVE } from "./bookmarks.ts";
-
-/** §10, as far as personal nodes have it. */
-const FEATURES = [
-  "access-authorize",
-  "access-open",
-  "access-presence",
-  "access-roster",
-  "access-whitelist",
-  "auto-create",
-  "auto-subscribe",
-  "config-node",
-  "config-node-max",
-  "create-and-configure",
-  "create-nodes",
-  "delete-items",
-  "delete-nodes",
-  "item-ids",
-  "last-published",
-  "manage-subscriptions",
-  "member-affiliation",
-  "meta-data",
-  "modify-affiliations",
-  "outcast-affiliation",
-  "persistent-items",
-  "presence-notifications",
-  "presence-subscribe",
-  "publish",
-  "publish-only-affiliation",
-  "publish-options",
-  "publisher-affiliation",
-  "purge-nodes",
-  "retract-items",
-  "retrieve-affiliations",
-  "retrieve-default",
-  "retrieve-items",
-  "retrieve-subscriptions",
-  "rsm",
-  "subscribe",
-  "subscription-notifications",
-];
-
-/** Nodes that are listed. */
-const MAX_LISTED = 1000;
-
-/** A node, if the asker may know of it. */
-async function visible(engine: PubsubEngine, params: DiscoParams): Promise<PubsubNode | undefined> {
-  const node = await engine.nodes.get(params.to.bare, params.node);
-  return node !== undefined && (await mayKnow(engine, node, params)) ? node : undefined;
-}
-
-async function mayKnow(engine: PubsubEngine, node: PubsubNode, { from }: DiscoParams): Promise<boolean> {
-  try {
-    await requireAccess(engine, node, from.bare);
-    return true;
-  } catch (error) {
-    if (error instanceof StanzaError) return false;
-    throw error;
-  }
-}
 
 export async function identities(engine: PubsubEngine, acc: Identity[], params: DiscoParams): Promise<Identity[]> {
   if (params.node === "") return [...acc, { category: "pubsub", type: "pep" }];
@@ -93,7 +31,7 @@ export async function features(
 ): Promise<Set<string>> {
   if (params.node !== "") return (await visible(engine, params)) === undefined ? acc : acc.add(NS_PUBSUB);
   acc.add(NS_PUBSUB).add(`${NS_NATIVE}#compat-pep`).add("urn:xmpp:mds:server-assist:0");
-  for (const feature of FEATURES) acc.add(`${NS_PUBSUB}#${feature}`);
+  for (const feature of PERSONAL_FEATURES) acc.add(`${NS_PUBSUB}#${feature}`);
   for (const [name, more] of Object.entries(WITH)) if (modules.has(name)) for (const feature of more) acc.add(feature);
   return acc;
 }
@@ -108,8 +46,7 @@ export async function items(engine: PubsubEngine, acc: DiscoItem[], params: Disc
   const found: DiscoItem[] = [];
   for (const head of await engine.store.nodes(service, "", MAX_LISTED)) {
     if (!(await listed(engine, head, params))) continue;
-    const { title } = head.config;
-    found.push({ jid: service.text, node: head.name, ...(title !== "" && { name: title }) });
+    found.push(nodeItem(service.text, head));
   }
   return [...acc, ...found];
 }
@@ -120,11 +57,5 @@ async function listed(engine: PubsubEngine, { name, config }: NodeHead, params: 
   if (config.access_model === "open" || config.access_model === "authorize") return true;
   if (config.access_model === "presence" && params.subscribed) return true;
   const node = await engine.nodes.get(params.to.bare, name);
-  return node !== undefined && (await mayKnow(engine, node, params));
-}
-
-/** The meta-data of a node (§5.4). */
-export async function forms(engine: PubsubEngine, acc: Markup[], params: DiscoParams): Promise<Markup[]> {
-  const node = params.node === "" ? undefined : await visible(engine, params);
-  return node === undefined ? acc : [...acc, resultForm(node.config, engine.profile.limits, "meta-data")];
+  return node !== undefined && (await mayKnow(engine, node, params.from.bare));
 }

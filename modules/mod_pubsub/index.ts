@@ -10,6 +10,7 @@ import { NS_DATA } from "../../core/ns.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { hasFrom } from "../mod_roster/index.ts";
 import { answer as answerRequest } from "../pubsub/answer.ts";
+import { forms } from "../pubsub/discovery.ts";
 import { type Answer, type Asker, type Profile, PubsubEngine } from "../pubsub/engine.ts";
 import { processAuthorization } from "../pubsub/manage.ts";
 import type { PubsubNode } from "../pubsub/model.ts";
@@ -18,7 +19,7 @@ import { clientGone, clientKnown, contactAdmitted } from "../pubsub/personal.ts"
 import { parseRequest } from "../pubsub/request.ts";
 import { forgetHash, metadataPublished, NS_METADATA, stampPresence, vcardSet } from "./avatars.ts";
 import { type Config, config } from "./config.ts";
-import { features, forms, identities, items } from "./disco.ts";
+import { features, identities, items } from "./disco.ts";
 import { NS_DISPLAYED, publishDisplayed } from "./displayed.ts";
 import { defaultsOf, limitsOf, type Pep, type PepContext, pepProfile, personalParts } from "./profile.ts";
 import { PepStore } from "./store.ts";
@@ -136,7 +137,8 @@ export default defineModule<Config, PepStore>({
   },
   hooks: {
     // 40: before the presence goes anywhere (mod_presence: 50)
-    user_send_presence: { at: 40, type: "", run: stampPresence },
+    // "available" is no type, but mod_presence takes it
+    user_send_presence: { at: 40, type: ["", "available"], run: stampPresence },
     vcard_set: ({ jid, vcard }, ctx) => failing(ctx, vcardSet(engineOf(ctx), ctx, jid, vcard)),
     private_stored: ({ jid, namespaces }, ctx) => {
       if (namespaces.some(isBookmarks)) return runningOf(ctx).bookmarks.privateStored(jid);

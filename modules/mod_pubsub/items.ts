@@ -5,7 +5,7 @@ import { type Jid, makeJid } from "../../core/jid.ts";
 import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
 import { DIALECTS, LIMIT_OFFSET } from "../../core/storage/dialect.ts";
 import type { Item, ItemPage, PubsubNode } from "../pubsub/model.ts";
-import type { PageRequest } from "../pubsub/rsm.ts";
+import type { BoundedPage } from "../pubsub/rsm.ts";
 import type { Keep } from "../pubsub/store.ts";
 
 export const NODE_KEY = ["service_domain", "service_user", "node_id"] as const;
@@ -92,13 +92,13 @@ export class ItemTable {
   }
 
   /** @throws StanzaError item-not-found for an `after` or `before` that is no item (XEP-0059 §2.2) */
-  async page(node: NodeKey, request: PageRequest): Promise<ItemPage> {
+  async page(node: NodeKey, request: BoundedPage): Promise<ItemPage> {
     const [count, items] = await Promise.all([this.#count(node), this.#part(node, request)]);
     const index = items.length === 0 ? 0 : await this.#count(node, items[0].at);
     return { items, index, count };
   }
 
-  async #part(node: NodeKey, { max, after, before, index = 0 }: PageRequest): Promise<Item[]> {
+  async #part(node: NodeKey, { max, after, before, index = 0 }: BoundedPage): Promise<Item[]> {
     if (max === 0) return [];
     const key = keyOf(node);
     if (after !== undefined) {

@@ -7,7 +7,7 @@ import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
 import { DIALECTS } from "../../core/storage/dialect.ts";
 import type { Affiliation, Item, ItemPage, NewNode, NodeConfig, PubsubNode, Subscription } from "../pubsub/model.ts";
 import type { LastItem } from "../pubsub/personal.ts";
-import type { PageRequest } from "../pubsub/rsm.ts";
+import type { BoundedPage } from "../pubsub/rsm.ts";
 import type { Keep, NodeHead, PubsubStore } from "../pubsub/store.ts";
 import { ITEM_COLUMNS, type ItemRow, ItemTable, itemOf, jidOfRow, keyOf, NODE_KEY, OF_NODE } from "./items.ts";
 import { configOf, type NodeRow, packed } from "./packed.ts";
@@ -220,7 +220,7 @@ export class PepStore implements PubsubStore {
   newest(node: PubsubNode, limit: number): Promise<Item[]> {
     return this.#items.newest(node, limit);
   }
-  page(node: PubsubNode, request: PageRequest): Promise<ItemPage> {
+  page(node: PubsubNode, request: BoundedPage): Promise<ItemPage> {
     return this.#items.page(node, request);
   }
   retract(node: PubsubNode, id: string): Promise<boolean> {

@@ -6,9 +6,9 @@ import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
 import { parseElement } from "../../core/stanza.ts";
+import { Turns } from "../../core/turns.ts";
 import { readPrivate, writePrivate } from "../mod_private.ts";
 import type { NodeConfig, PubsubNode } from "../pubsub/model.ts";
-import { Turns } from "../pubsub/turns.ts";
 import {
   type Bookmark,
   bookmarkOf,
@@ -31,7 +31,9 @@ const PRIVATE: Partial<NodeConfig> = {
 };
 /** The one item of the old node. */
 const LEGACY_ID = "current";
+/** Bookmarks of an account that are copied: more stay where they are, none are lost on the way. */
 const MAX_BOOKMARKS = 1000;
+const tooMany = (): StanzaError => new StanzaError("policy-violation", `More than ${MAX_BOOKMARKS} bookmarks`);
 
 export const isBookmarks = (node: string | undefined): boolean => node === NS_NATIVE || node === NS_LEGACY;
 
@@ -100,6 +102,7 @@ export class Unifier {
   /** Takes over what an old client has written: only what is different is touched, and told (XEP-0402 §5.3.2). */
   async #fromLegacy(account: BareJid, storage: Element, origin: "node" | "private"): Promise<void> {
     const wanted = bookmarksIn(storage);
+    if (wanted.size > MAX_BOOKMARKS) throw tooMany();
     const node = await ownNode(this.engine, account, NS_NATIVE, PRIVATE);
     if (node === undefined || node.config.access_model !== "whitelist") return;
     const there = await this.#bookmarks(node);
@@ -120,7 +123,9 @@ export class Unifier {
   /** The bookmarks of the node, by the id of their item. */
   async #bookmarks(node: PubsubNode): Promise<Map<string, Bookmark>> {
     const found = new Map<string, Bookmark>();
-    for (const item of await this.engine.store.newest(node, MAX_BOOKMARKS)) {
+    const items = await this.engine.store.newest(node, MAX_BOOKMARKS + 1);
+    if (items.length > MAX_BOOKMARKS) throw tooMany();
+    for (const item of items) {
       const bookmark = bookmarkOf(item);
       if (bookmark !== undefined) found.set(item.id, bookmark);
     }
@@ -128,7 +133,8 @@ export class Unifier {
   }
 
   async #writeLegacy(account: BareJid, all: readonly Bookmark[]): Promise<void> {
-    await this.#writePrivate(account, all);
+    // One of the two that has no room must not leave the other behind: who reads there would write old ones back.
+    await this.#tried(account, () => this.#writePrivate(account, all));
     await this.#writeLegacyNode(account, all, await this.#legacyItem(account));
   }
 

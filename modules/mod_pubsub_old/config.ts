@@ -13,6 +13,7 @@ import {
   positive,
   subdomainTemplate,
 } from "../../core/config/types.ts";
+import { workerPool } from "../../core/config/worker-pool.ts";
 import { ACCESS_MODELS } from "../pubsub/model.ts";
 import { PLUGINS } from "./plugins.ts";
 
@@ -39,9 +40,6 @@ const nodeConfig = z.strictObject({
   send_last_published_item: word("When the last item is sent"),
   subscribe: flag("Allow subscriptions"),
 });
-
-const NO_WORKERS = "the work is done by the event loop, without a pool of workers";
-const workers = ["best_worker", "random_worker", "next_worker", "available_worker", "next_available_worker"] as const;
 
 export const config = z.strictObject({
   access_createnode: accessRule().default("all").describe("Access rule for making nodes"),
@@ -77,19 +75,7 @@ export const config = z.strictObject({
   sync_broadcast: inert(z.boolean(), "events leave in the order of their publication, before the answer")
     .default(false)
     .describe("Send events before the publisher is answered"),
-  wpool: inert(
-    z.strictObject({
-      workers: positive().default(10).describe("Workers"),
-      strategy: enumOf(...workers)
-        .default("best_worker")
-        .describe("How a worker is chosen"),
-      call_timeout: positive().default(5000).describe("Milliseconds a task may take"),
-      max_worker_queue_len: nonNegative().optional().describe("Tasks that wait for one worker"),
-    }),
-    NO_WORKERS,
-  )
-    .prefault({})
-    .describe("Workers of this module"),
+  wpool: workerPool("best_worker"),
 });
 
 export type PubsubOldConfig = z.output<typeof config>;

@@ -2,62 +2,29 @@
 
 import { infoMarkup, itemsMarkup } from "../../core/disco/answers.ts";
 import { StanzaError } from "../../core/errors.ts";
-import type { DiscoItem } from "../../core/hooks.ts";
 import type { Iq } from "../../core/module.ts";
-import { NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
+import { NS_COMMANDS, NS_DISCO_INFO, NS_DISCO_ITEMS, NS_RSM } from "../../core/ns.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
 import { contactForms } from "../mod_disco/index.ts";
 import { requireReader } from "../pubsub/access.ts";
+import { COMMON_FEATURES, nodeItem } from "../pubsub/discovery.ts";
 import { resultForm } from "../pubsub/fields.ts";
 import { NS_PUBSUB } from "../pubsub/form.ts";
 import type { PubsubNode } from "../pubsub/model.ts";
-import { GET_PENDING, NS_COMMANDS } from "../pubsub/pending.ts";
-import { NS_RSM, parsePage } from "../pubsub/rsm.ts";
+import { GET_PENDING } from "../pubsub/pending.ts";
+import { boundedPage } from "../pubsub/rsm.ts";
 import type { NodeHead } from "../pubsub/store.ts";
 import type { Context } from "./context.ts";
 import { serviceKinds } from "./profile.ts";
 import type { Engine } from "./tree.ts";
 
-/** §10, as far as the service has it. */
 const FEATURES = [
-  "access-authorize",
-  "access-open",
-  "access-presence",
-  "access-roster",
-  "access-whitelist",
-  "auto-create",
-  "config-node",
-  "config-node-max",
-  "create-and-configure",
-  "create-nodes",
-  "delete-items",
-  "delete-nodes",
+  ...COMMON_FEATURES,
   "get-pending",
   "instant-nodes",
-  "item-ids",
-  "last-published",
-  "manage-subscriptions",
-  "member-affiliation",
-  "meta-data",
-  "modify-affiliations",
-  "outcast-affiliation",
-  "persistent-items",
-  "publish",
-  "publish-only-affiliation",
-  "publish-options",
-  "publisher-affiliation",
-  "purge-nodes",
-  "retract-items",
-  "retrieve-affiliations",
-  "retrieve-default",
   "retrieve-default-sub",
-  "retrieve-items",
-  "retrieve-subscriptions",
-  "rsm",
-  "subscribe",
-  "subscription-notifications",
   "subscription-options",
-];
+].sort();
 const COLLECTION_FEATURES = ["collections", "multi-collection"];
 
 /** Nodes in one answer. */
@@ -97,7 +64,7 @@ export async function serviceItems(engine: Engine, ctx: Context, iq: Iq): Promis
     return itemsMarkup([{ jid: iq.to.text, node: GET_PENDING, name: "Pending subscriptions" }], name);
   }
   const set = iq.payload.getChild("set", NS_RSM);
-  const { max, after = "" } = set === undefined ? { max: MAX_LISTED } : parsePage(set, MAX_LISTED);
+  const { max, after = "" } = set === undefined ? { max: MAX_LISTED } : boundedPage(set, MAX_LISTED);
   const service = iq.to.bare;
   if (name === "") {
     const heads = await engine.store.roots(service, after, max);
@@ -127,9 +94,7 @@ async function listed(
 ): Promise<Markup> {
   const shown = await visibleOf(engine, iq, heads);
   const jid = iq.to.bare.text;
-  const items = shown.map(({ name, config: { title } }): DiscoItem => {
-    return { jid, node: name, ...(title !== "" && { name: title }) };
-  });
+  const items = shown.map((head) => nodeItem(jid, head));
   const [first, last] = [heads[0], heads.at(-1)];
   const ends = first && last && xml`<first>${first.name}</first><last>${last.name}</last>`;
   return itemsMarkup(items, node, paged ? xml`<set xmlns='${NS_RSM}'>${ends}</set>` : undefined);

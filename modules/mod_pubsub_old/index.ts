@@ -4,6 +4,7 @@
 import { defineModule, type Server } from "../../core/module.ts";
 import { NS_DATA } from "../../core/ns.ts";
 import { hasFrom } from "../mod_roster/index.ts";
+import { forms } from "../pubsub/discovery.ts";
 import { PubsubEngine } from "../pubsub/engine.ts";
 import { NS_PUBSUB } from "../pubsub/form.ts";
 import { publisherGone } from "../pubsub/offline.ts";
@@ -13,17 +14,8 @@ import { checkWords, config, type PubsubOldConfig } from "./config.ts";
 import type { Context, Running } from "./context.ts";
 import { MemoryLastItems, StoredLastItems } from "./last.ts";
 import { type Metric, metrics } from "./metrics.ts";
-import {
-  answerAccount,
-  answered,
-  contactShutOut,
-  features,
-  forms,
-  identities,
-  items,
-  pepProfile,
-  personalParts,
-} from "./pep.ts";
+import { answerAccount, answered, contactShutOut, pepProfile, personalParts } from "./pep.ts";
+import { features, identities, items } from "./pep-disco.ts";
 import { serviceProfile } from "./profile.ts";
 import { answerService, takeMessage } from "./service.ts";
 import { PubsubOldStore } from "./store.ts";

@@ -5,7 +5,7 @@ import type { BareJid } from "../../core/jid.ts";
 import { type Db, type SqlValue, type Statement, StorageError } from "../../core/storage/db.ts";
 import { DIALECTS, LIMIT_OFFSET } from "../../core/storage/dialect.ts";
 import type { Item, ItemPage, NewNode, PubsubNode } from "../pubsub/model.ts";
-import type { PageRequest } from "../pubsub/rsm.ts";
+import type { BoundedPage } from "../pubsub/rsm.ts";
 import type { Keep } from "../pubsub/store.ts";
 import type { LastItems, NodeRef } from "./last.ts";
 import { holdNode, type ItemRow, itemOf, itemText } from "./rows.ts";
@@ -143,7 +143,7 @@ export class ItemRows {
     return rows.map(itemOf).reverse();
   }
 
-  async page(node: PubsubNode, request: PageRequest): Promise<ItemPage> {
+  async page(node: PubsubNode, request: BoundedPage): Promise<ItemPage> {
     const count = await this.count("SELECT count(*) AS n FROM pubsub_items WHERE nidx = ?", [node.ref]);
     const start = await this.startOf(node, request, count);
     const [from, to] = start;
@@ -157,7 +157,7 @@ export class ItemRows {
   /** The range of the list that a page asks for. @throws StanzaError item-not-found for an item that is not there */
   private async startOf(
     node: PubsubNode,
-    { max, after, before, index }: PageRequest,
+    { max, after, before, index }: BoundedPage,
     count: number,
   ): Promise<[from: number, to: number]> {
     if (max === 0) return [0, 0];
@@ -235,12 +235,21 @@ export class ItemRows {
   }
 
   async setLast(node: NodeRef, { id, publisher, at, payload }: Item): Promise<void> {
+    const { dialect } = this.db;
+    const columns = ["itemid", "created_luser", "created_lserver", "created_at", "payload"];
     const item = itemText({ id, publisher, at, payload }, undefined);
-    await this.db.upsert(
-      "pubsub_last_item",
-      { nidx: node.ref },
-      { itemid: id, created_luser: publisher.local, created_lserver: publisher.domain, created_at: at, payload: item },
-    );
+    await this.db.transaction([
+      ...holdNode(dialect, node.ref),
+      {
+        sql: DIALECTS[dialect].upsert("pubsub_last_item", ["nidx"], columns),
+        params: [node.ref, id, publisher.local, publisher.domain, at, item],
+      },
+      {
+        sql: `DELETE FROM pubsub_last_item WHERE nidx = ?
+              AND NOT EXISTS (SELECT 1 FROM pubsub_nodes n WHERE n.nidx = pubsub_last_item.nidx)`,
+        params: [node.ref],
+      },
+    ]);
   }
 
   async getLast(node: NodeRef): Promise<Item | undefined> {

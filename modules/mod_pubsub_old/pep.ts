@@ -1,17 +1,14 @@
 // The plugin pep: every account is a service of its own (XEP-0163), in MongooseIM's older tables.
 
 import { StanzaError } from "../../core/errors.ts";
-import { type DiscoItem, type DiscoParams, type Identity, STOP } from "../../core/hooks.ts";
+import { STOP } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { Iq, Session } from "../../core/module.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import type { Markup } from "../../core/xml/markup.ts";
 import { featuresOf } from "../mod_caps/index.ts";
 import { hasFrom, rosterOf } from "../mod_roster/index.ts";
-import { requireAccess } from "../pubsub/access.ts";
 import type { Profile } from "../pubsub/engine.ts";
-import { resultForm } from "../pubsub/fields.ts";
-import { NS_PUBSUB } from "../pubsub/form.ts";
 import { processAuthorization } from "../pubsub/manage.ts";
 import type { PubsubNode } from "../pubsub/model.ts";
 import { type PersonalParts, personalAudience } from "../pubsub/personal.ts";
@@ -20,50 +17,6 @@ import { PLUGINS } from "./plugins.ts";
 import { defaultsOf, FIELDS, limitsOf, notices, UNSHOWN } from "./profile.ts";
 import { answerPubsub } from "./service.ts";
 import type { Engine } from "./tree.ts";
-
-/** §10 of XEP-0060, as far as accounts have it. */
-const FEATURES = [
-  "access-authorize",
-  "access-open",
-  "access-presence",
-  "access-roster",
-  "access-whitelist",
-  "auto-create",
-  "auto-subscribe",
-  "config-node",
-  "config-node-max",
-  "create-and-configure",
-  "create-nodes",
-  "delete-items",
-  "delete-nodes",
-  "filtered-notifications",
-  "item-ids",
-  "last-published",
-  "manage-subscriptions",
-  "member-affiliation",
-  "meta-data",
-  "modify-affiliations",
-  "outcast-affiliation",
-  "persistent-items",
-  "presence-notifications",
-  "presence-subscribe",
-  "publish",
-  "publish-only-affiliation",
-  "publish-options",
-  "publisher-affiliation",
-  "purge-nodes",
-  "retract-items",
-  "retrieve-affiliations",
-  "retrieve-default",
-  "retrieve-items",
-  "retrieve-subscriptions",
-  "rsm",
-  "subscribe",
-  "subscription-notifications",
-  "subscription-options",
-];
-/** Nodes that are listed. */
-const MAX_LISTED = 1000;
 
 export function personalParts(ctx: Context): PersonalParts {
   const { host, server, store, config } = ctx;
@@ -143,57 +96,3 @@ export async function contactShutOut(engine: Engine, ctx: Context, owner: BareJi
 
 const hangsOnPresence = ({ config }: PubsubNode): boolean =>
   config.access_model === "presence" || config.access_model === "roster";
-
-// --- Service discovery -------------------------------------------------------------------------------------------------------
-
-const isOwner = ({ from, to }: DiscoParams): boolean => from.bare.text === to.bare.text;
-
-/** The node that is asked about, if the asker may know of it. */
-async function visible(engine: Engine, params: DiscoParams): Promise<PubsubNode | undefined> {
-  const node = await engine.nodes.get(params.to.bare, params.node);
-  if (node === undefined) return undefined;
-  try {
-    await requireAccess(engine, node, params.from.bare);
-    return node;
-  } catch (error) {
-    if (error instanceof StanzaError) return undefined;
-    throw error;
-  }
-}
-
-/** As in MongooseIM an account is a pep service at any node that its owner asks about. */
-export async function identities(engine: Engine, acc: Identity[], params: DiscoParams): Promise<Identity[]> {
-  if (params.node === "" || isOwner(params)) return [...acc, { category: "pubsub", type: "pep" }];
-  const node = await visible(engine, params);
-  return node === undefined ? acc : [...acc, { category: "pubsub", type: node.config.node_type }];
-}
-
-export async function features(engine: Engine, acc: Set<string>, params: DiscoParams): Promise<Set<string>> {
-  if (params.node !== "" && !isOwner(params)) {
-    return (await visible(engine, params)) === undefined ? acc : acc.add(NS_PUBSUB);
-  }
-  acc.add(NS_PUBSUB);
-  if (params.node === "") for (const feature of FEATURES) acc.add(`${NS_PUBSUB}#${feature}`);
-  return acc;
-}
-
-export async function items(engine: Engine, acc: DiscoItem[], params: DiscoParams): Promise<DiscoItem[]> {
-  const jid = params.to.bare.text;
-  if (params.node !== "") {
-    const node = await visible(engine, params);
-    return node === undefined ? acc : [...acc, { jid, node: node.name }];
-  }
-  const found: DiscoItem[] = [];
-  for (const { name, config } of await engine.store.nodes(params.to.bare, "", MAX_LISTED)) {
-    const plain = config.access_model === "open" || (config.access_model === "presence" && params.subscribed);
-    if (!plain && !isOwner(params) && (await visible(engine, { ...params, node: name })) === undefined) continue;
-    found.push({ jid, node: name, ...(config.title !== "" && { name: config.title }) });
-  }
-  return [...acc, ...found];
-}
-
-/** The meta-data of a node (§5.4). */
-export async function forms(engine: Engine, acc: Markup[], params: DiscoParams): Promise<Markup[]> {
-  const node = params.node === "" ? undefined : await visible(engine, params);
-  return node === undefined ? acc : [...acc, resultForm(node.config, engine.profile.limits, "meta-data")];
-}

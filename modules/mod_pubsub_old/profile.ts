@@ -1,7 +1,7 @@
 // The service on its own domain as the engine sees it: who may make nodes, who gets events, how nodes are ordered.
 
+import { subscriptionLists } from "../../core/contacts.ts";
 import { StanzaError } from "../../core/errors.ts";
-import type { SubscriptionLists } from "../../core/hooks.ts";
 import { type BareJid, parseJid } from "../../core/jid.ts";
 import { inGroups } from "../pubsub/access.ts";
 import type { Audience, Limits, Profile } from "../pubsub/engine.ts";
@@ -51,8 +51,6 @@ const MAX_AFFILIATIONS = 10_000;
 const MAX_SUBSCRIPTIONS = 100_000;
 /** Bytes of a payload that a node may be configured to take: what MySQL's TEXT holds with <item/> around it. */
 const MAX_PAYLOAD = 65_000;
-
-const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });
 
 export function limitsOf({ config }: Context): Limits {
   return {
@@ -185,7 +183,7 @@ export function serviceProfile(ctx: Context, running: () => Running): Profile {
     const subscribers = [...node.subscriptions.keys()].map((jid) => parseJid(jid).bare);
     for (const owner of ownersHere(node)) {
       if (node.config.access_model === "presence") {
-        const { from } = await host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: owner });
+        const { from } = await subscriptionLists(host, owner);
         for (const jid of from) seen.add(jid);
         continue;
       }

@@ -6,7 +6,7 @@ import { NS_DATA } from "../../core/ns.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
 import { requirePublisher } from "../pubsub/access.ts";
 import type { Asker } from "../pubsub/engine.ts";
-import { pubsubError } from "../pubsub/errors.ts";
+import { NS_ERRORS, pubsubError } from "../pubsub/errors.ts";
 import { type FormValues, NS_PUBSUB } from "../pubsub/form.ts";
 import type { PubsubNode } from "../pubsub/model.ts";
 import type { Request } from "../pubsub/request.ts";
@@ -14,7 +14,6 @@ import type { Context } from "./context.ts";
 import type { Engine } from "./tree.ts";
 
 const NS_PUSH = "urn:xmpp:push:0";
-const NS_ERRORS = `${NS_PUBSUB}#errors`;
 
 /** What became of a notification; "untaken" when no push service was there for it. */
 export type PushResult = "untaken" | "ok" | "device_not_registered" | "failed";

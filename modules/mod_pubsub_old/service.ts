@@ -2,14 +2,14 @@
 
 import { StanzaError } from "../../core/errors.ts";
 import type { Iq, MaybePromise } from "../../core/module.ts";
-import { NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
+import { NS_COMMANDS, NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
 import { MESSAGE, type Stanza } from "../../core/stanza.ts";
 import type { Markup } from "../../core/xml/markup.ts";
 import { answer } from "../pubsub/answer.ts";
 import type { Asker } from "../pubsub/engine.ts";
 import { NS_PUBSUB } from "../pubsub/form.ts";
 import { processAuthorization } from "../pubsub/manage.ts";
-import { NS_COMMANDS, pendingCommand } from "../pubsub/pending.ts";
+import { pendingCommand } from "../pubsub/pending.ts";
 import { NS_OWNER, parseRequest } from "../pubsub/request.ts";
 import type { Context } from "./context.ts";
 import { serviceInfo, serviceItems } from "./disco.ts";

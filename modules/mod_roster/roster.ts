@@ -4,6 +4,7 @@ import { StanzaError } from "../../core/errors.ts";
 import type { MaybePromise, PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore, Server } from "../../core/module.ts";
+import { Turns } from "../../core/turns.ts";
 import { type RosterItem, seesPresence, showsPresence } from "./item.ts";
 import type { RosterStore } from "./store.ts";
 import { isAsked } from "./subscription.ts";
@@ -43,8 +44,7 @@ export interface Change {
 export class Rosters implements PersonalStore {
   /** Of accounts that are connected. */
   readonly #summaries = new Map<string, Summary>();
-  /** The end of the last thing to be done, by account; nothing where nothing is being done. */
-  readonly #last = new Map<string, Promise<void>>();
+  readonly #turns = new Turns();
 
   /** Contacts that an account may have. */
   maxItems = Number.POSITIVE_INFINITY;
@@ -55,7 +55,7 @@ export class Rosters implements PersonalStore {
   summary(directory: Directory, user: BareJid): MaybePromise<Summary> {
     const known = this.#summaries.get(user.text);
     if (known !== undefined) return known;
-    return this.#inTurn(user, async () => {
+    return this.#turns.take(user.text, async () => {
       const meanwhile = this.#summaries.get(user.text);
       return meanwhile ?? this.#remember(directory, user, await this.store.roster(user));
     });
@@ -64,7 +64,7 @@ export class Rosters implements PersonalStore {
   /** All items in the order of their JIDs; one query, or none when the roster is known to be empty. */
   items(directory: Directory, user: BareJid): MaybePromise<readonly RosterItem[]> {
     if (this.#summaries.get(user.text) === EMPTY) return [];
-    return this.#inTurn(user, async () => {
+    return this.#turns.take(user.text, async () => {
       const items = await this.store.roster(user);
       this.#remember(directory, user, items);
       return items;
@@ -86,7 +86,7 @@ export class Rosters implements PersonalStore {
     version: string | undefined,
     edit: (before: RosterItem | undefined) => RosterItem | undefined,
   ): Promise<Change> {
-    return this.#inTurn(user, async () => {
+    return this.#turns.take(user.text, async () => {
       const before = await this.item(user, jid);
       const after = edit(before);
       if (after === before) return { before, after };
@@ -111,7 +111,7 @@ export class Rosters implements PersonalStore {
   }
 
   async removeUser(user: BareJid): Promise<void> {
-    await this.#inTurn(user, () => this.store.removeUser(user));
+    await this.#turns.take(user.text, () => this.store.removeUser(user));
     this.forget(user);
   }
 
@@ -154,20 +154,7 @@ export class Rosters implements PersonalStore {
     };
     this.#summaries.set(user.text, items + requests === 0 ? EMPTY : summary);
   }
-
-  #inTurn<T>(user: BareJid, work: () => Promise<T>): Promise<T> {
-    const before = this.#last.get(user.text);
-    const result = before === undefined ? work() : before.then(work);
-    const done = result.then(nothing, nothing);
-    this.#last.set(user.text, done);
-    void done.then(() => {
-      if (this.#last.get(user.text) === done) this.#last.delete(user.text);
-    });
-    return result;
-  }
 }
-
-const nothing = (): void => {};
 
 /** The contact has asked, and nothing else is between the two. */
 const isRequest = (item: RosterItem): boolean => item.state === "none/in";

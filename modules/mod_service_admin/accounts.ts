@@ -4,6 +4,7 @@
 import { Element } from "@xmpp/xml";
 import { StanzaError } from "../../core/errors.ts";
 import { isFull } from "../../core/jid.ts";
+import { NS_VCARD } from "../../core/ns.ts";
 import type { Submission } from "../../core/xml/form.ts";
 import { type Command, done } from "../mod_adhoc/index.ts";
 import { storeVcard } from "../mod_vcard/index.ts";
@@ -61,7 +62,7 @@ const addUser = formCommand({
 function vcardOf(form: Submission): Element | undefined {
   const [email, given, family] = ["email", "given_name", "surname"].map((name) => form.get(name) ?? "");
   if (email + given + family === "") return undefined;
-  const vcard = new Element("vCard", { xmlns: "vcard-temp" });
+  const vcard = new Element("vCard", { xmlns: NS_VCARD });
   const add = (parent: Element, name: string, text: string) => {
     const child = new Element(name);
     if (text !== "") child.append(text);

@@ -5,10 +5,11 @@ import { z } from "zod";
 import { enumOf, jidText, own, positive } from "../../core/config/types.ts";
 import { type BareJid, makeBare, parseJid } from "../../core/jid.ts";
 import { defineModule, type ModuleContext, type Session } from "../../core/module.ts";
+import { NS_BLOCKING, NS_SID } from "../../core/ns.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { xml } from "../../core/xml/markup.ts";
 import { operations } from "./operations.ts";
-import { NS_BLOCKING, NS_REPORTING, type Report, reportsIn } from "./report.ts";
+import { NS_REPORTING, type Report, reportsIn } from "./report.ts";
 import { ReportStore } from "./store.ts";
 
 const DAY_MS = 86_400_000;
@@ -71,7 +72,7 @@ async function tell({ config: options, server }: ReportContext, user: BareJid, r
     );
   }
   if (!options.forward_to_origin || !report.toOrigin || server.hostTypeOf(reported.domain) !== undefined) return;
-  const ids = stanzaIds.map(({ by, id }) => xml`<stanza-id xmlns='urn:xmpp:sid:0' by='${by}' id='${id}'/>`);
+  const ids = stanzaIds.map(({ by, id }) => xml`<stanza-id xmlns='${NS_SID}' by='${by}' id='${id}'/>`);
   const said = text === "" ? undefined : xml`<text>${text}</text>`;
   const about = xml`<jid xmlns='${NS_JID}'>${reported.text}</jid>`;
   // The reporter is not named: the other server needs the message and its sender.

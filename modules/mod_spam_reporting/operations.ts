@@ -2,9 +2,9 @@
 
 import { type Jid, parseBareJid, tryParseJid } from "../../core/jid.ts";
 import { objectType } from "../../core/operations/language.ts";
-import { defineOperation, OperationError, type OperationNode } from "../../core/operations.ts";
+import { defineOperation, OperationError, type OperationNode, runningIn } from "../../core/operations.ts";
 import type { ReportContext } from "./index.ts";
-import type { StoredReport } from "./store.ts";
+import type { ReportStore, StoredReport } from "./store.ts";
 
 const AbuseReport = objectType("AbuseReport", "What a user said about somebody he blocked", {
   id: "ID!",
@@ -36,11 +36,8 @@ declare module "../../core/operations.ts" {
 
 const MICRO = 1000;
 
-function contextOf(node: OperationNode, domain: string): ReportContext {
-  const running = node.instance("mod_spam_reporting", domain);
-  if (running) return running;
-  throw new OperationError("domain_not_found", "Domain not found", { domain });
-}
+const storeOf = (node: OperationNode, domain: string): ReportStore =>
+  runningIn(node, "mod_spam_reporting", domain).store;
 
 const shown = (r: StoredReport) => ({
   id: r.id,
@@ -79,7 +76,7 @@ export const operations = [
     domainArgs: OF_DOMAIN,
     types: [AbuseReport, ReportedStanza],
     run: async ({ domain, limit, index, ...filter }, _caller, node) =>
-      (await contextOf(node, domain).store.list(domain, filterOf(filter), limit, index)).map(shown),
+      (await storeOf(node, domain).list(domain, filterOf(filter), limit, index)).map(shown),
   }),
   defineOperation({
     ...HEAD,
@@ -89,7 +86,7 @@ export const operations = [
     args: FILTER,
     result: "Int",
     domainArgs: OF_DOMAIN,
-    run: ({ domain, ...filter }, _caller, node) => contextOf(node, domain).store.count(domain, filterOf(filter)),
+    run: ({ domain, ...filter }, _caller, node) => storeOf(node, domain).count(domain, filterOf(filter)),
   }),
   defineOperation({
     ...HEAD,
@@ -100,7 +97,7 @@ export const operations = [
     result: "String",
     domainArgs: ["domain"],
     run: async ({ domain, id }, _caller, node) => {
-      const { store } = contextOf(node, domain);
+      const store = storeOf(node, domain);
       const number = idOf(id);
       if (number !== undefined && (await store.remove(domain, number))) return "Report deleted";
       throw new OperationError("report_not_found", "There is no such report", { id });
@@ -114,6 +111,6 @@ export const operations = [
     args: { domain: "DomainName!", before: "DateTime!" },
     result: "Int",
     domainArgs: ["domain"],
-    run: ({ domain, before }, _caller, node) => contextOf(node, domain).store.removeOld(domain, before / MICRO),
+    run: ({ domain, before }, _caller, node) => storeOf(node, domain).removeOld(domain, before / MICRO),
   }),
 ];

@@ -2,10 +2,9 @@
 
 import type { Element } from "@xmpp/xml";
 import { type Jid, tryParseJid } from "../../core/jid.ts";
+import { NS_BLOCKING, NS_SID } from "../../core/ns.ts";
 
-export const NS_BLOCKING = "urn:xmpp:blocking";
 export const NS_REPORTING = "urn:xmpp:reporting:1";
-const NS_SID = "urn:xmpp:sid:0";
 
 /** Characters of a text that are kept. */
 const MAX_TEXT = 2000;

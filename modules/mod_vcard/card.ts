@@ -3,9 +3,10 @@
 import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
+import { NS_VCARD } from "../../core/ns.ts";
 import { Markup, xml } from "../../core/xml/markup.ts";
 import { standalone } from "../../core/xml/standalone.ts";
-import { FIELDS, fieldText, NS_VCARD } from "./fields.ts";
+import { FIELDS, fieldText } from "./fields.ts";
 import type { Context } from "./index.ts";
 
 const URL = "https://www.erlang-solutions.com/products/mongooseim.html";

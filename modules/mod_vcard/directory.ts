@@ -4,13 +4,13 @@
 import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../../core/errors.ts";
 import type { HostType, Iq, ServiceAt, ServiceDef } from "../../core/module.ts";
-import { NS_DATA, NS_DISCO_INFO, NS_DISCO_ITEMS } from "../../core/ns.ts";
+import { NS_DATA, NS_DISCO_INFO, NS_DISCO_ITEMS, NS_VCARD } from "../../core/ns.ts";
 import { type Column, formMarkup, Submission, tableMarkup } from "../../core/xml/form.ts";
 import { Markup, xml } from "../../core/xml/markup.ts";
 import { type Page, pageMarkup, pageOf, pageRequest } from "../../core/xml/rsm.ts";
 import { contactForms } from "../mod_disco/index.ts";
 import { serverCard } from "./card.ts";
-import { FIELDS, folded, NS_VCARD } from "./fields.ts";
+import { FIELDS, folded } from "./fields.ts";
 import type { Context } from "./index.ts";
 import type { Condition, Found } from "./store.ts";
 

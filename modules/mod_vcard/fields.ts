@@ -1,8 +1,7 @@
 // The fields of a vCard that the directory searches: where they are in the vCard, in the table and in forms.
 
 import type { Element } from "@xmpp/xml";
-
-export const NS_VCARD = "vcard-temp";
+import { NS_VCARD } from "../../core/ns.ts";
 
 export interface SearchField {
   /** Name in forms (XEP-0055). */

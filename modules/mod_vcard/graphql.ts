@@ -1,9 +1,8 @@
 // A vCard between its two forms: XEP-0054's element and the schema's Vcard, field by field.
 
 import { Element } from "@xmpp/xml";
+import { NS_VCARD } from "../../core/ns.ts";
 import type { InputOf, OutputOf } from "../../core/operations/language.ts";
-
-const NS_VCARD = "vcard-temp";
 
 /** A part of a field: its name in the schema and its element. */
 type Parts = Readonly<Record<string, string>>;

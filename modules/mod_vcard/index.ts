@@ -6,12 +6,12 @@ import type { z } from "zod";
 import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
 import { defineModule, type HostType, type Iq, type ModuleContext } from "../../core/module.ts";
+import { NS_VCARD } from "../../core/ns.ts";
 import { parseElement } from "../../core/stanza.ts";
 import { Markup } from "../../core/xml/markup.ts";
 import { keepVcard, serverCard } from "./card.ts";
 import { config } from "./config.ts";
 import { directory } from "./directory.ts";
-import { NS_VCARD } from "./fields.ts";
 import { operations } from "./operations.ts";
 import { VcardStore } from "./store.ts";
 

@@ -1,19 +1,17 @@
 // Who may do what (XEP-0060 §4.1, §4.5, §6.1.3, §6.5.9, §7.1.3).
 
+import { contactInfo, subscriptionLists } from "../../core/contacts.ts";
 import { StanzaError } from "../../core/errors.ts";
-import type { ContactInfo, MaybePromise, SubscriptionLists } from "../../core/hooks.ts";
+import type { MaybePromise } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { HostType } from "../../core/module.ts";
 import type { Asker, PubsubEngine } from "./engine.ts";
 import { pubsubError } from "./errors.ts";
 import type { Affiliation, PubsubNode } from "./model.ts";
 
-const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });
-const STRANGER: ContactInfo = { subscription: "none", ask: "none", groups: [], name: "" };
-
 /** Whether a contact receives the presence of an account. At once when the account is connected. */
 export function seesPresence(host: HostType, account: BareJid, contact: BareJid): MaybePromise<boolean> {
-  const lists = host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: account });
+  const lists = subscriptionLists(host, account);
   if (lists instanceof Promise) return lists.then(({ from }) => from.includes(contact.text));
   return lists.from.includes(contact.text);
 }
@@ -25,7 +23,7 @@ export async function inGroups(
   contact: BareJid,
   groups: readonly string[],
 ): Promise<boolean> {
-  const info = await host.hooks.fold("roster_get_jid_info", STRANGER, { jid: account, contact });
+  const info = await contactInfo(host, account, contact);
   return info.groups.some((group) => groups.includes(group));
 }
 
@@ -125,4 +123,15 @@ export function requirePublisher(engine: PubsubEngine, node: PubsubNode, who: Ba
     if (node.config.publish_model === "subscribers" && isSubscribed(node, who)) return;
   }
   throw new StanzaError("forbidden");
+}
+
+/** Whether a requirement lets somebody pass; its refusal is no error here. */
+export async function allows(requirement: () => MaybePromise<void>): Promise<boolean> {
+  try {
+    await requirement();
+    return true;
+  } catch (error) {
+    if (error instanceof StanzaError) return false;
+    throw error;
+  }
 }

@@ -41,7 +41,7 @@ export async function makeNode(
   if (name.length > limits.nodeName) {
     throw new StanzaError("not-acceptable", `A node's name has at most ${limits.nodeName} characters`);
   }
-  return engine.nodes.turn(service, name, async (there) => {
+  const make = async (there: PubsubNode | undefined): Promise<PubsubNode | undefined> => {
     if (there !== undefined) return undefined;
     if (limits.nodes < Infinity && (await engine.store.countNodes(service)) >= limits.nodes) {
       throw pubsubError("max-nodes-exceeded", `There can be at most ${limits.nodes} nodes`);
@@ -54,7 +54,8 @@ export async function makeNode(
     const made = await engine.nodes.create(node);
     if (made !== undefined) await profile.created?.(made);
     return made;
-  });
+  };
+  return engine.makers.take(`${service.text}\n${from.bare.text}`, () => engine.nodes.turn(service, name, make));
 }
 
 /** §8.2 */

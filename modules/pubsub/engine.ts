@@ -7,6 +7,7 @@ import type { MaybePromise } from "../../core/hooks.ts";
 import type { BareJid, Jid } from "../../core/jid.ts";
 import type { Log } from "../../core/log/index.ts";
 import type { HostType, Server, Session } from "../../core/module.ts";
+import { Turns } from "../../core/turns.ts";
 import type { Markup } from "../../core/xml/markup.ts";
 import { pubsubError } from "./errors.ts";
 import type { Event } from "./event.ts";
@@ -93,6 +94,8 @@ export type Answer = MaybePromise<Markup | undefined>;
 export class PubsubEngine<S extends PubsubStore = PubsubStore> {
   readonly nodes: NodeTable;
   readonly fleeting = new FleetingItems();
+  /** Who makes a node, one after the other: so many nodes and no more. Outside of the turn of the node itself. */
+  readonly makers = new Turns();
   #lastAt = 0;
 
   constructor(

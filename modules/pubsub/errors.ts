@@ -3,7 +3,7 @@
 import { type ErrorType, type StanzaCondition, StanzaError } from "../../core/errors.ts";
 import { attr, xml } from "../../core/xml/markup.ts";
 
-const NS_ERRORS = "http://jabber.org/protocol/pubsub#errors";
+export const NS_ERRORS = "http://jabber.org/protocol/pubsub#errors";
 
 /** Condition of pubsub#errors to condition of RFC 6120, and the type where the XEP wants another than usual. */
 const CONDITIONS = {

@@ -1,6 +1,7 @@
 // What publish-subscribe is made of (XEP-0060 §4): nodes with their configuration, affiliations, subscriptions, items.
 
 import type { BareJid, Jid } from "../../core/jid.ts";
+import type { Page } from "../../core/xml/rsm.ts";
 
 /** §4.1; "none" is never stored. */
 export type Affiliation = "owner" | "publisher" | "publish-only" | "member" | "none" | "outcast";
@@ -106,9 +107,4 @@ export interface Item {
 }
 
 /** Part of a list of items (XEP-0059). Items are in the order of their publication. */
-export interface ItemPage {
-  readonly items: readonly Item[];
-  /** Of the first of these in the whole list, and the length of that. */
-  readonly index: number;
-  readonly count: number;
-}
+export type ItemPage = Page<Item>;

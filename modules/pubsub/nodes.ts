@@ -4,9 +4,9 @@ import { StanzaError } from "../../core/errors.ts";
 import type { MaybePromise } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import { StorageError } from "../../core/storage/db.ts";
+import { Turns } from "../../core/turns.ts";
 import type { Affiliation, NewNode, NodeConfig, PubsubNode, Subscription } from "./model.ts";
 import type { PubsubStore } from "./store.ts";
-import { Turns } from "./turns.ts";
 
 /** Nodes, affiliations and subscriptions in memory, for one host type; about 100 bytes each. */
 const MAX_WEIGHT = 200_000;

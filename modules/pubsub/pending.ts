@@ -2,7 +2,7 @@
 
 import { StanzaError } from "../../core/errors.ts";
 import type { Iq } from "../../core/module.ts";
-import { NS_DATA } from "../../core/ns.ts";
+import { NS_COMMANDS, NS_DATA } from "../../core/ns.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
 import { requireOwner } from "./access.ts";
 import type { Asker, PubsubEngine } from "./engine.ts";
@@ -10,7 +10,6 @@ import { Delivery } from "./event.ts";
 import { NS_PUBSUB, parseForm } from "./form.ts";
 import { authorizationRequest } from "./manage.ts";
 
-export const NS_COMMANDS = "http://jabber.org/protocol/commands";
 export const GET_PENDING = `${NS_PUBSUB}#get-pending`;
 
 /** Nodes with waiting subscriptions, as the store finds them for an owner. */

@@ -1,19 +1,17 @@
 // What makes publish-subscribe personal (XEP-0163): whoever sees an account's presence is a subscriber of its nodes, who
 // has only to say what interests him; and who comes online gets the newest items of that.
 
-import { StanzaError } from "../../core/errors.ts";
-import type { MaybePromise, SubscriptionLists } from "../../core/hooks.ts";
+import { letsSee, subscriptionLists } from "../../core/contacts.ts";
+import type { MaybePromise } from "../../core/hooks.ts";
 import { type BareJid, parseJid } from "../../core/jid.ts";
 import { type HostType, type Server, type Session, Slot } from "../../core/module.ts";
 import { viewText } from "../../core/xml/framer.ts";
-import { requireReader } from "./access.ts";
+import { allows, requireReader } from "./access.ts";
 import type { Audience, PubsubEngine } from "./engine.ts";
 import { Delivery, delayOf, eventOf, itemEvent } from "./event.ts";
 import type { Item, NodeConfig, PubsubNode } from "./model.ts";
 
 const NOTIFY = "+notify";
-const NOBODY: SubscriptionLists = Object.freeze({ from: Object.freeze([]), to: Object.freeze([]) });
-
 /** The newest item of a node, with what decides who gets it and how. */
 export interface LastItem {
   readonly service: BareJid;
@@ -44,7 +42,7 @@ export interface PersonalParts {
 export function personalAudience(parts: PersonalParts, node: PubsubNode): MaybePromise<Audience> {
   const { service } = node;
   if (node.config.access_model === "roster") return parts.inGroups(node).then((jids) => visible(parts, node, jids));
-  const lists = parts.host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: service });
+  const lists = subscriptionLists(parts.host, service);
   return lists instanceof Promise
     ? lists.then(({ from }) => visible(parts, node, from))
     : visible(parts, node, lists.from);
@@ -52,15 +50,14 @@ export function personalAudience(parts: PersonalParts, node: PubsubNode): MaybeP
 
 /** Leaves out those whom the account has blocked, or hides its presence from. */
 function visible(parts: PersonalParts, node: PubsubNode, contacts: readonly string[]): MaybePromise<Audience> {
-  const [session] = parts.server.sessionsOf(node.service);
-  if (session === undefined) return audience(parts, node, contacts, contacts);
-  const { subscriptions } = node;
+  const { subscriptions, service } = node;
+  const [session] = parts.server.sessionsOf(service);
   const asked =
     subscriptions.size === 0
       ? contacts
       : [...new Set([...contacts, ...[...subscriptions.values()].map(([s]) => s.jid.bare.text)])];
   if (asked.length === 0) return audience(parts, node, contacts, asked);
-  const allowed = parts.host.hooks.fold("presence_audience", asked, { session, type: "" });
+  const allowed = parts.host.hooks.fold("presence_audience", asked, { account: service, session, type: "" });
   const give = (some: readonly string[]): Audience =>
     audience(parts, node, contacts, some, some === asked ? undefined : new Set(some.map(bareText)));
   return allowed instanceof Promise ? allowed.then(give) : give(allowed);
@@ -145,34 +142,55 @@ export async function clientKnown(
   const names = wantedOf(features).filter((name) => before?.has(name + NOTIFY) !== true);
   if (names.length === 0) return;
   const { bare } = session.jid;
-  const { to } = await parts.host.hooks.fold("roster_get_subscription_lists", NOBODY, { jid: bare });
+  const { to } = await subscriptionLists(parts.host, bare);
   const last: LastItem[] = [];
   for (const [domain, users] of byDomain(parts, [bare.text, ...to])) {
     last.push(...(await parts.lastItems(domain, users, names)));
   }
-  const blocking = await blockers(parts, last, session);
+  const withheld = await withholding(parts, last, session);
   for (const one of last) {
-    if (session.available && !blocking.has(one.service.text)) await give(engine, one, [session]);
+    if (session.available && !withheld.has(one.service.text)) await give(engine, one, [session]);
   }
 }
 
-/** The accounts of these items that want nothing to reach a session (XEP-0191). */
-async function blockers(
-  { host }: PersonalParts,
+/**
+ * The accounts of these items that want nothing to reach a session (XEP-0191), or do not let it see their presence any
+ * more: its own roster need not know, a stanza that said so may have been turned away.
+ */
+async function withholding(
+  parts: PersonalParts,
   last: readonly LastItem[],
   session: Session,
 ): Promise<ReadonlySet<string>> {
-  const services = new Map(last.map(({ service }) => [service.text, service]));
-  services.delete(session.jid.bare.text);
+  const services = new Map<string, BareJid>();
+  const bySubscription = new Set<string>();
+  for (const { service, plain, config } of last) {
+    services.set(service.text, service);
+    // Of the others the whole node is looked at.
+    if (plain === true && config.access_model === "presence") bySubscription.add(service.text);
+  }
+  const { bare } = session.jid;
+  services.delete(bare.text);
   const stanza = viewText("<message/>");
   stanza.to = session.jid;
   const said = [...services.values()].map(async (jid) => {
     const message = stanza.clone();
     message.from = jid;
-    const verdict = await host.hooks.fold("privacy_check_packet", "allow", { jid, stanza: message, dir: "out" });
-    return verdict === "allow" ? [] : [jid.text];
+    const { hooks } = parts.host;
+    const verdict = await hooks.fold("privacy_check_packet", "allow", { jid, stanza: message, dir: "out" });
+    if (verdict !== "allow") return [jid.text];
+    return bySubscription.has(jid.text) && !(await shows(parts, jid, bare)) ? [jid.text] : [];
   });
   return new Set((await Promise.all(said)).flat());
+}
+
+/** Whether an account lets a contact see its presence, as its own roster has it. */
+async function shows({ host, server }: PersonalParts, account: BareJid, contact: BareJid): Promise<boolean> {
+  if (server.sessionsOf(account).length > 0) {
+    const { from } = await subscriptionLists(host, account);
+    return from.includes(contact.text);
+  }
+  return letsSee(host, account, contact);
 }
 
 /** Accounts that this feature keeps and whose items are sent, by domain. The first of `jids` is the session's own. */
@@ -206,7 +224,7 @@ export async function contactAdmitted(
   const names = new Set(sessions.flatMap((s) => wantedOf(featuresOf(s) ?? new Set())));
   if (names.size === 0) return;
   const last = await parts.lastItems(owner.domain, [owner.local], [...names]);
-  if (last.length === 0 || (await blockers(parts, last, sessions[0])).size > 0) return;
+  if (last.length === 0 || (await withholding(parts, last, sessions[0])).size > 0) return;
   for (const one of last) {
     await give(
       engine,
@@ -222,11 +240,12 @@ async function give(engine: PubsubEngine, one: LastItem, sessions: readonly Sess
   const [first] = sessions;
   if (first === undefined || config.send_last_published_item !== "on_sub_and_presence") return;
   if (!config.deliver_notifications || item.at < engine.keep({ config }).since) return;
-  let node: PubsubNode | undefined = { service, name, config, ref: 0, affiliations: NONE, subscriptions: NONE };
+  let node: PubsubNode = { service, name, config, ref: 0, affiliations: NONE, subscriptions: NONE };
   const simple = one.plain === true && (config.access_model === "open" || config.access_model === "presence");
   if (!simple) {
-    node = await engine.nodes.get(service, name);
-    if (node === undefined || !(await mayRead(engine, node, first.jid.bare))) return;
+    const kept = await engine.nodes.get(service, name);
+    if (kept === undefined || !(await allows(() => requireReader(engine, kept, first.jid.bare)))) return;
+    node = kept;
   }
   const delivery = new Delivery(engine, eventOf(node, itemEvent(engine, node, item), delayOf(item)), false);
   for (const session of sessions) delivery.toSession(session);
@@ -234,13 +253,3 @@ async function give(engine: PubsubEngine, one: LastItem, sessions: readonly Sess
 
 /** Of a node whose affiliations and subscriptions do not matter; nobody writes to it. */
 const NONE = new Map<string, never>();
-
-async function mayRead(engine: PubsubEngine, node: PubsubNode, who: BareJid): Promise<boolean> {
-  try {
-    await requireReader(engine, node, who);
-    return true;
-  } catch (error) {
-    if (error instanceof StanzaError) return false;
-    throw error;
-  }
-}

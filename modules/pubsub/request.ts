@@ -3,11 +3,11 @@
 import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../../core/errors.ts";
 import { type Jid, tryParseJid } from "../../core/jid.ts";
-import { NS_DATA } from "../../core/ns.ts";
+import { NS_DATA, NS_RSM } from "../../core/ns.ts";
 import { pubsubError } from "./errors.ts";
 import { booleanOf, type FormValues, NS_PUBSUB, parseForm } from "./form.ts";
 import { AFFILIATIONS, type Affiliation, type SubscriptionState } from "./model.ts";
-import { NS_RSM, type PageRequest, parsePage } from "./rsm.ts";
+import { type BoundedPage, boundedPage } from "./rsm.ts";
 
 export const NS_OWNER = `${NS_PUBSUB}#owner`;
 
@@ -18,7 +18,7 @@ export type Request =
   /** `item` undefined: a notification without an item (§7.1.3.6). */
   | { kind: "publish"; node: string; item: NewItem | undefined; options: FormValues | undefined }
   | { kind: "retract"; node: string; id: string; notify: boolean }
-  | { kind: "items"; node: string; ids: readonly string[]; newest: number | undefined; page: PageRequest | undefined }
+  | { kind: "items"; node: string; ids: readonly string[]; newest: number | undefined; page: BoundedPage | undefined }
   | { kind: "subscribe"; node: string; jid: Jid; options: FormValues | undefined }
   | { kind: "unsubscribe"; node: string; jid: Jid; subid: string | undefined }
   | { kind: "subscriptions"; node: string | undefined }
@@ -206,7 +206,7 @@ function items(el: Element, set: Element | undefined): Request {
   const text = el.attrs["max_items"];
   if (text !== undefined && !/^0*[1-9]\d{0,8}$/.test(text)) throw bad("max_items must be a whole number above 0");
   if (text !== undefined && ids.length > 0) throw bad("Either ids or a number of items can be asked for");
-  const page = set && parsePage(set);
+  const page = set && boundedPage(set);
   return { kind: "items", node, ids, newest: text === undefined ? undefined : Number(text), page };
 }
 

@@ -1,13 +1,13 @@
 // Reading items (XEP-0060 §6.5).
 
 import { type Markup, xml } from "../../core/xml/markup.ts";
+import { pageMarkup } from "../../core/xml/rsm.ts";
 import { anyNode, requireReader } from "./access.ts";
 import type { Asker, PubsubEngine } from "./engine.ts";
 import { itemMarkup } from "./event.ts";
 import { NS_PUBSUB } from "./form.ts";
 import type { Item, PubsubNode } from "./model.ts";
 import type { Request } from "./request.ts";
-import { pageMarkup } from "./rsm.ts";
 
 /** Items that are given at once to who asks for all; the newest, and a note that there are more (§6.5.4). */
 const MAX_ALL = 1000;
@@ -39,14 +39,14 @@ async function select(engine: PubsubEngine, node: PubsubNode, { ids, newest, pag
   if (ids.length > 0) return { found: await byId(engine, node, ids) };
   if (page !== undefined) {
     const part = await store.page(node, page);
-    return { found: part.items, set: pageMarkup(part.count, part.index, part.items[0]?.id, part.items.at(-1)?.id) };
+    return { found: part.items, set: pageMarkup(part, idOf) };
   }
   const { found, more } = await newestOf(engine, node, Math.min(newest ?? MAX_ALL, MAX_ALL));
   // Who asked for so many knows that there may be more.
   if (!more && (newest !== undefined || found.length < MAX_ALL)) return { found };
   const { count } = await store.page(node, { max: 0 });
   if (count === found.length) return { found };
-  return { found, set: pageMarkup(count, count - found.length, found[0]?.id, found.at(-1)?.id) };
+  return { found, set: pageMarkup({ items: found, index: count - found.length, count }, idOf) };
 }
 
 /** Those that are there of the ids, as far as they fit into an answer. */
@@ -71,5 +71,7 @@ async function newestOf({ store }: PubsubEngine, node: PubsubNode, limit: number
   }
   return { found, more: false };
 }
+
+const idOf = ({ id }: Item): string => id;
 
 const textOf = (found: readonly Item[]): number => found.reduce((size, item) => size + item.payload.length, 0);

@@ -3,7 +3,7 @@
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import type { Affiliation, Item, ItemPage, NewNode, NodeConfig, PubsubNode, Subscription } from "./model.ts";
-import type { PageRequest } from "./rsm.ts";
+import type { BoundedPage } from "./rsm.ts";
 
 /** A node without what hangs on it. */
 export interface NodeHead {
@@ -53,7 +53,7 @@ export interface PubsubStore extends PersonalStore {
   last?(node: PubsubNode): Promise<Item | undefined>;
   /** The newest, in the order of publication. */
   newest(node: PubsubNode, limit: number): Promise<Item[]>;
-  page(node: PubsubNode, request: PageRequest): Promise<ItemPage>;
+  page(node: PubsubNode, request: BoundedPage): Promise<ItemPage>;
   /** False when there is no such item. */
   retract(node: PubsubNode, id: string): Promise<boolean>;
   purge(node: PubsubNode): Promise<void>;

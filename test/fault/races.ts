@@ -269,6 +269,29 @@ async function once(place: Place, title: string): Promise<void> {
   check(`${title}: a token is used once`, times === 1 ? [] : [`${times} times`]);
 }
 
+/** The server is killed while it removes a domain: it goes on with that when it is back. */
+async function interrupted(place: Place, title: string, domain: string): Promise<void> {
+  await place.graphql.domain("addDomain", domain);
+  for (const user of ["a", "b", "c"]) {
+    await place.graphql.account(user, domain);
+    const client = await login(place, user, "r", domain);
+    for (const cell of cellsOf(user)) await cell.write(client, `v${++values}`, "");
+  }
+  void place.graphql.domain("removeDomain", domain);
+  await Bun.sleep(random() * 40);
+  await place.server.kill();
+  await place.start();
+  const left = async (): Promise<string[]> => (await mentions(place, domain)).filter((row) => !allowed(row));
+  const isThere = async (): Promise<boolean> =>
+    (await place.sql(`SELECT status FROM domain_settings WHERE domain = '${domain}'`)).some(
+      (row) => row["status"] === 1,
+    );
+  // The request may have come too late.
+  if (await isThere()) await place.graphql.domain("removeDomain", domain);
+  for (let i = 0; i < 50 && (await left()).length > 0; i++) await Bun.sleep(100);
+  check(`${title}: nothing is left`, await left());
+}
+
 async function run(place: Place): Promise<void> {
   try {
     await place.start();
@@ -278,6 +301,7 @@ async function run(place: Place): Promise<void> {
       await removal(place, `${place.name} ${n} an account goes`, undefined, n);
       await removal(place, `${place.name} ${n} a domain goes`, `domain${n}x.example`, n);
       await accounts(place, `${place.name} ${n} an account comes and goes`);
+      await interrupted(place, `${place.name} ${n} a domain goes, and the server`, `killed${n}x.example`);
       await once(place, `${place.name} ${n} once`);
     }
     const errors = place.server.log.split("\n").filter((line) => /level=(error|critical)/.test(line));

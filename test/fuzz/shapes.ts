@@ -234,7 +234,7 @@ export const SHAPES: readonly Shape[] = [
   ...at(
     "localhost",
     "set",
-    register("<username>{name}</username><password>a better secret</password>"),
+    register("<username>{name}</username><password>{password}</password>"),
     register("<username>{fresh}</username><password>secret</password>"),
     `<preauth xmlns='urn:xmpp:pars:0' token='{known}'/>`,
   ),

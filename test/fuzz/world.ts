@@ -35,7 +35,8 @@ export interface Words {
 export interface World {
   /** Whoever sends the requests: with an administrator's rights in some rounds. */
   readonly me: Actor;
-  readonly phone: Actor;
+  /** Another session of the same account, which may lose its stream. */
+  phone: Actor;
   readonly friend: Actor;
   /** Keeps things that nobody else may see or change, and is named in requests. */
   readonly target: Actor;
@@ -43,6 +44,8 @@ export interface World {
   readonly bystander: Actor;
   readonly words: Words;
   readonly admin: boolean;
+  /** A new session in the place of the phone's. */
+  again(): Promise<Actor>;
   /** Ends all connections and removes all accounts; gives the names that were in use. */
   leave(): Promise<string[]>;
 }
@@ -80,11 +83,12 @@ export async function enter(
     make(3, "home"),
   ]);
   const everybody = [me, phone, friend, target, bystander];
-  for (const actor of everybody) {
+  const begins = (actor: Actor): void => {
     actor.complain = complain;
     actor.live = true;
     actor.says("<presence/>");
-  }
+  };
+  for (const actor of everybody) begins(actor);
   friend.chance = r;
   friend.says(
     `<presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:x' ver='${round}PKawpkPSDYmwT/WM94uAlu0='/></presence>`,
@@ -113,6 +117,15 @@ export async function enter(
     bystander,
     admin,
     words: wordsOf(round, me, phone, friend, target, r),
+    async again() {
+      // It may have been changed by one of the requests.
+      const { local, password } = accounts[0];
+      await server.node.hostOf(DOMAIN)?.auth.setPassword(local, DOMAIN, password);
+      const fresh = await make(0, "phone");
+      begins(fresh);
+      everybody.push(fresh);
+      return fresh;
+    },
     async leave() {
       for (const actor of everybody) if (!actor.gone) actor.wire.cut();
       const jids = [...names, ...Array.from({ length: 5 }, (_, i) => `fresh${round}x${i}`)].map(
@@ -175,6 +188,9 @@ function wordsOf(round: number, me: Actor, phone: Client, friend: Client, target
     `😀@${DOMAIN}`,
     `${DOMAIN}.`,
     `${"l".repeat(1024)}@${DOMAIN}`,
+    `${"l".repeat(1023)}@${DOMAIN}`,
+    `${"é".repeat(251)}@${DOMAIN}`,
+    `${"m".repeat(251)}@elsewhere.example/${"r".repeat(300)}`,
     `x@${DOMAIN}/${"r".repeat(1023)}`,
     `x@${"d.".repeat(600)}example`,
   ];
@@ -203,6 +219,8 @@ function wordsOf(round: number, me: Actor, phone: Client, friend: Client, target
         return me.known.length > 0 ? c.pick(me.known) : "nothing";
       case "session":
         return me.sessions.length > 0 ? c.pick(me.sessions.slice(-3)) : "none";
+      case "password":
+        return me.account.password;
       case "name":
         return me.local;
       case "fresh":

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import type { Db } from "../../core/storage/db.ts";
 import { checkSchema, inspect } from "../../core/storage/inspect.ts";
 import { MONGOOSEIM_TABLES } from "../../core/storage/migrations/0001_mongooseim.ts";
+import { MIGRATIONS } from "../../core/storage/migrations/index.ts";
 import type { Migration } from "../../core/storage/migrations/migration.ts";
 import { migrate } from "../../core/storage/migrations/runner.ts";
 import { onEachDatabase } from "./db_each.ts";
@@ -13,6 +14,36 @@ const step = (id: number, ...statements: string[]): Migration => ({
   statements: () => statements.map((sql) => ({ sql })),
 });
 const tables = async (db: Db) => [...(await inspect(db)).tables.keys()].filter((name) => !name.startsWith("sqlite_"));
+
+onEachDatabase("a database of the first version", (database) => {
+  test("gets the tables that have come since, and keeps its rows", async () => {
+    const db = await database.openEmpty();
+    const first = MIGRATIONS.filter(({ id }) => id <= 2);
+    expect((await migrate(db, { migrations: first })).map(({ id }) => id)).toEqual([1, 2]);
+    const user = { server: "localhost", username: "romeo" };
+    await db.insertNew("users", { ...user, password: "secret" });
+    await db.insertNew("rosterusers", {
+      ...user,
+      jid: "juliet@localhost",
+      nick: "Żuliet",
+      subscription: "B",
+      ask: "N",
+      askmessage: "",
+    });
+    await db.insertNew("rostergroups", { ...user, jid: "juliet@localhost", grp: "Capulets" });
+    await db.insertNew("vcard", { ...user, vcard: "<vCard xmlns='vcard-temp'/>" });
+    await db.insertNew("offline_message", { timestamp: 1, ...user, from_jid: "a@b", packet: "<message/>" });
+    const kept = ["users", "rosterusers", "rostergroups", "vcard", "offline_message"];
+    const rows = () => Promise.all(kept.map((table) => db.query(`SELECT * FROM ${table}`)));
+    const before = await rows();
+    expect(before.map(({ length }) => length)).toEqual([1, 1, 1, 1, 1]);
+    const since = MIGRATIONS.filter(({ id }) => id > 2);
+    expect((await migrate(db)).map(({ id }) => id)).toEqual(since.map(({ id }) => id));
+    expect(await rows()).toEqual(before);
+    expect(await tables(db)).toEqual(expect.arrayContaining(["mongooseim_invites", "mongooseim_pubsub_config"]));
+    expect(await checkSchema(db, MONGOOSEIM_TABLES)).toEqual([]);
+  });
+});
 
 onEachDatabase("migrations", (database) => {
   // The tests follow one database through its life, in this order.

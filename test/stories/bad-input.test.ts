@@ -1,10 +1,14 @@
 // What requests with bad input have brought to light (test/fuzz/requests.ts, and reading): each is refused, and changes
 // nothing.
 import { expect } from "vitest";
+import { childrenOf, find } from "../support/match.ts";
 import { create, form, owner, pubsub, subscribe, Talk } from "../support/pubsub-talk.ts";
 import { stage } from "../support/story.ts";
 
-const { story } = stage({ modules: { mod_privacy: {}, mod_amp: {}, mod_caps: {}, mod_pubsub_old: {} } });
+const { story } = stage({
+  general: { registration_timeout: "infinity" },
+  modules: { mod_privacy: {}, mod_amp: {}, mod_caps: {}, mod_pubsub: {}, mod_pubsub_old: {} },
+});
 /** What every object of JavaScript has, and no protocol. */
 const INHERITED = ["constructor", "__proto__", "toString", "valueOf", "hasOwnProperty"];
 
@@ -53,3 +57,24 @@ story(
     await juliet.receivesNothing();
   },
 );
+
+story("a user name is no longer than the tables hold", { juliet: 1 }, async ({ juliet }) => {
+  const register = (n: number): string =>
+    `<query xmlns="jabber:iq:register"><username>${"x".repeat(n)}</username><password>secret</password></query>`;
+  const talk = new Talk(juliet, "localhost");
+  await talk.refused("set", register(251), "not-allowed");
+  await talk.refused("set", register(1023), "not-allowed");
+  await talk.refused("set", register(1024), "jid-malformed");
+});
+
+story("more bookmarks than are copied stay where they are", { juliet: 1 }, async ({ juliet }) => {
+  const talk = new Talk(juliet, undefined);
+  const stored = (n: number): string =>
+    `<query xmlns="jabber:iq:private"><storage xmlns="storage:bookmarks">${Array.from({ length: n }, (_, i) => `<conference jid="r${i}@c.example"/>`).join("")}</storage></query>`;
+  await talk.gets("set", stored(2));
+  expect(await talk.items("urn:xmpp:bookmarks:1")).toHaveLength(2);
+  await talk.gets("set", stored(1001));
+  expect(await talk.items("urn:xmpp:bookmarks:1")).toHaveLength(2);
+  const kept = await talk.gets("get", `<query xmlns="jabber:iq:private"><storage xmlns="storage:bookmarks"/></query>`);
+  expect(childrenOf(find(kept, "storage")!)).toHaveLength(1001);
+});

@@ -337,3 +337,28 @@ story("markers that are kept, and that wait", { romeo: 1, juliet: 0 }, async ({ 
   const markers = (await hers.settles()).filter((e) => e.name === "message");
   expect(markers).toHaveLength(LIMIT);
 });
+
+story("many sessions of a user at once fill no store beyond its limit", { juliet: 3 }, async ({ juliet }) => {
+  const attempts: readonly [what: string, to: string, payload: (i: number) => string][] = [
+    ["private elements", "", (i) => `<query xmlns="jabber:iq:private"><e xmlns="urn:test:${i}"/></query>`],
+    ["contacts", "", (i) => roster(`<item jid="c${i}@localhost"/>`)],
+    ["lists", "", (i) => privacy(`<list name="l${i}">${deny(1)}</list>`)],
+    ["nodes of an account", "", (i) => publish(`n${i}`, "1")],
+    ["nodes at the service", SERVICE, (i) => create(`${juliet[0].local}-many-${i}`)],
+    ["invitations", "localhost", () => `<command xmlns="${NS_COMMANDS}" node="urn:xmpp:invite#invite"/>`],
+  ];
+  for (const [what, to, payload] of attempts) {
+    const address = to === "" ? "" : ` to="${to}"`;
+    for (const [k, session] of juliet.entries()) {
+      for (let i = 0; i < LIMIT; i++) session.says(`<iq type="set" id="many"${address}>${payload(k * LIMIT + i)}</iq>`);
+    }
+    let granted = 0;
+    for (const session of juliet) {
+      const answers = (await session.settles()).filter((e) => e.attrs["id"] === "many");
+      expect(answers).toHaveLength(LIMIT);
+      granted += answers.filter((e) => e.attrs["type"] === "result").length;
+    }
+    expect([what, granted]).toEqual([what, LIMIT]);
+  }
+  juliet[0].tally.assertions++;
+});

@@ -4,12 +4,9 @@ import type { z } from "zod";
 import * as directory from "./directory.ts";
 import * as globalDistrib from "./global-distrib.ts";
 import * as inbox from "./inbox.ts";
-import * as instant from "./instant.ts";
-import * as login from "./login.ts";
 import * as mam from "./mam.ts";
 import * as muc from "./muc.ts";
-import * as privacy from "./privacy.ts";
-import { mod_caps, mod_pubsub_old } from "./pubsub.ts";
+import * as outside from "./outside.ts";
 import * as push from "./push.ts";
 
 /** Makers of the schemas, by module name. */
@@ -17,12 +14,8 @@ export const unbuiltModules: Readonly<Record<string, () => z.ZodType>> = {
   ...directory,
   ...globalDistrib,
   ...inbox,
-  ...instant,
-  ...login,
   ...mam,
   ...muc,
-  ...privacy,
+  ...outside,
   ...push,
-  mod_caps,
-  mod_pubsub_old,
 };

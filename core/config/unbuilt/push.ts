@@ -14,7 +14,7 @@ import {
   uniqueList,
   url,
 } from "../types.ts";
-import { workerPool } from "./pubsub.ts";
+import { workerPool } from "../worker-pool.ts";
 
 const http = () =>
   z.strictObject({

@@ -93,6 +93,7 @@ ${KEPT.map((name) => `[modules.${name}]\n  backend = "rdbms"`).join("\n")}
   max_per_user = 100000
 [modules.mod_pubsub_old]
   backend = "rdbms"
+  last_item_cache = "rdbms"
 `.replace('[modules.mod_invites]\n  backend = "rdbms"\n', "");
 }
 

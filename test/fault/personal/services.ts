@@ -182,6 +182,7 @@ export const ORPHANS: Readonly<Record<string, string>> = {
   "nodes of nobody": `SELECT 1 FROM pubsub_nodes WHERE nidx NOT IN (SELECT nidx FROM pubsub_affiliations)
     AND nidx NOT IN (SELECT nidx FROM pubsub_subscriptions)`,
   "items of no node": "SELECT 1 FROM pubsub_items WHERE nidx NOT IN (SELECT nidx FROM pubsub_nodes)",
+  "last items of no node": "SELECT 1 FROM pubsub_last_item WHERE nidx NOT IN (SELECT nidx FROM pubsub_nodes)",
   "affiliations of no node": "SELECT 1 FROM pubsub_affiliations WHERE nidx NOT IN (SELECT nidx FROM pubsub_nodes)",
   "subscriptions of no node": "SELECT 1 FROM pubsub_subscriptions WHERE nidx NOT IN (SELECT nidx FROM pubsub_nodes)",
 };

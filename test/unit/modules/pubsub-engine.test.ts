@@ -3,10 +3,11 @@ import { describe, expect, test } from "vitest";
 import { makeBare, parseJid } from "../../../core/jid.ts";
 import { parseElement } from "../../../core/stanza.ts";
 import { StorageError, type StorageErrorCode } from "../../../core/storage/db.ts";
+import { pageMarkup } from "../../../core/xml/rsm.ts";
 import { type Configurable, configForm, configured, meets, resultForm } from "../../../modules/pubsub/fields.ts";
 import type { NodeConfig, PubsubNode, Subscription } from "../../../modules/pubsub/model.ts";
 import { NodeTable } from "../../../modules/pubsub/nodes.ts";
-import { pageMarkup, parsePage } from "../../../modules/pubsub/rsm.ts";
+import { boundedPage } from "../../../modules/pubsub/rsm.ts";
 import type { PubsubStore } from "../../../modules/pubsub/store.ts";
 
 const OFFER: Configurable = {
@@ -78,7 +79,7 @@ describe("a configuration", () => {
 
 describe("a page", () => {
   const ask = (inside: string) =>
-    parsePage(parseElement(`<set xmlns='http://jabber.org/protocol/rsm'>${inside}</set>`));
+    boundedPage(parseElement(`<set xmlns='http://jabber.org/protocol/rsm'>${inside}</set>`));
   test.each([
     ["", { max: 100 }],
     ["<max>5</max>", { max: 5 }],
@@ -93,8 +94,10 @@ describe("a page", () => {
   });
 
   test("says where it is", () => {
-    expect(pageMarkup(9, 3, "a", "b").text).toContain("<first index='3'>a</first><last>b</last><count>9</count>");
-    expect(pageMarkup(9, 0).text).not.toContain("first");
+    expect(pageMarkup({ items: ["a", "b"], index: 3, count: 9 }, String).text).toContain(
+      "<first index='3'>a</first><last>b</last><count>9</count>",
+    );
+    expect(pageMarkup({ items: [], index: 0, count: 9 }, String).text).not.toContain("first");
   });
 });
 

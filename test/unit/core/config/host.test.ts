@@ -1,7 +1,7 @@
 // host_config, after doc/configuration/host_config.md of MongooseIM 6.8.
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../../../core/config/index.ts";
-import { configOf } from "./check.ts";
+import { BUILT_MODULES, configOf } from "./check.ts";
 
 const own = (above: string, table: string) =>
   configOf(`${above}\n[[host_config]]\nhost = "localhost"\n${table}`).forHostType("localhost");
@@ -87,7 +87,7 @@ describe("forHostType", () => {
     const text =
       '[general]\nhosts = ["a.org", "b.org"]\ndefault_server_domain = "a.org"\n' +
       '[[host_config]]\nhost = "A.org"\nmodules.mod_ping = {}\n';
-    const { config } = parseConfig(text, { file: "f", modules: {} });
+    const { config } = parseConfig(text, { file: "f", modules: BUILT_MODULES });
     expect(Object.keys(config?.forHostType("a.org").modules ?? {})).toEqual(["mod_ping"]);
     expect(config?.forHostType("b.org").modules).toEqual({});
   });

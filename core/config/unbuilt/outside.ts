@@ -1,14 +1,6 @@
-// Modules that decide which stanzas pass, and small ones that answer a single kind of request.
+// Modules that have to do with services outside XMPP: one that asks such a service, one that names them to clients.
 import { z } from "zod";
 import { enumOf, iqdisc, nonEmpty, poolName, port, rule, secret } from "../types.ts";
-
-const where = (what: string) => enumOf("mnesia", "rdbms").default("mnesia").describe(what);
-
-export const mod_privacy = () => z.strictObject({ backend: where("Where privacy lists are kept") });
-
-export const mod_blocking = () => z.strictObject({ backend: where("Where block lists are kept") });
-
-export const mod_domain_isolation = () => z.strictObject({});
 
 export const mod_external_filter = () =>
   z.strictObject({ pool_tag: poolName().describe("Tag of the http pool of the filtering service") });
