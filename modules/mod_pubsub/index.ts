@@ -15,7 +15,7 @@ import { type Answer, type Asker, type Profile, PubsubEngine } from "../pubsub/e
 import { processAuthorization } from "../pubsub/manage.ts";
 import type { PubsubNode } from "../pubsub/model.ts";
 import { publisherGone } from "../pubsub/offline.ts";
-import { clientGone, clientKnown, contactAdmitted } from "../pubsub/personal.ts";
+import { clientGone, clientKnown, contactAdmitted, type Personal } from "../pubsub/personal.ts";
 import { parseRequest } from "../pubsub/request.ts";
 import { forgetHash, metadataPublished, NS_METADATA, stampPresence, vcardSet } from "./avatars.ts";
 import { type Config, config } from "./config.ts";
@@ -53,6 +53,7 @@ function runningOf(ctx: PepContext): Running {
 }
 
 const engineOf = (ctx: PepContext): Pep => runningOf(ctx).engine;
+const personalOf = (ctx: PepContext): Personal => ({ engine: engineOf(ctx), parts: personalParts(ctx) });
 
 /** What is kept in other forms too is copied there. */
 function published(ctx: PepContext, node: PubsubNode, by: Jid, payload: Element | undefined): MaybePromise<void> {
@@ -163,7 +164,10 @@ export default defineModule<Config, PepStore>({
     disco_sm_info: { at: 75, run: (acc, params, ctx) => forms(engineOf(ctx), acc, params) },
 
     caps_recognised: ({ session, features: known }, ctx) =>
-      clientKnown(engineOf(ctx), personalParts(ctx), session, known),
+      clientKnown(personalOf(ctx), session, known, ({ modules }) => {
+        const there = modules.get("mod_pubsub")?.ctx as PepContext | undefined;
+        return there && personalOf(there);
+      }),
     unset_presence: ({ session }, ctx) => {
       clientGone(session);
       forgetHash(session);

@@ -8,7 +8,7 @@ import { forms } from "../pubsub/discovery.ts";
 import { PubsubEngine } from "../pubsub/engine.ts";
 import { NS_PUBSUB } from "../pubsub/form.ts";
 import { publisherGone } from "../pubsub/offline.ts";
-import { clientGone, clientKnown, contactAdmitted } from "../pubsub/personal.ts";
+import { clientGone, clientKnown, contactAdmitted, type Personal } from "../pubsub/personal.ts";
 import { cameOnline, loadWatched } from "./comings.ts";
 import { checkWords, config, type PubsubOldConfig } from "./config.ts";
 import type { Context, Running } from "./context.ts";
@@ -103,6 +103,9 @@ function withPep<T>(ctx: Context, work: (pep: Engine) => T): T | undefined {
   return pep === undefined ? undefined : work(pep);
 }
 
+const personalOf = (ctx: Context): Personal | undefined =>
+  withPep(ctx, (engine) => ({ engine, parts: personalParts(ctx) }));
+
 export default defineModule<PubsubOldConfig, PubsubOldStore, Metric>({
   name: "mod_pubsub_old",
   xeps: [
@@ -163,8 +166,14 @@ export default defineModule<PubsubOldConfig, PubsubOldStore, Metric>({
     disco_sm_info: { at: 75, run: (acc, params, ctx) => withPep(ctx, (pep) => forms(pep, acc, params)) },
     caps_recognised: {
       at: 80,
-      run: ({ session, features: known }, ctx) =>
-        withPep(ctx, (pep) => clientKnown(pep, personalParts(ctx), session, known)),
+      run: ({ session, features: known }, ctx) => {
+        const own = personalOf(ctx);
+        if (own === undefined) return;
+        return clientKnown(own, session, known, ({ modules }) => {
+          const there = modules.get("mod_pubsub_old")?.ctx as Context | undefined;
+          return there && personalOf(there);
+        });
+      },
     },
     roster_subscription_changed: ({ user, contact, before, after }, ctx) =>
       withPep(ctx, async (pep) => {

@@ -129,24 +129,49 @@ const wantedOf = (features: ReadonlySet<string>): string[] =>
     .slice(0, MAX_WANTED)
     .map((f) => f.slice(0, -NOTIFY.length));
 
-/** A client's features became known: it has come online, or wants something else than before. */
+/** A feature's engine for personal nodes, with what it is personal by. */
+export interface Personal {
+  readonly engine: PubsubEngine;
+  readonly parts: PersonalParts;
+}
+
+/**
+ * A client's features became known: it has come online, or wants something else than before.
+ * @param elsewhere who keeps the personal nodes of another host type's accounts
+ */
 export async function clientKnown(
-  engine: PubsubEngine,
-  parts: PersonalParts,
+  own: Personal,
   session: Session,
   features: ReadonlySet<string>,
+  elsewhere: (host: HostType) => Personal | undefined,
 ): Promise<void> {
   const before = SERVED.get(session);
   if (before === features) return;
   SERVED.set(session, features);
   const names = wantedOf(features).filter((name) => before?.has(name + NOTIFY) !== true);
   if (names.length === 0) return;
+  const { host, server } = own.parts;
   const { bare } = session.jid;
-  const { to } = await subscriptionLists(parts.host, bare);
-  const last: LastItem[] = [];
-  for (const [domain, users] of byDomain(parts, [bare.text, ...to])) {
-    last.push(...(await parts.lastItems(domain, users, names)));
+  const { to } = await subscriptionLists(host, bare);
+  for (const [domain, jids] of byDomain([bare.text, ...to])) {
+    const there = server.hostTypeOf(domain);
+    const keeper = there === host ? own : there && elsewhere(there);
+    if (keeper !== undefined) await sendNewest(keeper, domain, jids, names, session);
   }
+}
+
+/** Sends a session the newest items that accounts of one domain have at nodes of these names. */
+async function sendNewest(
+  { engine, parts }: Personal,
+  domain: string,
+  accounts: readonly BareJid[],
+  names: readonly string[],
+  session: Session,
+): Promise<void> {
+  const own = session.jid.bare.text;
+  const some = accounts.filter((jid) => jid.text === own || parts.sends?.(jid) !== false);
+  const users = some.map(({ local }) => local);
+  const last = users.length === 0 ? [] : await parts.lastItems(domain, users, names);
   const withheld = await withholding(parts, last, session);
   for (const one of last) {
     if (session.available && !withheld.has(one.service.text)) await give(engine, one, [session]);
@@ -193,15 +218,13 @@ async function shows({ host, server }: PersonalParts, account: BareJid, contact:
   return letsSee(host, account, contact);
 }
 
-/** Accounts that this feature keeps and whose items are sent, by domain. The first of `jids` is the session's own. */
-function byDomain({ host, server, sends }: PersonalParts, jids: readonly string[]): Map<string, string[]> {
-  const found = new Map<string, string[]>();
-  for (const [i, text] of jids.entries()) {
+function byDomain(jids: readonly string[]): Map<string, BareJid[]> {
+  const found = new Map<string, BareJid[]>();
+  for (const text of jids) {
     const { bare } = parseJid(text);
-    if (i > 0 && sends?.(bare) === false) continue;
-    const users = found.get(bare.domain);
-    if (users !== undefined) users.push(bare.local);
-    else if (server.hostTypeOf(bare.domain) === host) found.set(bare.domain, [bare.local]);
+    const accounts = found.get(bare.domain);
+    if (accounts === undefined) found.set(bare.domain, [bare]);
+    else accounts.push(bare);
   }
   return found;
 }

@@ -3,7 +3,7 @@ import { describe, expect } from "vitest";
 import type { Client } from "../support/client.ts";
 import { childrenOf, type XElement } from "../support/match.ts";
 import { blocks } from "../support/privacy.ts";
-import { Pubsub } from "../support/pubsub.ts";
+import { Pubsub, wantsEvents } from "../support/pubsub.ts";
 import { stage } from "../support/story.ts";
 
 const NODE = "urn:interplay";
@@ -209,4 +209,43 @@ describe("a domain that is named as a service of another would be", () => {
     expect(own).toContain("pubsub.pubsub.localhost");
     await new Pubsub(juliet, "pubsub.pubsub.localhost").create(`${NODE}:${door}`);
   });
+});
+
+describe("contacts of two static domains, each a host type of its own", () => {
+  for (const module of ["mod_pubsub", "mod_pubsub_old"] as const) {
+    describe(module, () => {
+      const { story } = stage({
+        general: { hosts: ["localhost", "verona.example"] },
+        modules: { mod_caps: {}, [module]: module === "mod_pubsub" ? {} : { plugins: ["flat", "pep"] } },
+      });
+
+      story(
+        "XEP-0163 §4.3.4: events and newest items come from there as from here",
+        {},
+        async ({ actor, another, server, door, befriend }) => {
+          const romeo = await (await (await actor("romeo")).logsIn(server.target(door))).comesOnline();
+          const juliet = await (
+            await (await actor("juliet", "verona.example")).logsIn(server.target(door))
+          ).comesOnline();
+          await befriend(romeo, juliet);
+          const own = new Pubsub(romeo, romeo.bare);
+          await own.publish(NODE, "1");
+          const phone = await another(juliet).logsIn(server.target(door), "phone");
+          await wantsEvents(phone, NODE);
+          await phone.skipsTo((e) => e.name === "message" && e.attrs["from"] === romeo.bare);
+          await phone.settles();
+          await romeo.settles();
+          await own.publish(NODE, "2");
+          await phone.hears(`<message from="${romeo.bare}"/>`);
+          await romeo.settles();
+          romeo.says(`<presence to="${juliet.bare}" type="unsubscribed"/>`);
+          await romeo.settles();
+          const tablet = await another(juliet).logsIn(server.target(door), "tablet");
+          await wantsEvents(tablet, NODE);
+          await new Promise((resolve) => setTimeout(resolve, 150));
+          expect((await tablet.settles()).filter((e) => e.name === "message")).toEqual([]);
+        },
+      );
+    });
+  }
 });
