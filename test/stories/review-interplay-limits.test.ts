@@ -1,6 +1,6 @@
 // Log-ins in one step, against the limits that hold for all log-ins.
 import { describe, expect } from "vitest";
-import { askFor, asks, failure, NONE, proves, tokenIn } from "../support/fast.ts";
+import { askFor, failure, NONE, proves, tokenIn } from "../support/fast.ts";
 import { childOf, childrenOf, type XElement } from "../support/match.ts";
 import {
   arrives,
