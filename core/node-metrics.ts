@@ -4,7 +4,7 @@
 import type { AuthEvent, HostAuth } from "./auth/index.ts";
 import { type StreamCounters, TIMED, type Traffic } from "./c2s/engine.ts";
 import type { HookTable } from "./hooks.ts";
-import { authMetrics, type CallMetrics, certificateMetric, sessionTotals, systemMetrics } from "./metrics/names.ts";
+import { authMetrics, type CallMetrics, sessionTotals, systemMetrics } from "./metrics/names.ts";
 import type { Registry } from "./metrics/registry.ts";
 import type { Session } from "./module.ts";
 import type { Db } from "./storage/db.ts";
@@ -33,16 +33,8 @@ export interface MeteredNode {
   db(backend: string | undefined): Db;
 }
 
-/** Numbers that the process knows and the node does not. */
-export interface ProcessNumbers {
-  /** Open TCP connections of all listeners; the clients' streams are counted when it is not given. */
-  connections?: () => number;
-  /** Listeners with TLS: address@tcp/port, and the days that their certificate lasts. */
-  certificates?: readonly { readonly listenerId: string; remainingDays(): number }[];
-}
-
 /** Declares the node's metrics. Once a node, after its host types are made. */
-export function wireMetrics(node: MeteredNode, numbers: ProcessNumbers = {}): void {
+export function wireMetrics(node: MeteredNode): void {
   const { registry } = node;
   elements(registry, "", node.counters);
   for (const host of node.hosts.values()) hostMetrics(registry, host);
@@ -58,11 +50,8 @@ export function wireMetrics(node: MeteredNode, numbers: ProcessNumbers = {}): vo
   systemMetrics(registry, {
     upTimeSeconds: () => Math.floor((node.now() - node.startedAt) / 1000),
     memoryBytes: () => process.memoryUsage.rss(),
-    tcpConnections: numbers.connections ?? (() => streams(node)),
+    tcpConnections: () => streams(node),
   });
-  for (const { listenerId, remainingDays } of numbers.certificates ?? []) {
-    certificateMetric(registry, listenerId, remainingDays);
-  }
   const domains = registry.gauge("domains_count", "Domains in service", ["type"]);
   domains.probe({ type: "static" }, () => node.domains.count - node.domains.dynamicCount);
   domains.probe({ type: "dynamic" }, () => node.domains.dynamicCount);

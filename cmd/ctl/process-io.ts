@@ -5,7 +5,7 @@ import { basename } from "node:path";
 import type { CtlIo } from "./io.ts";
 
 /** The words that run this program again: the executable, or Bun and the script when it is not compiled. */
-export function selfCommand(): readonly string[] {
+function selfCommand(): readonly string[] {
   // Bun puts the files of a compiled executable under this path.
   return Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main];
 }

@@ -3,6 +3,7 @@
 
 import { HookTable } from "../../core/hooks.ts";
 import { metricLabels, newCounters } from "../../core/host.ts";
+import { certificateMetric } from "../../core/metrics/names.ts";
 import { Registry } from "../../core/metrics/registry.ts";
 import type { AnyModule } from "../../core/module.ts";
 import { type MeteredNode, observeAuth, wireMetrics } from "../../core/node-metrics.ts";
@@ -70,7 +71,8 @@ function declareAll(registry: Registry): void {
     now: () => 0,
     db: (backend) => (backend === "rdbms" ? external : embedded),
   };
-  wireMetrics(node, { certificates: [{ listenerId: "", remainingDays: () => 0 }] });
+  wireMetrics(node);
+  certificateMetric(registry, "", () => 0);
   observeAuth(registry, HOST_TYPE);
 }
 

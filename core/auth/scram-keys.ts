@@ -9,7 +9,7 @@ export const HASH_NAMES: readonly HashName[] = ["sha", "sha224", "sha256", "sha3
 const ALGORITHM = { sha: "sha1", sha224: "sha224", sha256: "sha256", sha384: "sha384", sha512: "sha512" } as const;
 
 /** Digest lengths in bytes. */
-export const HASH_LENGTH: Readonly<Record<HashName, number>> = {
+const HASH_LENGTH: Readonly<Record<HashName, number>> = {
   sha: 20,
   sha224: 28,
   sha256: 32,

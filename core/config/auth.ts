@@ -19,7 +19,7 @@ export const AUTH_METHODS = [
 export type AuthMethod = (typeof AUTH_METHODS)[number];
 
 /** SASL mechanisms under the names of the configuration, in the default order of offering; DIGEST-MD5 (RFC 6331: obsolete) is not in it. */
-export const DEFAULT_MECHANISMS = [
+const DEFAULT_MECHANISMS = [
   "scram_sha512_plus",
   "scram_sha512",
   "scram_sha384_plus",

@@ -175,7 +175,7 @@ export const serviceDomainDb = () =>
     .describe("Domains made and removed at run time");
 
 /** Hashes that SCRAM can store, strongest last. */
-export const SCRAM_HASHES = ["sha", "sha224", "sha256", "sha384", "sha512"] as const;
+const SCRAM_HASHES = ["sha", "sha224", "sha256", "sha384", "sha512"] as const;
 
 /** `auth.password` */
 export const password = () =>

@@ -93,7 +93,7 @@ const familyOf = (ip: string): 4 | 6 => (ipaddr.parse(ip).kind() === "ipv4" ? 4 
 const boundAccess = (what: string) => accessRule().default("all").describe(what);
 
 /** `listen.c2s[]` */
-export const listenC2s = () =>
+const listenC2s = () =>
   addressed(
     z.strictObject({
       ...xmpp(),
@@ -108,7 +108,7 @@ export const listenC2s = () =>
   ).describe("Client connections");
 
 /** `listen.s2s[]` */
-export const listenS2s = () =>
+const listenS2s = () =>
   addressed(
     z.strictObject({
       ...xmpp(),
@@ -117,7 +117,7 @@ export const listenS2s = () =>
   ).describe("Connections from other servers");
 
 /** `listen.component[]` */
-export const listenComponent = () =>
+const listenComponent = () =>
   addressed(
     z.strictObject({
       ...xmpp(),
@@ -138,7 +138,7 @@ const handler = () => ({
 });
 
 /** GraphQL categories that an endpoint can be limited to. */
-export const GRAPHQL_CATEGORIES = [
+const GRAPHQL_CATEGORIES = [
   "checkAuth",
   "account",
   "domain",
@@ -218,7 +218,7 @@ export const handlers = () =>
     .describe("What is served, by kind");
 
 /** `listen.http[]` */
-export const listenHttp = () =>
+const listenHttp = () =>
   addressed(
     z.strictObject({
       ...common(),

@@ -72,7 +72,7 @@ export const KID = 6;
 /** Namespace start of a child that has the default namespace of its stanza. */
 export const INHERITED = -1;
 /** Namespace start of a child whose prefix the stream header declared. */
-export const FROM_SCOPE = -2;
+const FROM_SCOPE = -2;
 
 const latin1 = new TextDecoder("latin1");
 // U+FEFF may start a name: the decoder must not take it for a byte order mark.

@@ -14,19 +14,11 @@ export class Scratch {
   }
 }
 
-/** What the writer puts in the place of the stanza's own attributes. Markup with a leading space, or "". */
-export interface Header {
-  /** Goes right after the name: ` from='...'`, and ` xml:lang='...'` when the stanza has none. */
-  lead: string;
-  /** Replaces the to attribute when not empty: ` to='...'`. */
-  to: string;
-  /** Declare jabber:client on an element that does not say it (RFC 7395 framing). */
-  xmlns: boolean;
-}
-
 /**
- * Writes a stanza into `out`; returns its length in bytes. `lead` and `to` are attribute markup as in `Header`;
- * a `from` attribute of the original is left out.
+ * Writes a stanza into `out`; returns its length in bytes. A `from` attribute of the original is left out.
+ * @param lead markup right after the name, with a leading space: ` from='...'`, and ` xml:lang='...'` when the stanza has none
+ * @param to markup that takes the place of the to attribute when not empty: ` to='...'`
+ * @param xmlns declares jabber:client on an element that does not say it (RFC 7395 framing)
  */
 export function encode(out: Scratch, s: Stanza, lead: string, to: string, xmlns: boolean): number {
   const raw = s.raw;

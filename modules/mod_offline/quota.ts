@@ -1,6 +1,7 @@
 // How many messages wait for the accounts that messages have lately been stored for. The database is asked for an
 // account that is not known here, and again before a message is refused: another node may have delivered some.
 
+import { BoundedMap } from "../../core/bounded-map.ts";
 import type { BareJid } from "../../core/jid.ts";
 
 /** Accounts that are remembered. */
@@ -14,7 +15,7 @@ interface Entry {
 }
 
 export class Quota {
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new BoundedMap<string, Entry>(MAX, () => 1);
   private readonly asking = new Map<string, Promise<number>>();
 
   constructor(private readonly stored: (jid: BareJid) => Promise<number>) {}
@@ -27,7 +28,7 @@ export class Quota {
       entry = this.entries.get(jid.text);
       if (entry === undefined) {
         entry = { count: stored, pending: 0 };
-        this.remember(jid.text, entry);
+        this.entries.set(jid.text, entry);
       } else if (entry.count >= max) entry.count = stored + entry.pending;
     }
     if (entry.count >= max) return false;
@@ -66,12 +67,5 @@ export class Quota {
       this.asking.set(jid.text, asked);
     }
     return asked;
-  }
-
-  private remember(key: string, entry: Entry): void {
-    this.entries.set(key, entry);
-    if (this.entries.size <= MAX) return;
-    const [oldest] = this.entries.keys();
-    this.entries.delete(oldest);
   }
 }

@@ -57,7 +57,7 @@ function without(attribute: "type" | "to", presence: Stanza): Stanza {
  * The value of <priority/>, 0 without one (§4.7.2.3).
  * @throws StanzaError bad-request when it is not a whole number from -128 to 127
  */
-export function priorityOf(presence: Stanza): number {
+function priorityOf(presence: Stanza): number {
   if (!presence.has("priority")) return 0;
   const text = presence.childText("priority")!.trim();
   const value = Number(text);

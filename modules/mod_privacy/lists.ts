@@ -1,5 +1,6 @@
 // The privacy lists of a host type: default lists that were lately asked for, and one change of an account at a time.
 
+import { BoundedMap } from "../../core/bounded-map.ts";
 import type { MaybePromise, PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
@@ -14,8 +15,7 @@ const weight = (list: PrivacyList | undefined): number => 1 + (list?.items.lengt
 
 export class Lists implements PersonalStore {
   /** Default lists by account; undefined for an account that has none. */
-  readonly #known = new Map<string, PrivacyList | undefined>();
-  #weight = 0;
+  readonly #known = new BoundedMap<string, PrivacyList | undefined>(MAX_WEIGHT, weight);
   readonly #turns = new Turns();
 
   constructor(readonly store: PrivacyStore) {}
@@ -36,19 +36,7 @@ export class Lists implements PersonalStore {
 
   /** An account's default list is this one from now on. */
   remember(user: BareJid, list: PrivacyList | undefined): void {
-    this.#forget(user.text);
     this.#known.set(user.text, list);
-    this.#weight += weight(list);
-    for (const [oldest] of this.#known) {
-      if (this.#weight <= MAX_WEIGHT || oldest === user.text) break;
-      this.#forget(oldest);
-    }
-  }
-
-  #forget(user: string): void {
-    if (!this.#known.has(user)) return;
-    this.#weight -= weight(this.#known.get(user));
-    this.#known.delete(user);
   }
 
   /** A change that failed may have been done nevertheless, when only its answer was lost: the list is asked for anew. */
@@ -56,7 +44,7 @@ export class Lists implements PersonalStore {
     try {
       return await change;
     } catch (error) {
-      this.#forget(user.text);
+      this.#known.delete(user.text);
       throw error;
     }
   }
@@ -69,13 +57,13 @@ export class Lists implements PersonalStore {
   removeUser(user: BareJid): Promise<void> {
     return this.inTurn(user, async () => {
       await this.store.removeUser(user);
-      this.#forget(user.text);
+      this.#known.delete(user.text);
     });
   }
 
   async removeDomain(domain: string): Promise<void> {
     await this.store.removeDomain(domain);
-    for (const user of this.#known.keys()) if (user.endsWith(`@${domain}`)) this.#forget(user);
+    for (const [user] of this.#known) if (user.endsWith(`@${domain}`)) this.#known.delete(user);
   }
 
   personalData(user: BareJid): Promise<PersonalData[]> {

@@ -8,7 +8,7 @@ import { featuresOf } from "../mod_caps/index.ts";
 import { hasFrom, rosterOf } from "../mod_roster/index.ts";
 import type { Limits, Profile, PubsubEngine } from "../pubsub/engine.ts";
 import type { FieldName } from "../pubsub/fields.ts";
-import { ACCESS_MODELS, type NodeConfig, type PubsubNode } from "../pubsub/model.ts";
+import { ACCESS_MODELS, type NodeConfig, PLAIN_CONFIG, type PubsubNode } from "../pubsub/model.ts";
 import { type PersonalParts, personalAudience } from "../pubsub/personal.ts";
 import { type Config, MOST_ITEMS } from "./config.ts";
 import type { PepStore } from "./store.ts";
@@ -64,30 +64,12 @@ export function limitsOf({ config, store }: PepContext): Limits {
 
 export function defaultsOf({ config }: PepContext, { maxPayloadSize }: Limits): NodeConfig {
   return {
+    ...PLAIN_CONFIG,
     ...config.default_node_config,
-    publish_model: "publishers",
-    persist_items: true,
-    item_expire: Number.POSITIVE_INFINITY,
     max_payload_size: maxPayloadSize,
-    deliver_notifications: true,
-    deliver_payloads: true,
     presence_based_delivery: true,
-    notify_config: false,
     notify_delete: true,
-    notify_retract: false,
-    notify_sub: false,
-    notification_type: "headline",
     send_last_published_item: "on_sub_and_presence",
-    purge_offline: false,
-    subscribe: true,
-    roster_groups_allowed: [],
-    title: "",
-    description: "",
-    type: "",
-    language: "",
-    contact: [],
-    node_type: "leaf",
-    collection: [],
   };
 }
 

@@ -1,5 +1,6 @@
 // The last item of each node, kept ready (last_item_cache): also of nodes that keep no items.
 
+import { BoundedMap } from "../../core/bounded-map.ts";
 import type { Item, PubsubNode } from "../pubsub/model.ts";
 import type { PubsubOldStore } from "./store.ts";
 
@@ -13,41 +14,28 @@ export interface LastItems {
   drop(node: NodeRef, id?: string): Promise<void>;
 }
 
-/** Characters of payload that are kept in memory; the items used longest ago give way. */
+/** Characters of payload that are kept in memory; the items set longest ago give way. */
 const MAX_TEXT = 16_000_000;
 
 /** In memory, by the node's number. */
 export class MemoryLastItems implements LastItems {
-  private readonly items = new Map<number, Item>();
-  private text = 0;
+  private readonly items = new BoundedMap<number, Item>(MAX_TEXT, ({ payload }) => payload.length);
 
   async get({ ref }: NodeRef): Promise<Item | undefined> {
     return this.items.get(ref);
   }
 
   async set({ ref }: NodeRef, item: Item): Promise<void> {
-    this.forget(ref);
     this.items.set(ref, item);
-    this.text += item.payload.length;
-    for (const oldest of this.items.keys()) {
-      if (this.text <= MAX_TEXT || oldest === ref) return;
-      this.forget(oldest);
-    }
   }
 
   async drop({ ref }: NodeRef, id?: string): Promise<void> {
-    if (id === undefined || this.items.get(ref)?.id === id) this.forget(ref);
+    if (id === undefined || this.items.get(ref)?.id === id) this.items.delete(ref);
   }
 
   /** An account or a domain is gone: whose items these are is not known here. */
   clear(): void {
     this.items.clear();
-    this.text = 0;
-  }
-
-  private forget(ref: number): void {
-    this.text -= this.items.get(ref)?.payload.length ?? 0;
-    this.items.delete(ref);
   }
 }
 

@@ -1,36 +1,18 @@
 // The kinds of nodes that MongooseIM calls plugins: what they are configured to by default, and where they may be.
 
-import type { NodeConfig } from "../pubsub/model.ts";
+import { type NodeConfig, PLAIN_CONFIG } from "../pubsub/model.ts";
 
 export const PLUGINS = ["dag", "flat", "hometree", "pep", "push"] as const;
 export type Plugin = (typeof PLUGINS)[number];
 
 const FLAT: NodeConfig = {
+  ...PLAIN_CONFIG,
   access_model: "open",
-  publish_model: "publishers",
   max_items: 10,
-  persist_items: true,
-  item_expire: Number.POSITIVE_INFINITY,
   max_payload_size: 60_000,
-  deliver_notifications: true,
-  deliver_payloads: true,
   presence_based_delivery: false,
-  notify_config: false,
   notify_delete: false,
-  notify_retract: false,
-  notify_sub: false,
-  notification_type: "headline",
   send_last_published_item: "never",
-  purge_offline: false,
-  subscribe: true,
-  roster_groups_allowed: [],
-  title: "",
-  description: "",
-  type: "",
-  language: "",
-  contact: [],
-  node_type: "leaf",
-  collection: [],
 };
 const PEP: NodeConfig = {
   ...FLAT,

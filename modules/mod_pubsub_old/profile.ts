@@ -75,7 +75,7 @@ export function defaultsOf({ config }: Context, kind: string): NodeConfig {
 /** The kinds of nodes that the service has: personal ones are accounts'. */
 export const serviceKinds = ({ config }: Context): Plugin[] => config.plugins.filter((plugin) => plugin !== "pep");
 
-export const isOwned = (affiliation: string | undefined): boolean =>
+const isOwned = (affiliation: string | undefined): boolean =>
   affiliation === "owner" || affiliation === "publisher" || affiliation === "member";
 
 /** What both profiles do after something happened to a node. */

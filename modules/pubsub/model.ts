@@ -53,6 +53,29 @@ export interface NodeConfig {
   readonly collection: readonly string[];
 }
 
+/** What the defaults of all kinds of nodes have in common; the rest is each kind's own. */
+export const PLAIN_CONFIG = {
+  publish_model: "publishers",
+  persist_items: true,
+  item_expire: Number.POSITIVE_INFINITY,
+  deliver_notifications: true,
+  deliver_payloads: true,
+  notify_config: false,
+  notify_retract: false,
+  notify_sub: false,
+  notification_type: "headline",
+  purge_offline: false,
+  subscribe: true,
+  roster_groups_allowed: [],
+  title: "",
+  description: "",
+  type: "",
+  language: "",
+  contact: [],
+  node_type: "leaf",
+  collection: [],
+} as const satisfies Partial<NodeConfig>;
+
 /** §6.3, as far as an engine can honour them. */
 export interface SubscriptionOptions {
   readonly deliver: boolean;

@@ -3,35 +3,23 @@ import { beforeAll, expect, test } from "vitest";
 import { type BareJid, makeBare, parseJid } from "../../core/jid.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { PepStore } from "../../modules/mod_pubsub/store.ts";
-import type { Item, NodeConfig, PubsubNode, Subscription } from "../../modules/pubsub/model.ts";
+import {
+  type Item,
+  type NodeConfig,
+  PLAIN_CONFIG,
+  type PubsubNode,
+  type Subscription,
+} from "../../modules/pubsub/model.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 const DEFAULTS: NodeConfig = {
+  ...PLAIN_CONFIG,
   access_model: "presence",
-  publish_model: "publishers",
   max_items: Number.POSITIVE_INFINITY,
-  persist_items: true,
-  item_expire: Number.POSITIVE_INFINITY,
   max_payload_size: 1000,
-  deliver_notifications: true,
-  deliver_payloads: true,
   presence_based_delivery: true,
-  notify_config: false,
   notify_delete: true,
-  notify_retract: false,
-  notify_sub: false,
-  notification_type: "headline",
   send_last_published_item: "on_sub_and_presence",
-  purge_offline: false,
-  subscribe: true,
-  roster_groups_allowed: [],
-  title: "",
-  description: "",
-  type: "",
-  language: "",
-  contact: [],
-  node_type: "leaf",
-  collection: [],
 };
 const ALL = { newest: Number.POSITIVE_INFINITY, since: 0 };
 

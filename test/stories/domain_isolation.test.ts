@@ -4,14 +4,14 @@ import { z } from "zod";
 import { StanzaError } from "../../core/errors.ts";
 import { defineModule } from "../../core/module.ts";
 import { NS_STANZAS } from "../support/privacy.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
 const of = stage({
   general: { hosts: ["localhost", "second.example"] },
   modules: { mod_domain_isolation: {} },
 });
 const { story } = of;
-const covers = (...cases: string[]) => ({ covers: cases.map((name) => `domain_isolation_SUITE:${name}`) });
+const covers = covering("domain_isolation_SUITE");
 const filtered = `<error type="cancel"><service-unavailable xmlns="${NS_STANZAS}"/><text xmlns="${NS_STANZAS}">Filtered by the domain isolation</text></error>`;
 
 /** A service of each domain, which refuses what it gets in words of its own. */

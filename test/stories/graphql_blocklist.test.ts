@@ -3,9 +3,9 @@ import { describe, expect } from "vitest";
 import type { Client } from "../support/client.ts";
 import type { Face, Graphql } from "../support/graphql.ts";
 import { blocks, hasBlocked, NS_STANZAS } from "../support/privacy.ts";
-import { type Scene, stage } from "../support/story.ts";
+import { covering, type Scene, stage } from "../support/story.ts";
 
-const covers = (...cases: string[]) => ({ covers: cases.map((name) => `graphql_blocklist_SUITE:${name}`) });
+const covers = covering("graphql_blocklist_SUITE");
 const faces = async (graphql: Graphql): Promise<Face[]> => [graphql.admin, graphql.ctl, await graphql.domainAdmin()];
 
 /** The stream ends with this conflict. */

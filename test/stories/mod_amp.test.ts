@@ -2,12 +2,12 @@
 import { describe, expect } from "vitest";
 import type { Client } from "../support/client.ts";
 import { childOf, childrenOf, show, type XElement } from "../support/match.ts";
-import { type StoryOptions, stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 import type { Changes } from "../support/story-server.ts";
 
 const NS = "http://jabber.org/protocol/amp";
 type Rule = [condition: string, value: string, action: string];
-const suite = (...cases: string[]): StoryOptions => ({ covers: cases.map((name) => `amp_big_SUITE:${name}`) });
+const suite = covering("amp_big_SUITE");
 
 const rule = ([condition, value, action]: Rule): string =>
   `<rule condition="${condition}" value="${value}" action="${action}"/>`;

@@ -24,12 +24,12 @@ import {
   uses,
   writesList,
 } from "../support/privacy.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
 // mod_privacy comes with it.
 const of = stage({ modules: { mod_blocking: {} } });
 const { story } = of;
-const covers = (...cases: string[]) => ({ covers: cases.map((name) => `mod_blocking_SUITE:${name}`) });
+const covers = covering("mod_blocking_SUITE");
 
 /** What the user is told who writes to somebody he has blocked (§3.3). */
 const blockedError = (stanza: string, id: string, from: string) =>

@@ -5,12 +5,12 @@ import { parseFullJid } from "../../core/jid.ts";
 import { featuresOf } from "../../modules/mod_caps/index.ts";
 import type { Client } from "../support/client.ts";
 import { childOf, childrenOf, type XElement } from "../support/match.ts";
-import { type Scene, stage } from "../support/story.ts";
+import { covering, type Scene, stage } from "../support/story.ts";
 
 const NS_INFO = "http://jabber.org/protocol/disco#info";
 const NS_STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas";
 type Version = "v1" | "v2";
-const covers = (...cases: string[]) => ({ covers: cases.map((name) => `disco_and_caps_SUITE:${name}`) });
+const covers = covering("disco_and_caps_SUITE");
 
 let made = 0;
 /** A feature that no other story has. */

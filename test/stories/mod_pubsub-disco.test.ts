@@ -3,12 +3,12 @@ import { describe, expect } from "vitest";
 import type { Client } from "../support/client.ts";
 import { childOf, childrenOf, type XElement } from "../support/match.ts";
 import { fieldsOf, follows, freshNode, NS_PUBSUB, Pubsub } from "../support/pubsub.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
 const NS_INFO = "http://jabber.org/protocol/disco#info";
 const NS_ITEMS = "http://jabber.org/protocol/disco#items";
 const NS_STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas";
-const pep = (...cases: string[]) => ({ covers: cases.map((c) => `pep_SUITE:${c}`) });
+const pep = covering("pep_SUITE");
 const OPEN = { access_model: "open" };
 
 const nodeAttribute = (node?: string) => (node === undefined ? "" : ` node="${node}"`);

@@ -13,10 +13,10 @@ import {
   publishing,
   wantsEvents,
 } from "../support/pubsub.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
 const { story } = stage({ modules: { mod_caps: {}, mod_pubsub: {} } });
-const pep = (...cases: string[]) => ({ covers: cases.map((c) => `pep_SUITE:${c}`) });
+const pep = covering("pep_SUITE");
 const BAD = ["modify", "bad-request"] as const;
 const FORBIDDEN = ["auth", "forbidden"] as const;
 const MISSING = ["cancel", "item-not-found"] as const;

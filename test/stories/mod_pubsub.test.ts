@@ -14,10 +14,10 @@ import {
   retractEvent,
   wantsEvents,
 } from "../support/pubsub.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
 const { story } = stage({ modules: { mod_caps: {}, mod_pubsub: {} } });
-const pep = (...cases: string[]) => ({ covers: cases.map((c) => `pep_SUITE:${c}`) });
+const pep = covering("pep_SUITE");
 const silent = { silent: true } as const;
 const OPEN = { access_model: "open" };
 

@@ -2,12 +2,21 @@
 import { describe, expect } from "vitest";
 import type { Client } from "../support/client.ts";
 import { childrenOf, find } from "../support/match.ts";
-import { create, discovery, form, fresh, items, owner, publish, subscribe, Talk } from "../support/pubsub-talk.ts";
-import { stage } from "../support/story.ts";
+import {
+  create,
+  discovery,
+  form,
+  fresh,
+  items,
+  owner,
+  publish,
+  SERVICE,
+  subscribe,
+  talks,
+} from "../support/pubsub-talk.ts";
+import { covering, stage } from "../support/story.ts";
 
-const SERVICE = "pubsub.localhost";
-const covers = (...cases: string[]) => ({ covers: cases.map((name) => `pubsub_old_SUITE:${name}`) });
-const talks = (...clients: Client[]) => clients.map((c) => new Talk(c, SERVICE));
+const covers = covering("pubsub_old_SUITE");
 const COLLECTION = { "pubsub#node_type": "collection" };
 const within = (...collections: string[]) => ({ "pubsub#collection": collections });
 

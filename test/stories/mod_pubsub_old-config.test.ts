@@ -2,19 +2,12 @@
 import { describe, expect } from "vitest";
 
 import { childrenOf } from "../support/match.ts";
-import { form, fresh, owner, Talk, valuesOf } from "../support/pubsub-talk.ts";
-import { stage } from "../support/story.ts";
+import { form, fresh, NODETREES, owner, SERVICE, talks, valuesOf } from "../support/pubsub-talk.ts";
+import { covering, stage } from "../support/story.ts";
 
-const SERVICE = "pubsub.localhost";
-const covers = (...cases: string[]) => ({ covers: cases.map((name) => `pubsub_old_SUITE:${name}`) });
-const talks = (...clients: ConstructorParameters<typeof Talk>[0][]) => clients.map((c) => new Talk(c, SERVICE));
+const covers = covering("pubsub_old_SUITE");
 
-for (const nodetree of ["dag", "tree"]) {
-  const plugin = nodetree === "dag" ? "dag" : "flat";
-  const service = (more = {}) => ({ modules: { mod_pubsub_old: { nodetree, plugins: [plugin], ...more } } });
-  // One door shows the other nodetree well enough.
-  const at = nodetree === "tree" ? ({ door: "tcp" } as const) : {};
-
+for (const { nodetree, service, at } of NODETREES) {
   describe(`nodetree = "${nodetree}"`, () => {
     const { story } = stage(service());
 

@@ -15,12 +15,13 @@ import {
   publish,
   pubsub,
   retract,
+  SERVICE,
   subscribe,
   Talk,
 } from "../support/pubsub-talk.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
-const covers = (...cases: string[]) => ({ covers: cases.map((name) => `pep_old_SUITE:${name}`) });
+const covers = covering("pep_old_SUITE");
 /** As the suite's: collections at the service, and accounts. */
 const config = (more = {}) => ({
   modules: { mod_caps: {}, mod_pubsub_old: { plugins: ["dag", "pep"], nodetree: "dag", ...more } },
@@ -132,7 +133,7 @@ describe("personal nodes", () => {
     "§6: the service and the account are discovered as what they are",
     { romeo: 1, juliet: 1 },
     async ({ romeo, juliet }) => {
-      const service = show(await new Talk(romeo, "pubsub.localhost").gets("get", discovery("info")));
+      const service = show(await new Talk(romeo, SERVICE).gets("get", discovery("info")));
       for (const type of ["service", "pep"])
         expect(service).toMatch(new RegExp(`category="pubsub"[^>]* type="${type}"`));
       expect(service).toContain(`<feature var="${NS_PUBSUB}"/>`);
@@ -380,7 +381,7 @@ describe("default_node_config, pep_mapping", () => {
       expect(await new Talk(juliet, romeo.bare).items(node)).toEqual(["item1"]);
       await r.publishes("urn:mapped", "item1");
       expect(await r.configuration("urn:mapped")).toMatchObject({ ...set, ...last("never") });
-      const service = new Talk(romeo, "pubsub.localhost");
+      const service = new Talk(romeo, SERVICE);
       await service.creates(node);
       expect(await service.configuration(node)).toMatchObject({ ...set, ...last("never") });
       for (const name of [node, "urn:mapped"]) await r.deletes(name);
@@ -431,7 +432,7 @@ describe("beside mod_pubsub", () => {
     const [host] = [...server.node.hosts.values()];
     const stored = host.modules.get("mod_pubsub_old")?.ctx.store as { load(s: object, n: string): Promise<unknown> };
     expect(await stored.load({ text: romeo.bare }, node)).toBeUndefined();
-    const service = new Talk(romeo, "pubsub.localhost");
+    const service = new Talk(romeo, SERVICE);
     await service.publishes(node, "item2");
     expect(await own(romeo).items(node)).toEqual(["item1"]);
     expect(await service.items(node)).toEqual(["item2"]);

@@ -2,12 +2,10 @@
 import { describe, expect, vi } from "vitest";
 import { parseBareJid } from "../../core/jid.ts";
 import type { Client } from "../support/client.ts";
-import { fresh, Talk } from "../support/pubsub-talk.ts";
-import { type Scene, stage } from "../support/story.ts";
+import { fresh, SERVICE, Talk, talks } from "../support/pubsub-talk.ts";
+import { covering, type Scene, stage } from "../support/story.ts";
 
-const SERVICE = "pubsub.localhost";
-const covers = (...cases: string[]) => ({ covers: cases.map((name) => `gdpr_SUITE:${name}`) });
-const talks = (...clients: Client[]) => clients.map((c) => new Talk(c, SERVICE));
+const covers = covering("gdpr_SUITE");
 const data = (text: string) => `<item-data xmlns="urn:gdpr">${text}</item-data>`;
 
 /** The tables of one user, by name: payloads, nodes, subscriptions. */

@@ -9,27 +9,23 @@ import {
   form,
   fresh,
   items,
+  NODETREES,
   NS_PUBSUB,
   owner,
   publish,
   pubsub,
   retract,
+  SERVICE,
   subscribe,
-  Talk,
+  type Talk,
+  talks,
   valuesOf,
 } from "../support/pubsub-talk.ts";
-import { type Scene, stage } from "../support/story.ts";
+import { covering, type Scene, stage } from "../support/story.ts";
 
-const SERVICE = "pubsub.localhost";
-const covers = (...cases: string[]) => ({ covers: cases.map((name) => `pubsub_old_SUITE:${name}`) });
-const talks = (...clients: ConstructorParameters<typeof Talk>[0][]) => clients.map((c) => new Talk(c, SERVICE));
+const covers = covering("pubsub_old_SUITE");
 
-for (const nodetree of ["dag", "tree"]) {
-  const plugin = nodetree === "dag" ? "dag" : "flat";
-  const service = (more = {}) => ({ modules: { mod_pubsub_old: { nodetree, plugins: [plugin], ...more } } });
-  // One door shows the other nodetree well enough.
-  const at = nodetree === "tree" ? ({ door: "tcp" } as const) : {};
-
+for (const { nodetree, service, at } of NODETREES) {
   describe(`nodetree = "${nodetree}"`, () => {
     const { story } = stage(service());
 

@@ -2,11 +2,11 @@
 import { describe, expect } from "vitest";
 import type { Client } from "../support/client.ts";
 import { childOf, childrenOf, type XElement } from "../support/match.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
 const NS = "esl:xmpp:smart-markers:0";
 const MARKERS = "urn:xmpp:chat-markers:0";
-const suite = (...cases: string[]) => ({ covers: cases.map((name) => `smart_markers_SUITE:${name}`) });
+const suite = covering("smart_markers_SUITE");
 
 /** `writer` says something, and the other marks it as displayed. */
 async function answeredByMark(writer: Client, reader: Client, id: string, thread?: string): Promise<void> {

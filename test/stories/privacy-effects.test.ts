@@ -17,10 +17,10 @@ import {
   uses,
   writesList,
 } from "../support/privacy.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
 const { story } = stage({ modules: { mod_privacy: {}, mod_amp: {} } });
-const covers = (...cases: string[]) => ({ covers: cases.map((name) => `privacy_SUITE:${name}`) });
+const covers = covering("privacy_SUITE");
 
 story(
   "XEP-0016 §2.9: messages of a JID are turned away, his own still go there",

@@ -15,10 +15,10 @@ import {
   uses,
   writesList,
 } from "../support/privacy.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
 const { story } = stage({ modules: { mod_privacy: {}, mod_blocking: {} } });
-const covers = (...cases: string[]) => ({ covers: cases.map((name) => `privacy_SUITE:${name}`) });
+const covers = covering("privacy_SUITE");
 
 story(
   "XEP-0016 §3: the server says that it has privacy lists",

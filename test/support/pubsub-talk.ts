@@ -10,6 +10,19 @@ const NS_DATA = "jabber:x:data";
 const NS_STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas";
 export const ENTRY = `<entry xmlns="http://www.w3.org/2005/Atom"/>`;
 
+/** Where mod_pubsub_old is on localhost when nothing else is said. */
+export const SERVICE = "pubsub.localhost";
+
+/** Both ways to order nodes, with mod_pubsub_old's options; one door shows the second well enough. */
+export const NODETREES = [
+  { nodetree: "dag", plugin: "dag", at: {} },
+  { nodetree: "tree", plugin: "flat", at: { door: "tcp" } as const },
+].map(({ nodetree, plugin, at }) => ({
+  nodetree,
+  at,
+  service: (more = {}) => ({ modules: { mod_pubsub_old: { nodetree, plugins: [plugin], ...more } } }),
+}));
+
 export type Fields = Readonly<Record<string, string | readonly string[]>>;
 
 let ids = 0;
@@ -224,6 +237,9 @@ export class Talk {
     this.client.says(`<message${this.address}>${filled}</message>`);
   }
 }
+
+/** Talks of clients with the service. */
+export const talks = (...clients: readonly Client[]): Talk[] => clients.map((c) => new Talk(c, SERVICE));
 
 export const pubsub = (inside: string): string => `<pubsub xmlns="${NS_PUBSUB}">${inside}</pubsub>`;
 export const owner = (inside: string): string => `<pubsub xmlns="${NS_OWNER}">${inside}</pubsub>`;

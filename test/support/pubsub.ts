@@ -115,7 +115,7 @@ export function fieldsOf(x: XElement): Record<string, string[]> {
   return fields;
 }
 
-export function itemIds(answer: XElement): string[] {
+function itemIds(answer: XElement): string[] {
   const items = childOf(childOf(answer, "pubsub", NS_PUBSUB)!, "items", NS_PUBSUB)!;
   return childrenOf(items).map((i) => i.attrs["id"] ?? "");
 }

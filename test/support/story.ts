@@ -56,6 +56,11 @@ export interface StoryOptions {
   logs?: readonly string[];
 }
 
+/** Options of stories that stand for cases of one of MongooseIM's suites. */
+export const covering =
+  (suite: string) =>
+  (...cases: readonly string[]) => ({ covers: cases.map((name) => `${suite}:${name}`) });
+
 /** An account whose client is not there. */
 export class Absent {
   constructor(

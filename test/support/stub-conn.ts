@@ -10,7 +10,7 @@ import type { Node } from "../../core/node.ts";
 import { NS_BIND, NS_CLIENT, NS_SASL, NS_STREAM } from "../../core/ns.ts";
 import { DEFAULT_LIMITS } from "../../core/xml/scan.ts";
 
-export const STUB_OPTIONS: C2sOptions = {
+const STUB_OPTIONS: C2sOptions = {
   starttls: "no",
   maxStanzaSize: 65_536,
   stateTimeout: Number.POSITIVE_INFINITY,

@@ -98,7 +98,7 @@ async function clearStale(path: string): Promise<void> {
 }
 
 /** The application behind the socket. */
-export function controlApp(options: ControlOptions): Hono {
+function controlApp(options: ControlOptions): Hono {
   const { schema, node } = options;
   const app = new Hono();
   // Made when first asked for, then kept as text: a client asks every time.

@@ -4,7 +4,7 @@ import { createTable } from "../ddl.ts";
 import { bigint, bigserial, type Table, text, varchar } from "../schema.ts";
 import type { Migration } from "./migration.ts";
 
-export const HELD_STANZAS: Table = {
+const HELD_STANZAS: Table = {
   name: "mongooseim_held_stanzas",
   columns: {
     id: bigserial({ mysql: "bigint unsigned" }),

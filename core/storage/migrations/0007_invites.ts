@@ -3,7 +3,7 @@ import { createTable } from "../ddl.ts";
 import { bigint, bigserial, boolean, int, type Table, varchar } from "../schema.ts";
 import type { Migration } from "./migration.ts";
 
-export const INVITES: Table = {
+const INVITES: Table = {
   name: "mongooseim_invites",
   columns: {
     id: bigserial({ mysql: "bigint unsigned" }),

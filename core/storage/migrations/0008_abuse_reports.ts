@@ -3,7 +3,7 @@ import { createTable } from "../ddl.ts";
 import { bigint, bigserial, boolean, type Table, text, varchar } from "../schema.ts";
 import type { Migration } from "./migration.ts";
 
-export const ABUSE_REPORTS: Table = {
+const ABUSE_REPORTS: Table = {
   name: "mongooseim_abuse_reports",
   columns: {
     id: bigserial({ mysql: "bigint unsigned" }),

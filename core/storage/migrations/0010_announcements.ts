@@ -3,7 +3,7 @@ import { createTable } from "../ddl.ts";
 import { bigint, int, type Table, text, varchar } from "../schema.ts";
 import type { Migration } from "./migration.ts";
 
-export const ANNOUNCEMENTS: readonly Table[] = [
+const ANNOUNCEMENTS: readonly Table[] = [
   {
     name: "mongooseim_announcements",
     columns: {

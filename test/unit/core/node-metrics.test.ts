@@ -2,9 +2,10 @@ import { afterEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { STOP } from "../../../core/hooks.ts";
 import { parseBareJid } from "../../../core/jid.ts";
+import { certificateMetric } from "../../../core/metrics/names.ts";
 import { defineModule } from "../../../core/module.ts";
 import type { Node } from "../../../core/node.ts";
-import { type ProcessNumbers, renderMetrics, wireMetrics } from "../../../core/node-metrics.ts";
+import { renderMetrics, wireMetrics } from "../../../core/node-metrics.ts";
 import { StubClient, StubConn } from "../../support/stub-conn.ts";
 import { type StubNodeOptions, stubNode } from "../../support/stub-node.ts";
 
@@ -14,10 +15,10 @@ afterEach(async () => {
   for (const node of running.splice(0)) await node.stop();
 });
 
-async function start(options: StubNodeOptions = {}, numbers?: ProcessNumbers): Promise<Node> {
+async function start(options: StubNodeOptions = {}): Promise<Node> {
   const { node } = await stubNode({ users: ["alice", "bob"], ...options });
   running.push(node);
-  wireMetrics(node, numbers);
+  wireMetrics(node);
   return node;
 }
 
@@ -204,10 +205,9 @@ describe("the node", () => {
     expect(value(node, "system_memory_total")).toBeGreaterThan(10_000_000);
   });
 
-  test("asks the listeners for their connections and certificates when they are given", async () => {
-    const certificates = [{ listenerId: "0.0.0.0@tcp/5222", remainingDays: () => 89 }];
-    const node = await start({}, { connections: () => 12, certificates });
-    expect(value(node, "system_tcp_ports_count")).toBe(12);
+  test("tells how long the certificate of a listener is good", async () => {
+    const node = await start();
+    certificateMetric(node.registry, "0.0.0.0@tcp/5222", () => 89);
     expect(value(node, 'tls_cert_remaining_days_count{listener_id="0.0.0.0@tcp/5222"}')).toBe(89);
   });
 
