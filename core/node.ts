@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { Access } from "./access/access.ts";
 import { AddressLimits } from "./address-limits.ts";
 import { openHostAuth, PasswordHasher } from "./auth/index.ts";
+import { RemovalStore } from "./auth/store.ts";
 import type { StreamCounters, StreamEngine } from "./c2s/engine.ts";
 import type { C2S } from "./c2s/stream.ts";
 import type { Config } from "./config/index.ts";
@@ -48,6 +49,9 @@ export interface NodeOptions {
   now?: () => number;
 }
 
+/** After how long a removal that failed is tried again, in ms. */
+const REMOVAL_RETRY_MS = 10_000;
+
 /** How long the server's end waits for what its sessions still do, in ms. */
 const LAST_PATIENCE = 5_000;
 /** How long a removal waits for what the sessions of an account or a domain still do, in ms. */
@@ -80,6 +84,7 @@ export class Node implements StreamEngine, Server {
   /** Where dynamic domains and their administrators are kept. */
   readonly domainStore: DomainStore | undefined;
   readonly hasher: PasswordHasher;
+  private readonly removals: RemovalStore;
   readonly language: string;
   readonly defaultDomain: string;
   readonly hidden: boolean;
@@ -108,6 +113,7 @@ export class Node implements StreamEngine, Server {
     this.hidden = config.general.hide_service_name;
     this.replacedWait = config.general.replaced_wait_timeout;
     this.wheel = new Wheel(this.clock, (error) => log.error("timer_failed", { error }));
+    this.removals = new RemovalStore(options.embedded);
     this.hasher = new PasswordHasher({ concurrency: 2 });
     this.services = new Services((domain) => this.domains.lookup(domain));
     const hosted = (domain: string): boolean => this.domains.lookup(domain) !== undefined;
@@ -178,6 +184,10 @@ export class Node implements StreamEngine, Server {
     this.wheel.start();
     for (const host of this.hosts.values()) await host.start(this.options.modules);
     await this.domains.load();
+    for (const jid of await this.removals.all()) {
+      const host = this.hostOf(jid.domain);
+      if (host !== undefined) void this.resumeRemoval(jid, host, host.auth.leaves(jid.local, jid.domain));
+    }
     this.sweep();
     const { tcp, tls, websocket } = this.traffic;
     const quiet = new QuietCollector(
@@ -369,15 +379,54 @@ export class Node implements StreamEngine, Server {
   async removeUser(jid: BareJid, removed?: () => void, asking?: Session): Promise<boolean> {
     const host = this.hostOf(jid.domain);
     if (!host) return false;
-    const gone = host.auth.leaves(jid.local, jid.domain);
+    const free = host.auth.leaves(jid.local, jid.domain);
     try {
-      if ((await host.auth.remove(jid.local, jid.domain)) !== "ok") return false;
-      removed?.();
-      await this.eraseUser(jid, host, asking);
-      return true;
-    } finally {
-      gone();
+      await this.removals.begin(jid, this.now());
+      if ((await host.auth.remove(jid.local, jid.domain)) !== "ok") {
+        await this.removals.end(jid);
+        free();
+        return false;
+      }
+    } catch (error) {
+      // Whether the account is gone is not known: somebody looks, and finishes what was begun.
+      this.later(jid, host, free);
+      throw error;
     }
+    removed?.();
+    await this.finishRemoval(jid, host, free, asking);
+    return true;
+  }
+
+  /** Removes what is kept of an account that is gone, and frees its name. What fails is tried again. */
+  private async finishRemoval(jid: BareJid, host: HostRuntime, free: () => void, asking?: Session): Promise<void> {
+    try {
+      await this.eraseUser(jid, host, asking);
+      await this.removals.end(jid);
+      free();
+    } catch (error) {
+      this.log.error("user_data_not_removed", { user: jid.text, error, retry_ms: REMOVAL_RETRY_MS });
+      this.later(jid, host, free);
+    }
+  }
+
+  private later(jid: BareJid, host: HostRuntime, free: () => void): void {
+    this.wheel.after(REMOVAL_RETRY_MS, () => void this.resumeRemoval(jid, host, free));
+  }
+
+  /** A removal that was cut short: it goes on when the account is gone, and is forgotten when it is not. */
+  private async resumeRemoval(jid: BareJid, host: HostRuntime, free: () => void): Promise<void> {
+    try {
+      if (await host.auth.exists(jid.local, jid.domain, { storedOnly: true })) {
+        await this.removals.end(jid);
+        free();
+        return;
+      }
+    } catch (error) {
+      this.log.limited("removal", 10)?.error("user_removal_not_resumed", { user: jid.text, error });
+      this.later(jid, host, free);
+      return;
+    }
+    await this.finishRemoval(jid, host, free);
   }
 
   private async eraseUser(jid: BareJid, host: HostRuntime, asking: Session | undefined): Promise<void> {
@@ -385,7 +434,7 @@ export class Node implements StreamEngine, Server {
     const proving = [...this.waiting].filter((s) => s.domain === jid.domain && s.nego?.local === undefined);
     await this.lastWork([...this.endStreams(jid), ...proving], asking);
     await this.lastWork(this.endStreams(jid), asking);
-    await host.hooks.notify("remove_user", { jid });
+    await host.hooks.insist("remove_user", { jid });
   }
 
   /** Ends the sessions of an account that was removed, and the streams that are about to be such. */
@@ -429,5 +478,6 @@ export class Node implements StreamEngine, Server {
     await this.closing.get(domain);
     await host.hooks.insist("remove_domain", { domain });
     await host.auth.removeDomain(domain);
+    await this.removals.endAll(domain);
   }
 }

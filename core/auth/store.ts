@@ -1,4 +1,5 @@
 // The SQL of accounts: MongooseIM's `users` table, in a service or in the embedded store.
+import { type BareJid, makeBare } from "../jid.ts";
 import type { Db, SqlValue } from "../storage/db.ts";
 import { escapeLike, LIMIT_OFFSET } from "../storage/dialect.ts";
 import { formatPassDetails, parsePassDetails } from "./pass-details.ts";
@@ -155,4 +156,35 @@ function columns({ plain, scram }: Credentials): { password: string; pass_detail
 function matching(domain: string, prefix: string | undefined): { sql: string; params: SqlValue[] } {
   if (prefix === undefined || prefix === "") return { sql: "server = ?", params: [domain] };
   return { sql: "server = ? AND username LIKE ? ESCAPE '$'", params: [domain, `${escapeLike(prefix)}%`] };
+}
+
+/** Accounts whose removal has begun: table `mongooseim_removals`. */
+export class RemovalStore {
+  readonly #db: Db;
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  /** @param now milliseconds since 1970 */
+  begin({ local, domain }: BareJid, now: number): Promise<void> {
+    return this.#db.upsert("mongooseim_removals", { server: domain, username: local }, { began_at: now });
+  }
+
+  /** Nothing is left to remove. */
+  async end({ local, domain }: BareJid): Promise<void> {
+    await this.#db.execute("DELETE FROM mongooseim_removals WHERE server = ? AND username = ?", [domain, local]);
+  }
+
+  async endAll(domain: string): Promise<void> {
+    await this.#db.execute("DELETE FROM mongooseim_removals WHERE server = ?", [domain]);
+  }
+
+  /** Those that have not come to their end. */
+  async all(): Promise<BareJid[]> {
+    const rows = await this.#db.query<{ server: string; username: string }>(
+      "SELECT server, username FROM mongooseim_removals",
+    );
+    return rows.map(({ server, username }) => makeBare(username, server));
+  }
 }

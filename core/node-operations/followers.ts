@@ -1,7 +1,7 @@
 // Who follows a user's messages (GraphQL subscriptions): shown to them on their way to the account. As long as nobody
 // follows anybody of a host type, its messages pass no handler of ours.
 
-import type { HookTable } from "../hooks.ts";
+import type { HookTable, MaybePromise } from "../hooks.ts";
 import { type BareJid, isFull } from "../jid.ts";
 import { type Events, type FollowedMessage, OperationError } from "../operations.ts";
 import { MESSAGE, type Stanza } from "../stanza.ts";
@@ -72,7 +72,7 @@ export class Followers {
       NAME,
       {
         // After whatever may drop the message.
-        filter_local_packet: { at: 99, run: (stanza: Stanza) => show(stanza, users) },
+        filter_local_packet: { at: 99, run: (stanza: Stanza) => look(stanza, users, hooks) },
         remove_user: ({ jid }) => end(jid.text),
         remove_domain: ({ domain }) => {
           for (const text of users.keys()) if (text.endsWith(`@${domain}`)) end(text);
@@ -83,10 +83,24 @@ export class Followers {
   }
 }
 
-function show(stanza: Stanza, users: ReadonlyMap<string, ReadonlySet<Queue>>): void {
+/** Shows a message to those who follow its addressee, unless he has blocked its sender. */
+function look(
+  stanza: Stanza,
+  users: ReadonlyMap<string, ReadonlySet<Queue>>,
+  hooks: HookTable,
+): MaybePromise<undefined> {
   if (stanza.kind !== MESSAGE || isFull(stanza.to) || stanza.type === "error") return;
-  const queues = users.get(stanza.to.bare.text);
+  const jid = stanza.to.bare;
+  const queues = users.get(jid.text);
   if (queues === undefined) return;
+  const said = hooks.fold("privacy_check_packet", "allow", { jid, stanza, dir: "in" });
+  const decide = (verdict: string): undefined => {
+    if (verdict === "allow") show(stanza, queues);
+  };
+  return said instanceof Promise ? said.then(decide) : decide(said);
+}
+
+function show(stanza: Stanza, queues: ReadonlySet<Queue>): void {
   const message = { sender: stanza.from, stanza: stanzaText(stanza, stanza.to), id: stanza.id };
   for (const queue of queues) queue.put(message);
 }

@@ -1,6 +1,7 @@
 // Who is blocked, and every other feature: nothing reaches him by another way, and nothing of his.
 import { expect } from "vitest";
 import type { Client } from "../support/client.ts";
+import { EventReader } from "../support/graphql.ts";
 import { blocks, NS_STANZAS, reaches, refusalOf } from "../support/privacy.ts";
 import { capabilities, item, Pubsub, publishing, wantsEvents } from "../support/pubsub.ts";
 import { stage } from "../support/story.ts";
@@ -250,5 +251,26 @@ story(
     await juliet.settles();
     romeo.says(`<active xmlns="urn:xmpp:csi:0"/>`);
     await romeo.receivesNothing();
+  },
+);
+
+story(
+  "who follows a user's messages over GraphQL is not shown those of whom he has blocked",
+  { romeo: 1, juliet: 1, kate: 1 },
+  async ({ romeo, juliet, kate, graphql }) => {
+    await blocks(romeo, "block", juliet.bare);
+    for (const leave of [false, true]) {
+      if (leave) await romeo.leaves();
+      const events = await graphql.user(romeo).subscribes("stanza.subscribeForMessages", {});
+      if (!(events instanceof EventReader)) throw new Error("The subscription was refused");
+      for (const c of [juliet, kate]) {
+        c.says(`<message to="${romeo.bare}" type="chat" id="m"><body>from ${c.local}</body></message>`);
+        await c.settled();
+        await c.settles();
+      }
+      expect(await events.value()).toMatchObject({ sender: kate.full });
+      await events.stop();
+      await juliet.settles();
+    }
   },
 );

@@ -5,6 +5,7 @@ import { pep } from "./0004_pep.ts";
 import { invites } from "./0007_invites.ts";
 import { abuseReports } from "./0008_abuse_reports.ts";
 import { announcements } from "./0010_announcements.ts";
+import { removals } from "./0011_removals.ts";
 import type { Migration } from "./migration.ts";
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -14,4 +15,5 @@ export const MIGRATIONS: readonly Migration[] = [
   invites,
   abuseReports,
   announcements,
+  removals,
 ];

@@ -1,0 +1,67 @@
+// The removal of an account is finished, whatever comes between: an end of the process, a database that is away.
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { makeBare } from "../../core/jid.ts";
+import { StoryServer } from "../support/story-server.ts";
+
+let server: StoryServer;
+beforeAll(async () => {
+  server = await StoryServer.start();
+});
+afterAll(() => server.close());
+
+const host = () => server.node.hostOf("localhost")!;
+const db = () => server.node.db(undefined);
+const kept = (table: string, column: string, local: string) =>
+  db().query(`SELECT 1 FROM ${table} WHERE ${column} = ?`, [local]);
+
+/** An account with something in a table of a feature. */
+async function account(local: string) {
+  const jid = makeBare(local, "localhost");
+  expect(await host().auth.create(local, "localhost", "secret")).toBe("ok");
+  await db().upsert("last", { server: "localhost", username: local }, { seconds: 1, state: "" });
+  return jid;
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 5000; !(await holds()); await Bun.sleep(20)) expect(Date.now()).toBeLessThan(end);
+}
+
+test("a removal that the process did not live to finish goes on at the next start", async () => {
+  const jid = await account("romeo");
+  host().hooks.add("stuck", { remove_user: { at: 1, run: () => new Promise<void>(() => {}) } }, {});
+  void server.node.removeUser(jid);
+  await until(async () => !(await host().auth.exists("romeo", "localhost", { storedOnly: true })));
+  expect(await kept("mongooseim_removals", "username", "romeo")).toHaveLength(1);
+  expect(await kept("last", "username", "romeo")).toHaveLength(1);
+  expect(await host().auth.create("romeo", "localhost", "another's")).toBe("exists");
+  await server.restarts({});
+  await until(async () => (await kept("mongooseim_removals", "username", "romeo")).length === 0);
+  expect(await kept("last", "username", "romeo")).toEqual([]);
+  expect(await host().auth.create("romeo", "localhost", "another's")).toBe("ok");
+});
+
+test("a feature that cannot remove its data is asked again, and the name is not free meanwhile", async () => {
+  const jid = await account("juliet");
+  let away = true;
+  const run = (): void => {
+    if (away) throw new Error("the database is away");
+  };
+  host().hooks.add("away", { remove_user: { at: 1, run } }, {});
+  expect(await server.node.removeUser(jid)).toBe(true);
+  expect(server.logged.some(({ what, user }) => what === "user_data_not_removed" && user === jid.text)).toBe(true);
+  expect(await host().auth.create("juliet", "localhost", "another's")).toBe("exists");
+  expect(await kept("mongooseim_removals", "username", "juliet")).toHaveLength(1);
+  away = false;
+  await server.restarts({});
+  await until(async () => (await kept("mongooseim_removals", "username", "juliet")).length === 0);
+  expect(await host().auth.create("juliet", "localhost", "another's")).toBe("ok");
+});
+
+test("a removal that was begun and did not take the account is forgotten at the next start", async () => {
+  await account("paris");
+  await db().upsert("mongooseim_removals", { server: "localhost", username: "paris" }, { began_at: 1 });
+  await server.restarts({});
+  await until(async () => (await kept("mongooseim_removals", "username", "paris")).length === 0);
+  expect(await host().auth.checkPassword("paris", "localhost", "secret")).toBe(true);
+  expect(await kept("last", "username", "paris")).toHaveLength(1);
+});
