@@ -3,7 +3,7 @@
 // a crash between the two delivers it twice, never not at all.
 
 import { z } from "zod";
-import { accessRule, enumOf } from "../../core/config/types.ts";
+import { accessRule, enumOf, own, positiveOrInfinity } from "../../core/config/types.ts";
 import { StanzaError } from "../../core/errors.ts";
 import { storable } from "../../core/hints.ts";
 import { STOP } from "../../core/hooks.ts";
@@ -30,6 +30,9 @@ const config = z.strictObject({
   access_max_user_messages: accessRule()
     .default("max_user_offline_messages")
     .describe("Rule that gives the number of messages that may wait for a user"),
+  max_user_messages: own(positiveOrInfinity())
+    .default(10_000)
+    .describe("Messages that may wait for a user about whom that rule says nothing"),
   store_groupchat_messages: z.boolean().default(false).describe("Store messages of MUC Light rooms too"),
 });
 type Context = ModuleContext<z.output<typeof config>, OfflineStore>;
@@ -94,8 +97,9 @@ async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefin
 async function write(stanza: Stanza, ctx: Context): Promise<void> {
   const { store, config, host } = ctx;
   const to = stanza.to.bare;
-  const limit = host.access.match(config.access_max_user_messages, to, to.domain);
-  const bounded = typeof limit === "number" && limit !== Number.POSITIVE_INFINITY;
+  const said = host.access.match(config.access_max_user_messages, to, to.domain);
+  const limit = typeof said === "number" ? said : said === "infinity" ? Infinity : config.max_user_messages;
+  const bounded = limit !== Infinity;
   if (bounded && !(await store.quota.take(to, limit))) {
     throw new StanzaError("service-unavailable", "No more messages can be stored for this user");
   }

@@ -193,6 +193,14 @@ describe("bounds", () => {
     expect(bodies(await comesOnline())).toEqual(["1", "2"]);
   });
 
+  test("where no rule says how many, the option does", async () => {
+    await verona({ max_user_messages: 2 });
+    await romeo.sends(chat("1"), chat("2"));
+    romeo.hears();
+    await romeo.sends(chat("3"));
+    expect(condition(romeo)).toBe("service-unavailable");
+  });
+
   test("messages that come in one moment do not pass the bound together", async () => {
     await verona({}, { max_user_offline_messages: 3 });
     const nurse = server.connect("nurse@localhost/house");
