@@ -1,6 +1,7 @@
 // Tokens of clients: table `fast_auth_token`, a row for each client (user agent) of an account with two places, as
 // XEP-0484 §6.1 has it: a token that was given out, and the one that was used last.
 
+import { BoundedMap } from "../../core/bounded-map.ts";
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
@@ -55,7 +56,7 @@ export class FastTokenStore implements PersonalStore {
   /** How often tokens were taken back so far. */
   #takings = 0;
   /** When that was last done to an account, as `takings` was then; the newest last. */
-  readonly #taken = new Map<string, number>();
+  readonly #taken = new BoundedMap<string, number>(REMEMBERED, () => 1);
 
   constructor(private readonly db: Db) {}
 
@@ -130,9 +131,7 @@ export class FastTokenStore implements PersonalStore {
 
   async removeUser({ local, domain, text }: BareJid): Promise<void> {
     // First of all: a token that is stored after this is seen to be void by who stores it.
-    this.#taken.delete(text);
     this.#taken.set(text, ++this.#takings);
-    if (this.#taken.size > REMEMBERED) this.#taken.delete(this.#taken.keys().next().value ?? "");
     await this.db.execute("DELETE FROM fast_auth_token WHERE server = ? AND username = ?", [domain, local]);
   }
 
