@@ -1,6 +1,8 @@
-// Answers to stanzas as text: what a server writes in the addressee's name.
+// Answers to stanzas, and pushes, as text: what a server writes in the name of an account or of an addressee.
 
 import type { StanzaError } from "./errors.ts";
+import type { BareJid } from "./jid.ts";
+import type { Session } from "./module.ts";
 import type { Stanza } from "./stanza.ts";
 import { escapeXml } from "./xml/markup.ts";
 
@@ -13,4 +15,12 @@ export function iqResult(stanza: Stanza, payload: string): string {
 export function errorReply(stanza: Stanza, error: StanzaError, from = stanza.to.text): string {
   const id = stanza.id === undefined ? "" : ` id='${escapeXml(stanza.id)}'`;
   return `<${stanza.name} from='${escapeXml(from)}'${id} to='${escapeXml(stanza.from.text)}' type='error'>${error.instead ?? stanza.innerXml}${error.toXml()}</${stanza.name}>`;
+}
+
+/** Tells sessions of an account of a change, in the account's name (RFC 6121 §2.1.6 and the like). `payload` is markup. */
+export function pushTo(user: BareJid, sessions: readonly Session[], id: string, payload: string): void {
+  const head = `<iq from='${escapeXml(user.text)}' id='${escapeXml(id)}'`;
+  for (const session of sessions) {
+    session.write(`${head} to='${escapeXml(session.jid.text)}' type='set'>${payload}</iq>`);
+  }
 }

@@ -6,13 +6,14 @@ import { noStore } from "../hints.ts";
 import { type Entry, type SessionEnd, STOP } from "../hooks.ts";
 import type { FullJid, Jid } from "../jid.ts";
 import type { MaybePromise, Session } from "../module.ts";
+import { NS_SM } from "../ns.ts";
 import { IQ, type Kind, MESSAGE, PRESENCE, type Stanza } from "../stanza.ts";
 import { escapeXml, type Markup } from "../xml/markup.ts";
 import { encode } from "../xml/writer.ts";
 import type { AckHolder } from "./conn.ts";
 import type { StreamCounters, StreamHost } from "./engine.ts";
 import { CLOSED, DETACHED, NEGOTIATING, StreamInput } from "./input.ts";
-import type { StreamManagement } from "./sm.ts";
+import { REQUEST, type StreamManagement } from "./sm.ts";
 
 /** Bytes a client may leave unread, before its stream ends. */
 const MAX_BACKLOG = 8 * 1024 * 1024;
@@ -206,7 +207,7 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
     if (this.conn === undefined) return;
     if (sm.ackEvery > 0 && ++sm.sinceRequest >= sm.ackEvery) {
       sm.sinceRequest = 0;
-      this.writeElement("<r xmlns='urn:xmpp:sm:3'/>");
+      this.writeElement(REQUEST);
     }
     if (this.conn.backlog > MAX_BACKLOG) this.overflow();
   }
@@ -253,7 +254,7 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
 
   /** Everything of this turn has been written: answers <r/> (XEP-0198 §4). */
   late(): void {
-    if (this.sm !== undefined) this.writeElement(`<a xmlns='urn:xmpp:sm:3' h='${this.sm.report()}'/>`);
+    if (this.sm !== undefined) this.writeElement(`<a xmlns='${NS_SM}' h='${this.sm.report()}'/>`);
   }
 
   /** Writes an element that is not a stanza, as it is. */

@@ -1,5 +1,10 @@
 // Stream management of one session (XEP-0198): counters, and the stanzas that the client has not acknowledged.
 
+import { NS_SM } from "../ns.ts";
+
+/** Asks the client what it has handled. */
+export const REQUEST = `<r xmlns='${NS_SM}'/>`;
+
 /** Counters are modulo 2^32 (XEP-0198 §4). */
 const WRAP = 2 ** 32;
 

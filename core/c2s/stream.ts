@@ -6,7 +6,7 @@ import { StreamError } from "../errors.ts";
 import type { SessionEnd } from "../hooks.ts";
 import type { FullJid } from "../jid.ts";
 import type { MaybePromise } from "../module.ts";
-import { NS_FRAMING } from "../ns.ts";
+import { NS_FRAMING, NS_SM } from "../ns.ts";
 import type { Stanza } from "../stanza.ts";
 import type { FrameError } from "../xml/scan.ts";
 import { ClientStanzas } from "./client-stanzas.ts";
@@ -17,7 +17,7 @@ import { ACTIVE, CLOSED, DETACHED, NEGOTIATING } from "./input.ts";
 import { negotiate } from "./negotiate.ts";
 import { Negotiation } from "./negotiation.ts";
 import { withNamespace } from "./output.ts";
-import type { StreamManagement } from "./sm.ts";
+import { REQUEST, type StreamManagement } from "./sm.ts";
 
 export class C2S extends ClientStanzas implements ConnOwner {
   /** Milliseconds since 1970 of the session's beginning; 0 before. */
@@ -138,7 +138,7 @@ export class C2S extends ClientStanzas implements ConnOwner {
     conn?.setOwner(this);
     this.state = ACTIVE;
     sm.sinceRequest = 0;
-    tell(`<resumed xmlns='urn:xmpp:sm:3' h='${sm.startOver()}' previd='${sm.id}'/>`);
+    tell(`<resumed xmlns='${NS_SM}' h='${sm.startOver()}' previd='${sm.id}'/>`);
     const { scratch } = this.engine;
     for (const { bytes } of sm.unacked()) {
       // The connection may be of another kind than the one it was written for.
@@ -149,7 +149,7 @@ export class C2S extends ClientStanzas implements ConnOwner {
       conn?.write(b, n);
       this.traffic.out += n;
     }
-    if (sm.waiting > 0 && sm.ackEvery > 0) this.writeElement("<r xmlns='urn:xmpp:sm:3'/>");
+    if (sm.waiting > 0 && sm.ackEvery > 0) this.writeElement(REQUEST);
     const told = this.host.hooks.notify("session_resumed", { session: this });
     // The framer still answers to the newer stream's handler, which has ended: it reads on when this is done.
     this.wait(Promise.resolve(told));

@@ -14,6 +14,7 @@ import { defineModule, type HostType, type Iq, type ModuleContext, type RunningM
 import { NS_CAPS, NS_CAPS2, NS_DATA, NS_DISCO_INFO, NS_DISCO_ITEMS, NS_HASHES } from "../../core/ns.ts";
 import { Markup, xml } from "../../core/xml/markup.ts";
 import { versionsOf } from "../mod_caps/index.ts";
+import { sessionsSeenBy } from "../mod_presence/index.ts";
 
 // Clients that were written for MongooseIM know the server by this name and node.
 const NAME = "MongooseIM";
@@ -54,7 +55,7 @@ export default defineModule<z.output<typeof config>, undefined, "mod_disco_roste
     { n: 390, version: "0.3.2" },
   ],
   config,
-  uses: ["mod_caps"],
+  uses: ["mod_caps", "mod_presence"],
   features: [NS_DISCO_INFO, NS_DISCO_ITEMS],
   accountFeatures: [NS_DISCO_INFO, NS_DISCO_ITEMS],
   metrics: { mod_disco_roster_get_count: { kind: "counter", help: "Rosters read to answer a disco query" } },
@@ -161,8 +162,9 @@ async function infoOfAccount(params: DiscoParams, { host, server }: Context): Pr
 
 async function accountItems(iq: Iq, ctx: Context): Promise<Markup> {
   const params = await accountParams(iq, ctx);
-  const sessions = params.node === "" && params.subscribed ? ctx.server.sessionsOf(iq.to.bare) : [];
-  const own = sessions.flatMap((s): DiscoItem[] => (s.available ? [{ jid: s.jid.text, name: iq.to.local }] : []));
+  const shown = params.node === "" && params.subscribed ? ctx.server.sessionsOf(iq.to.bare) : [];
+  const sessions = await sessionsSeenBy(ctx.host, iq.from, shown);
+  const own = sessions.map(({ jid }): DiscoItem => ({ jid: jid.text, name: iq.to.local }));
   const items = await ctx.host.hooks.fold("disco_sm_items", own, params);
   if (params.node !== "" && items.length === 0) await infoOfAccount(params, ctx);
   return itemsMarkup(items, params.node);

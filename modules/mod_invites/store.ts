@@ -5,6 +5,7 @@ import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import { asBoolean, type Db, type SqlValue } from "../../core/storage/db.ts";
+import { LIMIT_OFFSET } from "../../core/storage/dialect.ts";
 import { Turns } from "../../core/turns.ts";
 
 const TABLE = "mongooseim_invites";
@@ -124,7 +125,7 @@ export class InviteStore implements PersonalStore {
     const of = inviter === undefined ? "" : "AND username = ?";
     const params: SqlValue[] = inviter === undefined ? [domain] : [domain, inviter];
     const rows = await this.db.query<Row>(
-      `SELECT * FROM ${TABLE} WHERE server = ? ${of} AND ${USABLE} ORDER BY id DESC LIMIT ? OFFSET ?`,
+      `SELECT * FROM ${TABLE} WHERE server = ? ${of} AND ${USABLE} ORDER BY id DESC ${LIMIT_OFFSET}`,
       [...params, now, limit, offset],
     );
     return rows.map(inviteOf);

@@ -8,6 +8,7 @@ import { STOP } from "../../core/hooks.ts";
 import type { Jid } from "../../core/jid.ts";
 import { defineModule, type Iq, type ModuleContext, type Session, Slot } from "../../core/module.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
+import { sessionsSeenBy } from "../mod_presence/index.ts";
 import { operations } from "./operations.ts";
 import { LastStore } from "./store.ts";
 
@@ -26,6 +27,7 @@ export default defineModule({
   name: "mod_last",
   xeps: [{ n: 12, version: "2.0" }],
   config,
+  uses: ["mod_presence"],
   features: [NS_LAST],
   store: (db) => new LastStore(db),
   timed: {
@@ -61,7 +63,7 @@ export default defineModule({
 
 async function ofAccount(iq: Iq, ctx: Context): Promise<Markup> {
   if (!(await maySee(iq.from, iq.to, ctx))) throw new StanzaError("forbidden");
-  if (ctx.server.sessionsOf(iq.to.bare).some((s) => s.available)) return query(0);
+  if ((await sessionsSeenBy(ctx.host, iq.from, ctx.server.sessionsOf(iq.to.bare))).length > 0) return query(0);
   const last = await ctx.store.getLast(iq.to.bare);
   if (!last) throw new StanzaError("service-unavailable");
   return query(Math.max(0, Math.floor(ctx.now() / 1000) - last.seconds), last.status);

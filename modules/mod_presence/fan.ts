@@ -2,7 +2,7 @@
 
 import type { MaybePromise } from "../../core/hooks.ts";
 import { type BareJid, type Jid, parseJid } from "../../core/jid.ts";
-import type { ModuleContext, Session } from "../../core/module.ts";
+import type { HostType, ModuleContext, Session } from "../../core/module.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { escapeXml } from "../../core/xml/markup.ts";
@@ -34,6 +34,22 @@ export function audience(
   return jids.length === 0
     ? jids
     : ctx.host.hooks.fold("presence_audience", jids, { account: session.jid.bare, session, type });
+}
+
+/**
+ * The available sessions among these that somebody may know of who sees their account's presence: not those that hide
+ * theirs from him (XEP-0126).
+ */
+export async function sessionsSeenBy(host: HostType, asker: Jid, sessions: readonly Session[]): Promise<Session[]> {
+  const seen: Session[] = [];
+  for (const session of sessions) {
+    if (!session.available) continue;
+    const account = session.jid.bare;
+    const own = asker.bare.text === account.text;
+    const params = { account, session, type: "" } as const;
+    if (own || (await host.hooks.fold("presence_audience", [asker.text], params)).length > 0) seen.push(session);
+  }
+  return seen;
 }
 
 /** Sends a session's presence to those of the contacts, given as text, who may have it. */

@@ -9,6 +9,7 @@ import { toSessions } from "./fan.ts";
 import { answer } from "./probe.ts";
 import { clientSent, sessionEnds, toContact } from "./send.ts";
 
+export { sessionsSeenBy } from "./fan.ts";
 export { lastPresence } from "./last.ts";
 export { showTo, witnesses } from "./send.ts";
 

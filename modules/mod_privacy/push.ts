@@ -2,6 +2,7 @@
 
 import type { BareJid } from "../../core/jid.ts";
 import { type Session, Slot } from "../../core/module.ts";
+import { pushTo } from "../../core/replies.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
 import type { PrivacyContext } from "./context.ts";
 import { NS_PRIVACY } from "./item.ts";
@@ -20,7 +21,7 @@ export function noteUse(session: Session | undefined): void {
 export function push(ctx: PrivacyContext, user: BareJid, id: string, payload: Markup): void {
   setImmediate(() => {
     const sessions = [...ctx.server.sessionsOf(user)];
-    write(user, sessions, id, payload);
+    pushTo(user, sessions, id, payload.text);
     ctx.metrics.mod_privacy_push_item_count.add(sessions.length);
   });
 }
@@ -32,12 +33,6 @@ export const changedList = (name: string): Markup => xml`<query xmlns='${NS_PRIV
 export function pushToUsers(ctx: PrivacyContext, user: BareJid, name: string): void {
   setImmediate(() => {
     const sessions = ctx.server.sessionsOf(user).filter((session) => USES_LISTS.get(session) === true);
-    write(user, sessions, `push${ctx.server.token(8)}`, changedList(name));
+    pushTo(user, sessions, `push${ctx.server.token(8)}`, changedList(name).text);
   });
-}
-
-function write(user: BareJid, sessions: readonly Session[], id: string, payload: Markup): void {
-  for (const session of sessions) {
-    session.write(xml`<iq from='${user.text}' id='${id}' to='${session.jid.text}' type='set'>${payload}</iq>`);
-  }
 }

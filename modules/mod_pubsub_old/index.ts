@@ -9,7 +9,7 @@ import { PubsubEngine } from "../pubsub/engine.ts";
 import { NS_PUBSUB } from "../pubsub/form.ts";
 import { publisherGone } from "../pubsub/offline.ts";
 import { clientGone, clientKnown, contactAdmitted, type Personal } from "../pubsub/personal.ts";
-import { cameOnline, loadWatched } from "./comings.ts";
+import { cameOnline, loadWatched } from "./arrivals.ts";
 import { checkWords, config, type PubsubOldConfig } from "./config.ts";
 import type { Context, Running } from "./context.ts";
 import { MemoryLastItems, StoredLastItems } from "./last.ts";

@@ -148,7 +148,7 @@ export class ItemRows {
     const start = await this.startOf(node, request, count);
     const [from, to] = start;
     const rows = await this.db.query<ItemRow>(
-      `SELECT ${ITEM} FROM pubsub_items WHERE nidx = ? ORDER BY modified_at, itemid LIMIT ? OFFSET ?`,
+      `SELECT ${ITEM} FROM pubsub_items WHERE nidx = ? ORDER BY modified_at, itemid ${LIMIT_OFFSET}`,
       [node.ref, Math.max(0, to - from), from],
     );
     return { items: rows.map(itemOf), index: from, count };

@@ -9,7 +9,7 @@ import type { Affiliation, NewNode, NodeConfig, PubsubNode, Subscription } from 
 import type { LastItem } from "../pubsub/personal.ts";
 import type { NodeHead, PubsubStore } from "../pubsub/store.ts";
 import { chunks, ItemRows, marks, resourceOf } from "./items.ts";
-import { personalData, removeDomain, removeUser } from "./persons.ts";
+import { personalData, removeDomain, removeUser } from "./personal-data.ts";
 import { nodeDefaults } from "./plugins.ts";
 import {
   affiliationCode,

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import type { MaybePromise } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import { type Session, Slot } from "../../core/module.ts";
+import { pushTo } from "../../core/replies.ts";
 import { escapeXml } from "../../core/xml/markup.ts";
 import type { RosterContext } from "./context.ts";
 import { isHidden, itemXml, queryXml, type RosterItem } from "./item.ts";
@@ -63,10 +64,6 @@ function push(ctx: RosterContext, user: BareJid, item: string, stored: string | 
 }
 
 function write(ctx: RosterContext, user: BareJid, sessions: readonly Session[], query: string): void {
-  const from = escapeXml(user.text);
-  const id = `push${ctx.server.token(8)}`;
-  for (const session of sessions) {
-    session.write(`<iq from='${from}' id='${id}' to='${escapeXml(session.jid.text)}' type='set'>${query}</iq>`);
-  }
+  pushTo(user, sessions, `push${ctx.server.token(8)}`, query);
   ctx.metrics.mod_roster_push_count.add(sessions.length);
 }

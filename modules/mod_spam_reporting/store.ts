@@ -4,6 +4,7 @@ import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import { asBoolean, type Db, type SqlValue } from "../../core/storage/db.ts";
+import { LIMIT_OFFSET } from "../../core/storage/dialect.ts";
 import type { Report, StanzaId } from "./report.ts";
 
 const TABLE = "mongooseim_abuse_reports";
@@ -83,7 +84,7 @@ export class ReportStore implements PersonalStore {
   /** The newest first. */
   async list(domain: string, filter: ReportFilter, limit: number, offset: number): Promise<StoredReport[]> {
     const { sql, params } = where(domain, filter);
-    const rows = await this.db.query<Row>(`SELECT * FROM ${TABLE} ${sql} ORDER BY id DESC LIMIT ? OFFSET ?`, [
+    const rows = await this.db.query<Row>(`SELECT * FROM ${TABLE} ${sql} ORDER BY id DESC ${LIMIT_OFFSET}`, [
       ...params,
       limit,
       offset,

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { expect } from "vitest";
 import type { Client } from "../support/client.ts";
 import { childrenOf, textOf, type XElement } from "../support/match.ts";
-import { blocks, reaches } from "../support/privacy.ts";
+import { activates, blocks, item, ofJid, reaches } from "../support/privacy.ts";
 import { Pubsub, wantsEvents } from "../support/pubsub.ts";
 import { stage } from "../support/story.ts";
 
@@ -226,5 +226,38 @@ story(
     await juliet.hears(`<presence from="${romeo.full}" type="unavailable"/>`);
     await kate.hears(`<presence from="${romeo.full}" type="unavailable"/>`);
     await juliet.receivesNothing();
+  },
+);
+
+story(
+  "XEP-0126: a session that hides from somebody is in no list of resources that he gets, and not what was last active",
+  { romeo: 2, juliet: 1, kate: 1 },
+  async ({ romeo: [laptop, phone], juliet, kate, befriend }) => {
+    await befriend(laptop, juliet);
+    await befriend(laptop, kate);
+    await phone.settles();
+    const resources = async (c: Client) => {
+      c.says(`<iq type="get" id="i" to="${laptop.bare}"><query xmlns="http://jabber.org/protocol/disco#items"/></iq>`);
+      const answer = await c.skipsTo((e) => e.attrs["id"] === "i");
+      c.tally.assertions++;
+      return all(answer, "item")
+        .map((e) => e.attrs["jid"])
+        .toSorted();
+    };
+    await activates(phone, "hidden", item(1, "deny", ofJid(juliet.bare), "presence-out"));
+    await laptop.settles();
+    expect(await resources(juliet)).toEqual([laptop.full]);
+    expect(await resources(kate)).toEqual([laptop.full, phone.full]);
+    expect(await resources(laptop)).toEqual([laptop.full, phone.full]);
+    await laptop.leaves();
+    for (const [c, online] of [
+      [juliet, false],
+      [kate, true],
+    ] as const) {
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      c.says(`<iq type="get" id="l" to="${laptop.bare}"><query xmlns="jabber:iq:last"/></iq>`);
+      const answer = await c.skipsTo((e) => e.attrs["id"] === "l");
+      expect([c.local, all(answer, "query")[0]?.children.length === 0]).toEqual([c.local, online]);
+    }
   },
 );
