@@ -3,12 +3,9 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_account_SUITE:${name}`),
-});
+const covers = covering("graphql_account_SUITE", { door: "tcp" });
 const UNKNOWN = "unknown987@unknown";
 const NOBODY = "unknown987@localhost";
 const NAMELESS = "@localhost";

@@ -3,12 +3,9 @@ import { describe, expect } from "vitest";
 import { DISABLED } from "../../core/domain/store.ts";
 import { StorageError } from "../../core/storage/db.ts";
 import type { Answer, Face, Graphql } from "../support/graphql.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_domain_SUITE:${name}`),
-});
+const covers = covering("graphql_domain_SUITE", { door: "tcp" });
 const CONFIG = {
   general: { hosts: ["localhost"], host_types: ["dummy auth", "test type"] },
   services: { service_domain_db: {} },

@@ -1,12 +1,9 @@
 // GraphQL category last: when users were last seen, for administrators and for users.
 import { describe, expect } from "vitest";
 import type { Face } from "../support/graphql.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_last_SUITE:${name}`),
-});
+const covers = covering("graphql_last_SUITE", { door: "tcp" });
 const HOSTS = { general: { hosts: ["localhost", "verona.example"] } };
 const UNKNOWN = "user@user.com";
 const NOBODY = "user@localhost";

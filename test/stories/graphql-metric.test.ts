@@ -1,12 +1,9 @@
 // GraphQL category metric: the server's numbers by MongooseIM's names.
 import { expect } from "vitest";
 import type { Face, Graphql } from "../support/graphql.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_metric_SUITE:${name}`),
-});
+const covers = covering("graphql_metric_SUITE", { door: "tcp" });
 const { story } = stage({
   general: { hosts: ["localhost"], host_types: ["test type"] },
   services: { service_domain_db: {} },

@@ -3,13 +3,10 @@ import { describe } from "vitest";
 import { type BareJid, parseBareJid } from "../../core/jid.ts";
 import type { OfflineStore } from "../../modules/mod_offline/store.ts";
 import type { Face } from "../support/graphql.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 import type { StoryServer } from "../support/story-server.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_offline_SUITE:${name}`),
-});
+const covers = covering("graphql_offline_SUITE", { door: "tcp" });
 const HOSTS = { general: { hosts: ["localhost", "verona.example"] } };
 const EXPIRED = "offline.deleteExpiredMessages";
 const OLD = "offline.deleteOldMessages";

@@ -1,11 +1,8 @@
 // GraphQL category private: XEP-0049's elements, for administrators and for their owner.
 import { describe } from "vitest";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_private_SUITE:${name}`),
-});
+const covers = covering("graphql_private_SUITE", { door: "tcp" });
 const HOSTS = { general: { hosts: ["localhost", "verona.example"] } };
 const ELEMENT = "<my_element xmlns='alice:private:ns'>DATA</my_element>";
 const WHICH = { element: "my_element", nameSpace: "alice:private:ns" };

@@ -2,12 +2,9 @@
 import { describe, expect } from "vitest";
 import type { Client } from "../support/client.ts";
 import type { Answer, Face, Graphql } from "../support/graphql.ts";
-import { type Absent, type Scene, stage } from "../support/story.ts";
+import { type Absent, covering, type Scene, stage } from "../support/story.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_roster_SUITE:${name}`),
-});
+const covers = covering("graphql_roster_SUITE", { door: "tcp" });
 /** The same case for administrators and for users. */
 const both = (...cases: string[]) => cases.flatMap((name) => [`admin_${name}`, `user_${name}`]);
 const HOSTS = { general: { hosts: ["localhost", "verona.example"] } };

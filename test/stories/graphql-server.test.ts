@@ -1,12 +1,9 @@
 // GraphQL category server: the process, its log level, what runs in it.
 import { describe, expect } from "vitest";
 import type { Face, Graphql } from "../support/graphql.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_server_SUITE:${name}`),
-});
+const covers = covering("graphql_server_SUITE", { door: "tcp" });
 const globals = (graphql: Graphql): readonly Face[] => [graphql.admin, graphql.ctl];
 const LEVELS = "NONE EMERGENCY ALERT CRITICAL ERROR WARNING NOTICE INFO DEBUG ALL".split(" ");
 

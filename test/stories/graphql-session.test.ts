@@ -1,12 +1,9 @@
 // GraphQL category session: who is connected, for administrators and for users.
 import { describe, expect } from "vitest";
 import type { Face, Graphql } from "../support/graphql.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_session_SUITE:${name}`),
-});
+const covers = covering("graphql_session_SUITE", { door: "tcp" });
 const HOSTS = { general: { hosts: ["localhost", "verona.example"] } };
 const ALIEN = "alien@localhost";
 const NO_USER = /^Given user does not exist$/;

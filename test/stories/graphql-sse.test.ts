@@ -1,13 +1,10 @@
 // GraphQL subscriptions over HTTP: how they are asked for, and what is refused.
 import { describe, expect } from "vitest";
 import { type Answer, EventReader, type HttpFace } from "../support/graphql.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 import { ADMIN, GRAPHQL_PATHS } from "../support/story-server.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_sse_SUITE:${name}`),
-});
+const covers = covering("graphql_sse_SUITE", { door: "tcp" });
 const FOLLOW = "stanza.subscribeForMessages";
 const both = (...cases: string[]) => cases.flatMap((name) => [`admin_${name}`, `user_${name}`]);
 

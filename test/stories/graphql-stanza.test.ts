@@ -2,12 +2,9 @@
 import { describe, expect } from "vitest";
 import type { Client } from "../support/client.ts";
 import { type Answer, EventReader, type Face, type Graphql, type HttpFace } from "../support/graphql.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_stanza_SUITE:${name}`),
-});
+const covers = covering("graphql_stanza_SUITE", { door: "tcp" });
 const { story } = stage({ general: { hosts: ["localhost", "verona.example"] } });
 const [MESSAGE, HEADLINE, STANZA] = ["sendMessage", "sendMessageHeadLine", "sendStanza"].map((n) => `stanza.${n}`);
 const SPOOFED = /^Sender's JID is different from the user's JID$/;

@@ -1,12 +1,9 @@
 // GraphQL category stat: figures of the server and of domains.
 import { expect } from "vitest";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
 const { story } = stage({ general: { hosts: ["localhost", "verona.example"] } });
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_stats_SUITE:${name}`),
-});
+const covers = covering("graphql_stats_SUITE", { door: "tcp" });
 const GLOBAL = "stat.globalStats";
 const DOMAIN = "stat.domainStats";
 

@@ -5,13 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ConnectionOptions, connect } from "node:tls";
 import { afterAll, describe, expect } from "vitest";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 import { ADMIN } from "../support/story-server.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_SUITE:${name}`),
-});
+const covers = covering("graphql_SUITE", { door: "tcp" });
 
 const folder = mkdtempSync(join(tmpdir(), "graphql-tls-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -2,12 +2,9 @@
 import { describe, expect } from "vitest";
 import type { Client } from "../support/client.ts";
 import type { Answer } from "../support/graphql.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_vcard_SUITE:${name}`),
-});
+const covers = covering("graphql_vcard_SUITE", { door: "tcp" });
 const HOSTS = { general: { hosts: ["localhost", "verona.example"] } };
 const NO_DOMAIN = /^User's domain does not exist$/;
 const NO_USER = /^Given user does not exist$/;

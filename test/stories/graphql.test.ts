@@ -1,11 +1,8 @@
 // The GraphQL API itself: who may come in, and as what.
 import { describe, expect } from "vitest";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `graphql_SUITE:${name}`),
-});
+const covers = covering("graphql_SUITE", { door: "tcp" });
 const CHECK = "{ checkAuth { domain authType authStatus } }";
 const CHECK_USER = "{ checkAuth { username authStatus } }";
 const ENDPOINTS = ["admin", "domain_admin", "user"] as const;

@@ -1,13 +1,10 @@
 // The command line of a running server: operations, help, and what it says of mistakes.
 import { expect } from "vitest";
 import type { Ran } from "../support/graphql.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 
 const { story } = stage();
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `mongooseimctl_SUITE:${name}`),
-});
+const covers = covering("mongooseimctl_SUITE", { door: "tcp" });
 
 /** The run ended so, and said all of this. */
 function ended({ exitCode, out, err }: Ran, code: number, ...said: RegExp[]): void {

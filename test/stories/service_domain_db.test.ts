@@ -2,13 +2,10 @@
 import { describe, expect } from "vitest";
 import { DISABLED, DomainStore, ENABLED } from "../../core/domain/store.ts";
 import type { Graphql } from "../support/graphql.ts";
-import { stage } from "../support/story.ts";
+import { covering, stage } from "../support/story.ts";
 import type { StoryServer } from "../support/story-server.ts";
 
-const covers = (...cases: string[]) => ({
-  door: "tcp" as const,
-  covers: cases.map((name) => `service_domain_db_SUITE:${name}`),
-});
+const covers = covering("service_domain_db_SUITE", { door: "tcp" });
 const { story } = stage({
   general: { hosts: ["localhost", "example.cfg"], host_types: ["type1", "type2"] },
   services: { service_domain_db: {} },

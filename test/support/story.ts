@@ -56,10 +56,10 @@ export interface StoryOptions {
   logs?: readonly string[];
 }
 
-/** Options of stories that stand for cases of one of MongooseIM's suites. */
+/** Options of stories that stand for cases of one of MongooseIM's suites; `more` is said of all of them. */
 export const covering =
-  (suite: string) =>
-  (...cases: readonly string[]) => ({ covers: cases.map((name) => `${suite}:${name}`) });
+  (suite: string, more: StoryOptions = {}) =>
+  (...cases: readonly string[]): StoryOptions => ({ ...more, covers: cases.map((name) => `${suite}:${name}`) });
 
 /** An account whose client is not there. */
 export class Absent {
