@@ -5,8 +5,9 @@
 import { type Element, Parser } from "@xmpp/xml";
 import type { Jid } from "./jid.ts";
 import { NS_CLIENT, NS_XML } from "./ns.ts";
+import { canonicalText } from "./xml/canonical.ts";
 import { escapeXml, Markup, unescapeXml } from "./xml/markup.ts";
-import { INHERITED, KID, type Scan, type Scope } from "./xml/scan.ts";
+import { FrameError, INHERITED, KID, type Scan, type Scope } from "./xml/scan.ts";
 
 export type { Element } from "@xmpp/xml";
 
@@ -312,7 +313,7 @@ export class Stanza {
 
   /** The whole element as a tree, made at the first call. For reading: edits do not reach the wire. */
   get element(): Element {
-    this.tree ??= parseElement(this.raw.utf8Slice(this.start, this.end));
+    this.tree ??= parseElement(withoutPrefixes(this.raw.utf8Slice(this.start, this.end), this.scope));
     return this.tree;
   }
 
@@ -400,6 +401,20 @@ function prefixNs(b: Buffer, nameS: number, scope: Scope): string {
   const prefix = b.utf8Slice(s, nameS - 1);
   if (prefix === "xml") return NS_XML;
   return scope.prefixes.find(([p]) => p === prefix)?.[1] ?? "";
+}
+
+const PREFIXED = /<[^!/?:\s<>]+:/;
+
+/** Features know elements by their names: one that is written with a prefix means the same as one without. */
+function withoutPrefixes(text: string, scope: Scope): string {
+  if (!PREFIXED.test(text)) return text;
+  try {
+    return canonicalText(text, scope, 2 * text.length + 4096);
+  } catch (error) {
+    // It would become much longer: whoever writes so is not understood.
+    if (error instanceof FrameError) return text;
+    throw error;
+  }
 }
 
 const CDATA = /<!\[CDATA\[([\s\S]*?)\]\]>/g;

@@ -1,6 +1,6 @@
 // What requests with bad input have brought to light (test/fuzz/requests.ts, and reading): each is refused, and changes
 // nothing.
-import { expect } from "vitest";
+import { describe, expect } from "vitest";
 import { childrenOf, find } from "../support/match.ts";
 import { create, form, owner, pubsub, subscribe, Talk } from "../support/pubsub-talk.ts";
 import { stage } from "../support/story.ts";
@@ -77,4 +77,24 @@ story("more bookmarks than are copied stay where they are", { juliet: 1 }, async
   expect(await talk.items("urn:xmpp:bookmarks:1")).toHaveLength(2);
   const kept = await talk.gets("get", `<query xmlns="jabber:iq:private"><storage xmlns="storage:bookmarks"/></query>`);
   expect(childrenOf(find(kept, "storage")!)).toHaveLength(1001);
+});
+
+describe("prefixes", () => {
+  const { story } = stage();
+
+  story(
+    "Namespaces in XML §2.1: a payload means the same however its prefix is written",
+    { romeo: 1 },
+    async (cast) => {
+      const { romeo } = cast;
+      romeo.sends`<iq type="set" id="1"><r:query xmlns:r="jabber:iq:roster"><r:item jid="juliet@localhost" name="J"><r:group>Friends</r:group></r:item></r:query></iq>`;
+      await romeo.skipsTo((e) => e.attrs["id"] === "1" && e.attrs["type"] === "result");
+      romeo.sends`<iq type="get" id="2"><query xmlns="jabber:iq:roster"/></iq>`;
+      await romeo.receives`<iq type="result" id="2"><query xmlns="jabber:iq:roster"><item jid="juliet@localhost" name="J" subscription="none"><group>Friends</group></item></query></iq>`;
+      romeo.sends`<iq type="set" id="3"><p:query xmlns:p="jabber:iq:private"><x:note xmlns:x="urn:test:note"><x:text>dear</x:text></x:note></p:query></iq>`;
+      await romeo.receives`<iq type="result" id="3"/>`;
+      romeo.sends`<iq type="get" id="4"><query xmlns="jabber:iq:private"><note xmlns="urn:test:note"/></query></iq>`;
+      await romeo.receives`<iq type="result" id="4"><query xmlns="jabber:iq:private"><note xmlns="urn:test:note"><text>dear</text></note></query></iq>`;
+    },
+  );
 });

@@ -141,3 +141,52 @@ for (const inBand of [false, true])
       }
     },
   );
+
+const invited = stage({
+  general: { registration_timeout: "infinity" },
+  access: { register: [{ acl: "all", value: "deny" }] },
+  modules: {
+    mod_adhoc: {},
+    mod_invites: { account_access: "all" },
+    mod_register: { access: "register" },
+    mod_caps: {},
+    mod_pubsub: {},
+  },
+});
+
+for (const before of [true, false])
+  invited.story(
+    `XEP-0445: an invitation whose inviter goes ${before ? "before" : "after"} it is used brings nobody a contact who is none`,
+    { romeo: 1 },
+    async ({ romeo, graphql, stranger, server, door }) => {
+      const made = (await graphql.ctl.calls("invite.createInvite", { domain: "localhost", inviter: romeo.local }))
+        .value as { uri: string };
+      const token = /preauth=([0-9a-z]+)/i.exec(made.uri)![1];
+      const guest = stranger("guest");
+      await guest.connects(server.target(door));
+      await guest.opens();
+      const says = async (id: string, payload: string) => {
+        guest.says(`<iq type="set" id="${id}" to="localhost">${payload}</iq>`);
+        return (await guest.skipsTo((e) => e.attrs["id"] === id)).attrs["type"];
+      };
+      expect(await says("p", `<preauth xmlns="urn:xmpp:pars:0" token="${token}"/>`)).toBe("result");
+      if (before) expect(await server.node.removeUser(jidOf(romeo))).toBe(true);
+      const answer = await says(
+        "r",
+        `<query xmlns="jabber:iq:register"><username>${guest.local}</username><password>secret</password></query>`,
+      );
+      expect(answer).toBe(before ? "error" : "result");
+      expect(await server.node.hostOf("localhost")!.auth.exists(guest.local, "localhost")).toBe(!before);
+      if (!before) expect(await server.node.removeUser(jidOf(romeo))).toBe(true);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      // The contact stays in the guest's roster, without a subscription to somebody who may be another one tomorrow.
+      const rows = await server.node
+        .db(undefined)
+        .query<{ jid: string; subscription: string }>(
+          "SELECT jid, subscription FROM rosterusers WHERE jid = ? OR username = ?",
+          [romeo.bare, romeo.local],
+        );
+      expect(rows.map((row) => row.subscription)).toEqual(before ? [] : ["N"]);
+      romeo.tally.assertions++;
+    },
+  );
