@@ -211,7 +211,9 @@ describe("with mod_auth_token", () => {
       for (const token of [access, refresh]) {
         await (await comesWith(another(romeo), { server, door }, token)).hears(FAILURE);
       }
-      await server.addAccount(romeo.local, "localhost", "another");
+      // The name is free when everything of the account is gone.
+      const { auth } = server.node.hostOf("localhost")!;
+      await expect.poll(() => auth.create(romeo.local, "localhost", "another")).toBe("ok");
       await (await comesWith(another(romeo), { server, door }, refresh)).hears(FAILURE);
     },
     { covers: ["oauth_SUITE:token_removed_on_user_removal"] },
