@@ -128,14 +128,23 @@ const common: Record<string, (target: Target) => Promise<void>> = {
   /** Presence and events to 200 contacts of one account, at saturation. */
   presence: (target) => fanOut(target, "presence"),
   pep: (target) => fanOut(target, "pep"),
-  /** The generator's own: groups of mutual contacts, open loop, at a rate that every server can do. */
-  "presence-groups": (target) =>
-    repeat(`presence-groups ${target.name}`, async () => {
-      const group = quick ? 10 : 50;
-      const size = ["--clients", String(group * 4), "--group", String(group), "--setup-timeout", "300"];
-      const args = [...size, "--rate", quick ? "5" : "50", ...measured];
-      add(await target.load(`presence-groups-of-${group}`, "presence", args));
-    }),
+  /**
+   * The generator's own: mutual contacts who broadcast at a rate (open loop), one that every server can follow, and those
+   * that ours can. Each time from the beginning: contacts that are friends already are not told so again.
+   */
+  async "presence-groups"(target) {
+    const group = quick ? 10 : 101;
+    const rates = quick ? [5] : target.name === "ours" ? [200, 1500, 3500] : [200];
+    for (const rate of rates) {
+      await repeat(`presence-groups ${rate}/s ${target.name}`, async () => {
+        const { port, pid } = await target.fresh(group);
+        const where = ["--port", String(port), "--pid", String(pid), "--domain", "localhost"];
+        const size = ["--clients", String(group), "--group", String(group), "--setup-timeout", "280"];
+        const words = [join(benchDir, "xmppload"), "presence", ...where, ...size, "--rate", String(rate), ...measured];
+        add({ ...lastLine(await generate(words)), peer: target.name, step: `presence-group-of-${group}-at-${rate}/s` });
+      });
+    }
+  },
 };
 
 /** Steps for ours only. */
