@@ -10,7 +10,6 @@ export type { MaybePromise } from "./hooks.ts";
 import type { BareJid, FullJid, Jid } from "./jid.ts";
 import type { Log } from "./log/index.ts";
 import type { Operation, OperationNode } from "./operations.ts";
-import type { Shaper } from "./shaper.ts";
 import type { Element, Stanza } from "./stanza.ts";
 import type { Db } from "./storage/db.ts";
 import type { Markup } from "./xml/markup.ts";
@@ -273,6 +272,16 @@ export interface Accounts {
   ): Promise<{ users: readonly string[]; cursor: string | undefined }>;
 }
 
+/** A bucket of tokens, one second's worth, as of core/shaper.ts. */
+export interface Bucket {
+  /**
+   * Takes `n` tokens, which may leave the bucket in debt; puts them back when `n` is below 0.
+   * @param now milliseconds of a clock that does not go back
+   * @returns milliseconds to take nothing more, 0 to go on
+   */
+  take(n: number, now: number): number;
+}
+
 /** The server around a feature. */
 export interface Server {
   /** Milliseconds since 1970. */
@@ -283,7 +292,7 @@ export interface Server {
   /** A new archive/stanza id: unique over nodes, monotonic within one. */
   messageId(): bigint;
   /** A bucket of an entry of the `shaper` section; undefined when there is none of this name. */
-  shaper(name: string): Shaper | undefined;
+  shaper(name: string): Bucket | undefined;
   /** Name of this node in the cluster. */
   readonly name: string;
   readonly version: string;
