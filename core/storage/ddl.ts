@@ -121,8 +121,8 @@ function mysqlTable(table: Table): string[] {
   for (const { name, columns, unique } of keys.indexes ?? [])
     lines.push(`${unique ? "UNIQUE " : ""}INDEX ${name}${name && " "}(${list(columns)})`);
   lines.push(...foreignKeys(keys.foreignKeys));
-  const options = table.mysqlOptions ?? MYSQL_OPTIONS;
-  return [create(table.name, lines) + (options && ` ${options}`)];
+  const options = [MYSQL_OPTIONS, "ENGINE=InnoDB", ...(table.mysqlOptions ? [table.mysqlOptions] : [])];
+  return [`${create(table.name, lines)} ${options.join(" ")}`];
 }
 
 const list = (columns: readonly string[]) => columns.join(", ");

@@ -7,7 +7,7 @@ const COLUMNS: Readonly<Record<Dialect, string>> = {
   sqlite: `SELECT m.name AS t, c.name AS c FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'`,
   pgsql: `SELECT table_name AS t, column_name AS c FROM information_schema.columns
           WHERE table_schema = ANY (current_schemas(false))`,
-  mysql: `SELECT table_name AS t, column_name AS c FROM information_schema.columns WHERE table_schema = DATABASE()`,
+  mysql: "SELECT table_name AS t, column_name AS c FROM information_schema.columns WHERE table_schema = DATABASE()",
 };
 
 const TYPES = `SELECT t.typname AS name FROM pg_catalog.pg_type t

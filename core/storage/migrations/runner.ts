@@ -13,16 +13,39 @@ const CREATE = `CREATE TABLE IF NOT EXISTS ${TABLE} (
   PRIMARY KEY (id)
 )`;
 
+const INSERT = `INSERT INTO ${TABLE} (id, name) VALUES (?, ?)`;
+
 /**
  * Taken until the end of the transaction, so that of two servers that start together the second waits for the first
- * and then fails on the migration's primary key. SQLite has one server; MySQL commits at each CREATE TABLE, whose
- * IF NOT EXISTS makes a second run harmless.
+ * and then fails on the migration's primary key. SQLite has one server.
  */
 const PGSQL_LOCK: readonly Statement[] = [
   // A migration of a large table takes the time it takes.
   { sql: "SET LOCAL statement_timeout = 0" },
   { sql: "SELECT pg_advisory_xact_lock(5222, 6120)" },
 ];
+
+/** The lock's name holds that of the database: the locks of a server are one name space. */
+const MYSQL_LOCK = "CONCAT(LEFT(DATABASE(), 40), '.mongooseim')";
+/** How long another server may take for its migrations, in seconds. */
+const MYSQL_PATIENCE_S = 3600;
+/** MariaDB's limit and MySQL's are different variables; each server reads only its comment. */
+const mysqlLimit = (value: string) => `SET /*M! max_statement_time */ /*!80000 max_execution_time */ = ${value}`;
+
+/**
+ * MySQL commits at each definition, so that the lock is one of the session. The row goes in and out again before anything
+ * is done: that fails when another server applied the migration while this one waited. When a statement fails the
+ * connection ends, and the lock with it.
+ */
+const mysqlLock = (id: number, name: string): readonly Statement[] => [
+  { sql: mysqlLimit("0") },
+  { sql: `DO GET_LOCK(${MYSQL_LOCK}, ${MYSQL_PATIENCE_S})` },
+  // Fails (division by zero is no value for a limit) unless this session holds the lock now.
+  { sql: CREATE },
+  { sql: INSERT, params: [id, name] },
+  { sql: `DELETE FROM ${TABLE} WHERE id = ?`, params: [id] },
+];
+const MYSQL_UNLOCK: readonly Statement[] = [{ sql: `DO RELEASE_LOCK(${MYSQL_LOCK})` }, { sql: mysqlLimit("DEFAULT") }];
 
 export interface MigrateOptions {
   /** Only say what would be done. */
