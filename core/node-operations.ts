@@ -26,6 +26,7 @@ export function createOperationNode(node: Node, parts: OperationParts): Operatio
     server: serverOps(node, parts),
     stanzas: stanzaOps(node),
     metrics: metricOps(node),
+    retention: { run: (options) => node.retention.pass(options) },
     instance: <N extends keyof ModuleInstances>(module: N, domain: string) =>
       node.hostOf(domain)?.modules.get(module)?.ctx as ModuleInstances[N] | undefined,
     clock: () => performance.now(),
