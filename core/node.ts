@@ -328,6 +328,10 @@ export class Node implements StreamEngine, Server {
     return this.router.route(stanza);
   }
 
+  deliver(stanza: Stanza, host: HostType | undefined): MaybePromise<void> {
+    return this.router.deliver(stanza, host as HostRuntime | undefined);
+  }
+
   reroute(stanza: Stanza): MaybePromise<void> {
     return this.router.reroute(stanza);
   }

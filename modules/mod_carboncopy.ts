@@ -34,7 +34,12 @@ export default defineModule({
         const others = wanting(server.sessionsOf(bare), session);
         // A message to oneself reaches the other sessions as a received one.
         if (others === undefined || stanza.to.bare.text === bare.text || !eligible(stanza)) return;
-        copy(stanza, "sent", bare, others);
+        if (stanza.commit === undefined) return copy(stanza, "sent", bare, others);
+        // What is not safe yet may come to nothing: the copies are not ahead of the message.
+        stanza.commit.then(
+          () => copy(stanza, "sent", bare, others),
+          () => undefined,
+        );
       },
     },
     user_receive_message: {

@@ -13,6 +13,7 @@ import { encode } from "../xml/writer.ts";
 import type { AckHolder } from "./conn.ts";
 import type { StreamCounters, StreamHost } from "./engine.ts";
 import { CLOSED, DETACHED, NEGOTIATING, StreamInput } from "./input.ts";
+import type { Outbox } from "./outbox.ts";
 import { REQUEST, type StreamManagement } from "./sm.ts";
 
 /** Bytes a client may leave unread, before its stream ends. */
@@ -31,6 +32,8 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
   presence: Stanza | undefined = undefined;
   anonymous = false;
   private inbox: Promise<void> | undefined = undefined;
+  /** What its client has sent and what waits; made when something does. */
+  outbox: Outbox | undefined = undefined;
 
   abstract close(error: StreamError | undefined, reason: SessionEnd): void;
 
@@ -70,8 +73,8 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
   // --- Delivery -----------------------------------------------------------------------------------------------------
 
   receive(s: Stanza, to?: Jid): MaybePromise<void> {
-    if (this.inbox !== undefined) return this.queue(() => this.deliver(s, to));
-    const done = this.deliver(s, to);
+    if (this.inbox !== undefined) return this.queue(() => this.hand(s, to));
+    const done = this.hand(s, to);
     if (done !== undefined) this.queueing(done);
     return done;
   }
@@ -118,7 +121,7 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
     this.inbox = mine;
   }
 
-  private deliver(s: Stanza, to: Jid | undefined): MaybePromise<void> {
+  private hand(s: Stanza, to: Jid | undefined): MaybePromise<void> {
     const { hooks, counters } = this.host;
     let list: readonly Entry[];
     if (s.kind === MESSAGE) {
@@ -254,7 +257,8 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
 
   /** Everything of this turn has been written: answers <r/> (XEP-0198 §4). */
   late(): void {
-    if (this.sm !== undefined) this.writeElement(`<a xmlns='${NS_SM}' h='${this.sm.report()}'/>`);
+    if (this.sm !== undefined && !this.outbox?.ask())
+      this.writeElement(`<a xmlns='${NS_SM}' h='${this.sm.report()}'/>`);
   }
 
   /** Writes an element that is not a stanza, as it is. */
