@@ -274,7 +274,7 @@ export interface FollowedMessage {
 export interface RetentionOps {
   /**
    * Deletes, or with `dryRun` counts, what is older than the section retention allows. `before` is milliseconds since
-   * 1970. Rejects with a StorageError when the database cuts it short.
+   * 1970. Throws database_unavailable when the database cuts it short.
    */
   run(options: { readonly domain?: string; readonly dryRun: boolean }): Promise<
     readonly {
