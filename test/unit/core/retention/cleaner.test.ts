@@ -49,7 +49,7 @@ function bed(more: string, left = 0, kind: RetentionKind = "offline") {
   const sink = new MemorySink();
   const registry = new Registry();
   const slept: number[] = [];
-  const stats = { queued: 0, batches: 0, rows: 0, lastBatchMs: 0 };
+  const stats = { up: true, queued: 0, batches: 0, rows: 0, lastBatchMs: 0 };
   const modules = new Map([
     ["mod_x", { def: { name: "mod_x", retention: { [kind]: () => rows } }, ctx: {} } as unknown as RunningModule],
   ]);
