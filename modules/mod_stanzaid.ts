@@ -2,13 +2,11 @@
 // and ids that others have put there in our name are taken out.
 import { z } from "zod";
 import { tryParseJid } from "../core/jid.ts";
+import { externalId } from "../core/message-id.ts";
 import { defineModule } from "../core/module.ts";
 import { NS_SID } from "../core/ns.ts";
 import { MESSAGE, type Stanza } from "../core/stanza.ts";
 import { escapeXml } from "../core/xml/markup.ts";
-
-/** A 64-bit id as MongooseIM shows it: base 32 with the digits 0-9A-V. */
-export const externalId = (id: bigint): string => id.toString(32).toUpperCase();
 
 export default defineModule({
   name: "mod_stanzaid",
