@@ -71,10 +71,12 @@ export const NOW = Symbol("now");
 /**
  * Texts are equal when their characters are, as in the other databases; MongooseIM leaves that to the server's default, for
  * which José is jose. The collation that also tells "a" from "a " has a name of its own in MariaDB and in MySQL 8; each
- * reads only its comment. Long keys need the row format.
+ * reads only its comment.
  */
-export const MYSQL_OPTIONS =
-  "CHARACTER SET utf8mb4 /*M!100202 COLLATE utf8mb4_nopad_bin */ /*!80017 COLLATE utf8mb4_0900_bin */ ROW_FORMAT=DYNAMIC";
+export const MYSQL_COLLATION =
+  "CHARACTER SET utf8mb4 /*M!100202 COLLATE utf8mb4_nopad_bin */ /*!80017 COLLATE utf8mb4_0900_bin */";
+/** InnoDB has transactions, and this row format the longest keys. */
+export const MYSQL_OPTIONS = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC";
 
 const of =
   (kind: ColumnKind) =>

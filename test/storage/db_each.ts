@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe } from "vitest";
 import type { Db } from "../../core/storage/db.ts";
 import { openStorage } from "../../core/storage/index.ts";
-import { type MysqlOptions, openMysql } from "../../core/storage/mysql/client.ts";
+import type { MysqlOptions } from "../../core/storage/mysql/client.ts";
 import { openPgsql, type PgsqlOptions } from "../../core/storage/pgsql.ts";
 import { openSqlite } from "../../core/storage/sqlite/client.ts";
 
@@ -24,6 +24,10 @@ const mysql = process.env["TEST_MYSQL"];
 /** How to reach a database of the test server. */
 export const pgsqlOptions = (database?: string): PgsqlOptions => optionsOf(pgsql, database);
 export const mysqlOptions = (database?: string): MysqlOptions => optionsOf(mysql, database);
+
+/** Its client is loaded when it is wanted, as the server does. */
+const openMysql = async (options: MysqlOptions): Promise<Db> =>
+  (await import("../../core/storage/mysql/client.ts")).openMysql(options);
 
 function optionsOf(server: string | undefined, database: string | undefined) {
   if (server === undefined) throw new Error("test/services.sh has not started this database");

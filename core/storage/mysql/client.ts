@@ -35,7 +35,7 @@ class MysqlDb implements Db {
   readonly #pool: MysqlPool;
   readonly #maxQueued: number;
   readonly #statements = new Statements(DIALECTS.mysql);
-  readonly #stats: DbStats = { queued: 0, batches: 0, rows: 0, lastBatchMs: 0 };
+  readonly #stats: DbStats = { queued: 0, batches: 0, rows: 0, lastBatchMs: 0, up: true };
   #weight = 0;
   #idle: (() => void) | undefined;
   #closing: Promise<void> | undefined;

@@ -117,18 +117,19 @@ export class MysqlConnection {
     return isFrequent(sql) || values.length > 0 ? this.#execute(sql, values) : this.#query(sql);
   }
 
-  /** Runs all or none. */
+  /** Runs all or none. After definitions the connection is not used again: they may have changed the session. */
   async transaction(statements: readonly Ready[]): Promise<Answer[]> {
     const answers: Answer[] = [];
+    const hasDefinitions = !statements.every(({ sql }) => isFrequent(sql));
     try {
       await this.#query("START TRANSACTION");
       for (const statement of statements) answers.push(await this.run(statement));
       await this.#query("COMMIT");
+      if (hasDefinitions) this.end();
       return answers;
     } catch (cause) {
-      // Definitions may have changed the session or taken a lock by name, which would stay.
-      if (statements.every(({ sql }) => isFrequent(sql))) await this.#query("ROLLBACK").catch(() => this.destroy());
-      else this.destroy();
+      if (hasDefinitions) this.destroy();
+      else await this.#query("ROLLBACK").catch(() => this.destroy());
       throw cause;
     }
   }
