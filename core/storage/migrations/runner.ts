@@ -1,5 +1,5 @@
 // Brings a database to the schema that this server needs.
-import { type Db, type Statement, StorageError } from "../db.ts";
+import { type Db, type Dialect, type Statement, StorageError } from "../db.ts";
 import { inspect } from "../inspect.ts";
 import { MIGRATIONS } from "./index.ts";
 import type { Existing, Migration } from "./migration.ts";
@@ -13,16 +13,41 @@ const CREATE = `CREATE TABLE IF NOT EXISTS ${TABLE} (
   PRIMARY KEY (id)
 )`;
 
+const INSERT = `INSERT INTO ${TABLE} (id, name) VALUES (?, ?)`;
+
+/** The locks of a MySQL server are one name space, so the name holds that of the database. */
+const MYSQL_LOCK = "CONCAT(LEFT(DATABASE(), 40), '.mongooseim')";
+
 /**
- * Taken until the end of the transaction, so that of two servers that start together the second waits for the first
- * and then fails on the migration's primary key. SQLite has one server; MySQL commits at each definition: what another
- * server, or a run that was cut short, has made is passed over, and the rest is done.
+ * Of two servers that start together the second waits for the first and then fails on the migration's primary key. SQLite
+ * has one server. PostgreSQL's lock is one of the transaction, MySQL's of the session, which ends with the list of
+ * statements. A migration of a large table, and of another server, takes the time it takes.
  */
-const PGSQL_LOCK: readonly Statement[] = [
-  // A migration of a large table takes the time it takes.
-  { sql: "SET LOCAL statement_timeout = 0" },
-  { sql: "SELECT pg_advisory_xact_lock(5222, 6120)" },
-];
+const LOCK: Readonly<Record<Dialect, readonly Statement[]>> = {
+  sqlite: [],
+  pgsql: [{ sql: "SET LOCAL statement_timeout = 0" }, { sql: "SELECT pg_advisory_xact_lock(5222, 6120)" }],
+  mysql: [
+    // Different variables in MariaDB and in MySQL; each reads only its comment.
+    { sql: "SET /*M! max_statement_time */ /*!80000 max_execution_time */ = 0" },
+    { sql: `DO GET_LOCK(${MYSQL_LOCK}, 3600)` },
+  ],
+};
+
+/**
+ * MySQL commits at each definition: a run that is cut short leaves what it has done, and the next one makes what is still
+ * missing. So that nothing is done twice, the row goes in and out again first, which fails when another server applied the
+ * migration meanwhile, or when the lock is not ours.
+ */
+function guard(dialect: Dialect, { id, name }: Migration): readonly Statement[] {
+  if (dialect !== "mysql") return [];
+  const key = `IF(IS_USED_LOCK(${MYSQL_LOCK}) = CONNECTION_ID(), ?, NULL)`;
+  return [
+    // What changes rows between two definitions is one transaction too.
+    { sql: "SET autocommit = 0" },
+    { sql: `INSERT INTO ${TABLE} (id, name) VALUES (${key}, ?)`, params: [id, name] },
+    { sql: `DELETE FROM ${TABLE} WHERE id = ?`, params: [id] },
+  ];
+}
 
 export interface MigrateOptions {
   /** Only say what would be done. */
@@ -39,7 +64,7 @@ export interface MigrationRun {
 
 /**
  * Runs the migrations that the database has not had, in order; each is one transaction with its row in
- * `mongooseim_migrations`, so that an interrupted run continues where it ended. Resolves to those that were run. A
+ * `mongooseim_migrations` (but see `guard`), so that an interrupted run continues where it ended. Resolves to those that were run. A
  * database whose user may not change it is refused with the statements for somebody who may.
  */
 export async function migrate(db: Db, options: MigrateOptions = {}): Promise<MigrationRun[]> {
@@ -74,8 +99,11 @@ async function missing(db: Db, migrations: readonly Migration[]): Promise<Migrat
 /** A run as it can be done by hand. */
 function plan({ id, name, statements }: Migration, existing: Existing, counted: boolean): MigrationRun {
   const work = statements(existing).map(({ sql }) => sql);
-  const row = `INSERT INTO ${TABLE} (id, name) VALUES (${id}, '${name}')`;
-  return { id, name, statements: [...(counted ? [] : [CREATE]), ...work, row] };
+  return {
+    id,
+    name,
+    statements: [...(counted ? [] : [CREATE]), ...work, `INSERT INTO ${TABLE} (id, name) VALUES (${id}, '${name}')`],
+  };
 }
 
 /** Resolves to undefined when another server applied the migration meanwhile. */
@@ -86,10 +114,11 @@ async function apply(db: Db, migration: Migration): Promise<MigrationRun | undef
     const existing = await inspect(db);
     const run = plan(migration, existing, existing.tables.has(TABLE));
     const statements = [
-      ...(db.dialect === "pgsql" ? PGSQL_LOCK : []),
+      ...LOCK[db.dialect],
       ...(existing.tables.has(TABLE) ? [] : [{ sql: CREATE }]),
+      ...guard(db.dialect, migration),
       ...migration.statements(existing),
-      { sql: `INSERT INTO ${TABLE} (id, name) VALUES (?, ?)`, params: [migration.id, migration.name] },
+      { sql: INSERT, params: [migration.id, migration.name] },
     ];
     try {
       await db.transaction(statements);
