@@ -75,8 +75,12 @@ export class Stanza {
 
   /** A write about it that must be durable before it is delivered and acknowledged; see `wait`. */
   commit: Promise<unknown> | undefined = undefined;
-  /** The id that the server has given it (XEP-0359): the archive keeps it under the same. */
+  /** The id that it has for its addressee (XEP-0359), which is that of his archive. */
   stableId: bigint | undefined = undefined;
+  /** The id under which the archive of its sender has it. */
+  ownId: bigint | undefined = undefined;
+  /** It is in the archives already: it was on its way to a client before. */
+  archived = false;
 
   private tree: Element | undefined;
   private typeText: string | undefined;

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { viewText } from "../../../core/xml/framer.ts";
-import modStanzaid, { externalId } from "../../../modules/mod_stanzaid.ts";
+import { externalId } from "../../../core/stable-id.ts";
+import modStanzaid from "../../../modules/mod_stanzaid.ts";
 import { FakeServer } from "../../support/fake-server.ts";
 
 async function verona() {
