@@ -79,8 +79,10 @@ export class Stanza {
   stableId: bigint | undefined = undefined;
   /** The id under which the archive of its sender has it. */
   ownId: bigint | undefined = undefined;
-  /** It is in the archives already: it was on its way to a client before. */
+  /** It is in the archive of its addressee. */
   archived = false;
+  /** The element in `appended` that says `stableId`; "" while none does. */
+  stamp = "";
 
   private tree: Element | undefined;
   private typeText: string | undefined;
@@ -155,6 +157,11 @@ export class Stanza {
   get ns(): string {
     if (this.nsS >= 0) return unescapeXml(textOf(this.raw, this.nsS, this.nsE));
     return this.nsS === INHERITED ? this.scope.defaultNs : prefixNs(this.raw, this.nameS, this.scope);
+  }
+
+  /** `appended` without the id that the server has given it. */
+  get unstamped(): string {
+    return this.stamp === "" ? this.appended : this.appended.replace(this.stamp, "");
   }
 
   /**

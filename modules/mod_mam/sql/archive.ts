@@ -2,7 +2,7 @@
 
 import type { Jid } from "../../../core/jid.ts";
 import type { Db, SqlValue } from "../../../core/storage/db.ts";
-import type { Archived, ArchiveBackend, Filter, Found, Owner, Page, PageFound } from "../backend.ts";
+import type { ArchiveBackend, Archived, Filter, Found, Owner, Page, PageFound } from "../backend.ts";
 import type { JidCodec } from "../codecs/jid.ts";
 import type { MessageCodec } from "../codecs/message.ts";
 import type { ArchiveWriter } from "../writer.ts";
@@ -170,12 +170,7 @@ export class SqlArchive implements ArchiveBackend {
     return new Set(rows.map(({ id }) => BigInt(id)));
   }
 
-  async byOriginId(
-    owner: Owner,
-    remote: Jid,
-    direction: "in" | "out",
-    originId: string,
-  ): Promise<Found | undefined> {
+  async byOriginId(owner: Owner, remote: Jid, direction: "in" | "out", originId: string): Promise<Found | undefined> {
     const number = await this.parts.owners.find(owner);
     if (number === undefined) return undefined;
     const sql =
@@ -224,6 +219,12 @@ export class SqlArchive implements ArchiveBackend {
     const gone = await db.execute("DELETE FROM mam_message WHERE user_id = ? AND id < ?", [number, to]);
     ranks.forget(number);
     return gone;
+  }
+
+  /** Deletes everything under an owner's number, preferences too, so many messages at a time. */
+  async removeAll(number: number, batch: number): Promise<void> {
+    while ((await this.deleteOf(number, MAX_ID, batch)) >= batch) await Bun.sleep(0);
+    await this.parts.db.execute("DELETE FROM mam_config WHERE user_id = ?", [number]);
   }
 
   /** What is kept under an owner's number, page after page, oldest first. */

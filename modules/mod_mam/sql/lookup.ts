@@ -1,8 +1,8 @@
 // From a filter and a page to the statements that read them.
 
 import type { SqlValue } from "../../../core/storage/db.ts";
-import type { JidCodec } from "../codecs/jid.ts";
 import type { Filter, Owner, Page } from "../backend.ts";
+import type { JidCodec } from "../codecs/jid.ts";
 
 /** The largest id that a signed 64-bit column holds. */
 export const MAX_ID = 2n ** 63n - 1n;

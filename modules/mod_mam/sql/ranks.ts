@@ -85,7 +85,7 @@ export class Ranks {
   }
 
   private async read(owner: number): Promise<Marks> {
-    const old = (BigInt(this.now()) * 1000n << 8n) - YOUNG;
+    const old = ((BigInt(this.now()) * 1000n) << 8n) - YOUNG;
     const sql = `SELECT id FROM (SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS r FROM ${this.table}
       WHERE ${this.ownerColumn} = ? AND id <= ?) ranked WHERE r % ${STEP} = 1 ORDER BY id`;
     const rows = await this.db.query<{ id: number | bigint }>(sql, [owner, old]);
