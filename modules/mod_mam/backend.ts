@@ -14,6 +14,8 @@ export interface Archived {
   /** Microseconds since 1970 << 8 | node number. */
   readonly id: bigint;
   readonly owner: Owner;
+  /** Who sent it. */
+  readonly from: Jid;
   /** The other party. */
   readonly remote: Jid;
   /** Sent by the owner or to him. */
