@@ -1,5 +1,6 @@
 // One connection to MySQL or MariaDB: how it is opened, and what runs on it.
 import { connect as connectTcp } from "node:net";
+import type { SecureContextOptions } from "node:tls";
 import mysql, { type Connection, type Field, type Header, type MysqlError, type Row } from "mysql2";
 import { StorageError } from "../db.ts";
 import type { PatienceOptions } from "../patience.ts";
@@ -30,7 +31,7 @@ export interface MysqlOptions extends PatienceOptions {
   keepAliveMs?: number;
 }
 
-interface Tls {
+interface Tls extends SecureContextOptions {
   rejectUnauthorized?: boolean;
   /** The name that is asked for and that the certificate must have; default: the host's. */
   servername?: string;
