@@ -173,7 +173,7 @@ function mysqlColumn(row: Row): string {
   const usual = row.default === "" || row.default === "sequence" ? "" : ` DEFAULT ${row.default}`;
   const counter = row.mysqlDefault === "auto_increment";
   const byDefault = counter ? " AUTO_INCREMENT" : row.mysqlDefault ? ` DEFAULT ${row.mysqlDefault}` : usual;
-  return `${type === "serial" ? "bigint unsigned" : type} ${row.nullable ? "NULL" : "NOT NULL"}${byDefault}`;
+  return `${type} ${row.nullable ? "NULL" : "NOT NULL"}${byDefault}`;
 }
 
 /** MySQL's keys have 3072 bytes, four for a character: longer ones take the beginnings of their columns. */
