@@ -6,6 +6,7 @@ import type { Config } from "../core/config/index.ts";
 import type { Log } from "../core/log/index.ts";
 import { type Db, type DbCalls, StorageError } from "../core/storage/db.ts";
 import { openStorage } from "../core/storage/index.ts";
+import type { MysqlOptions } from "../core/storage/mysql/client.ts";
 import type { PgsqlOptions } from "../core/storage/pgsql.ts";
 import { type Pool, Pools } from "../core/storage/pools.ts";
 import { readContextOptions } from "../core/tls/settings.ts";
@@ -123,23 +124,17 @@ class Opener {
 
   private async openServer(plan: Plan, place: string, calls: DbCalls): Promise<Db> {
     const { connection } = plan.options;
-    if (connection.driver !== "pgsql" && connection.driver !== "cockroachdb") {
-      throw new Error(
-        `Cannot use driver "${connection.driver}" of ${plan.key}.connection: it is not in this build; use "pgsql", or remove the pool to use the embedded database`,
-      );
-    }
-    const options = { ...pgsqlOptions(plan, this.options.log), calls };
+    const options = { ...serverOptions(plan, this.options.log), calls };
+    const open = connection.driver === "mysql" ? openMysql : openPgsql;
     if (!this.ready.has(place)) {
       await this.patiently(plan, async () => {
         // A change of a large table takes the time it takes.
-        const unhurried = { ...options, changed: undefined, poolSize: 1, keepAliveMs: undefined };
-        const db = await openStorage({ pgsql: { ...unhurried, statementTimeoutMs: 0, callTimeoutMs: Infinity } });
-        await db.close();
+        const unhurried = { ...options, changed: undefined, calls: undefined, keepAliveMs: undefined, poolSize: 1 };
+        await (await open({ ...unhurried, statementTimeoutMs: 0, callTimeoutMs: Infinity }, true)).close();
       });
       this.ready.set(place, undefined);
     }
-    const { openPgsql } = await import("../core/storage/pgsql.ts");
-    return this.patiently(plan, () => openPgsql(options));
+    return this.patiently(plan, () => open(options, false));
   }
 
   /** Tries again while a database does not answer; what is wrong with the configuration is not waited for. */
@@ -166,7 +161,19 @@ function isRefusal({ cause }: StorageError): boolean {
   return cause instanceof Error && "code" in cause && typeof cause.code === "string" && /^(28|3D)/.test(cause.code);
 }
 
-function pgsqlOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOptions {
+/** Opens a database, with `prepare` only after its tables have been looked after. */
+async function openPgsql(options: PgsqlOptions, prepare: boolean): Promise<Db> {
+  if (prepare) return openStorage({ pgsql: options });
+  return (await import("../core/storage/pgsql.ts")).openPgsql(options);
+}
+
+async function openMysql({ ssl, ...rest }: PgsqlOptions, prepare: boolean): Promise<Db> {
+  const options: MysqlOptions = { ...rest, ssl: typeof ssl === "object" ? ssl.options : ssl };
+  if (prepare) return openStorage({ mysql: options });
+  return (await import("../core/storage/mysql/client.ts")).openMysql(options);
+}
+
+function serverOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOptions {
   const { connection, workers, strategy, call_timeout, max_worker_queue_len } = options;
   const { host = "", port, database = "", username = "" } = connection;
   const { password, query_timeout, max_start_interval, keepalive_interval } = connection;
@@ -197,9 +204,16 @@ function pgsqlOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOpt
  * TLS towards the database. MongooseIM goes on in clear text when it is not required and the server has none; so do we
  * when nothing is to be verified either, and refuse otherwise.
  */
-function tlsOf({ tls, host }: PoolOptions["connection"], key: string): PgsqlOptions["ssl"] {
+function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string): PgsqlOptions["ssl"] {
   if (tls === undefined) return false;
-  if (!tls.required && tls.verify_mode === "none" && tls.certfile === undefined) return "prefer";
+  // `required` is no option of MySQL, where a TLS table always means TLS.
+  const optional = driver !== "mysql" && !tls.required;
+  if (optional && tls.verify_mode === "none" && tls.certfile === undefined) return "prefer";
+  if (driver === "mysql" && tls.verify_mode === "selfsigned_peer") {
+    throw new Error(
+      `Cannot use "selfsigned_peer" as ${key}.connection.tls.verify_mode: for MySQL use "peer", with the certificate itself as cacertfile`,
+    );
+  }
   const { options } = readContextOptions(tls, `${key}.connection.tls`);
   const own =
     tls.certfile === undefined || tls.keyfile === undefined

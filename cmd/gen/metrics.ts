@@ -7,6 +7,7 @@ import { certificateMetric } from "../../core/metrics/names.ts";
 import { Registry } from "../../core/metrics/registry.ts";
 import type { AnyModule } from "../../core/module.ts";
 import { type MeteredNode, observeAuth, wireMetrics } from "../../core/node-metrics.ts";
+import { retentionMetrics } from "../../core/retention/metrics.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { type Pool, Pools } from "../../core/storage/pools.ts";
 import { storeMetrics } from "../../core/store-metrics.ts";
@@ -79,11 +80,12 @@ function declareAll(registry: Registry): void {
     startedAt: 0,
     now: () => 0,
     pools: new Pools(pretended(), [
-      ...["pgsql", "cockroachdb"].map((driver) => pool(driver)),
+      ...["pgsql", "mysql", "cockroachdb"].map((driver) => pool(driver)),
       pool("pgsql", HOST_TYPE),
     ]),
   };
   wireMetrics(node);
+  retentionMetrics(registry);
   certificateMetric(registry, "", () => 0);
   observeAuth(registry, HOST_TYPE);
 }

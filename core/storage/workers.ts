@@ -15,8 +15,8 @@ export interface WorkersOptions<H> {
   open(): H;
   /** Ends one: at once, or when what it does is done. */
   close(handle: H, atOnce: boolean): Promise<void>;
-  /** Whether an error means that its connection is of no more use. */
-  broken(error: unknown): boolean;
+  /** Whether an error means that its connection is of no more use; without it one that breaks mends itself. */
+  broken?(error: unknown): boolean;
   /** A connection that has answered nothing for so long, with requests on it, is dead; Infinity where a request may take for ever. */
   answerMs: number;
 }
@@ -138,7 +138,7 @@ export class Workers<H> {
     try {
       return await work(handle);
     } catch (error) {
-      if (worker.handle === handle && this.#options.broken(error)) this.#replace(worker);
+      if (worker.handle === handle && this.#options.broken?.(error)) this.#replace(worker);
       throw error;
     } finally {
       worker.answeredAt = performance.now();
