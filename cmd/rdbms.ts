@@ -10,6 +10,7 @@ import type { MysqlOptions } from "../core/storage/mysql/client.ts";
 import type { PgsqlOptions } from "../core/storage/pgsql.ts";
 import { type Pool, Pools } from "../core/storage/pools.ts";
 import { readContextOptions } from "../core/tls/settings.ts";
+import type { Elsewhere } from "../transports/control/paths.ts";
 
 type PoolOptions = NonNullable<Config["outgoing_pools"]["rdbms"]>[string];
 
@@ -51,6 +52,16 @@ export async function openPools(config: Config, options: OpenOptions): Promise<P
     for (const db of opened) await db.close();
     throw error;
   }
+}
+
+/** Databases that the server uses beside those in its state directory, which backups have. */
+export function databasesElsewhere(config: Config): Elsewhere[] {
+  const inside = ({ driver, database }: PoolOptions["connection"]): boolean =>
+    driver === "sqlite" && (database === undefined || !isAbsolute(database));
+  return plans(config).flatMap(({ key, options: { connection } }) => {
+    const { driver, database } = connection;
+    return inside(connection) ? [] : [{ name: key, driver, ...(database === undefined ? {} : { database }) }];
+  });
 }
 
 /** The pools of a configuration, those of the whole server first. */

@@ -13,6 +13,8 @@ import { createOperationNode } from "../core/node-operations.ts";
 import { coreOperations } from "../core/operations/index.ts";
 import { buildSchema } from "../core/operations/schema.ts";
 import type { Audience } from "../core/operations.ts";
+import { holdCheckpoints } from "../core/storage/backup/hold.ts";
+import { restoreJournal } from "../core/storage/backup/journal.ts";
 import type { Pools } from "../core/storage/pools.ts";
 import { CertificateStore } from "../core/tls/index.ts";
 import { MODULES } from "../modules/index.ts";
@@ -22,7 +24,7 @@ import type { HttpHandler } from "../transports/http/app.ts";
 import { ctlCommand, embeddedConfig, greeting } from "./embedded.ts";
 import { httpHandlers } from "./handlers.ts";
 import { Listeners } from "./listeners.ts";
-import { openPools } from "./rdbms.ts";
+import { databasesElsewhere, openPools } from "./rdbms.ts";
 import { executeAgain } from "./tune.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
@@ -44,6 +46,16 @@ export const moduleSchemas = (): Record<string, AnyModule["config"]> =>
 export async function runServer(options: ServerOptions): Promise<number> {
   // Accounts, messages and keys are in the files that we write: nobody else may read them.
   process.umask(0o077);
+  try {
+    // Before anything of the state directory is used.
+    if (existsSync(restoreJournal(options.stateDir))) {
+      const { finishRestore } = await import("../core/storage/backup/restore.ts");
+      finishRestore(options.stateDir);
+    }
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    return 1;
+  }
   const config = readConfig(options);
   if (config === undefined) return 1;
   const log = openLog(config);
@@ -175,6 +187,7 @@ async function assemble(config: Config, options: ServerOptions, log: Log, pools:
       tell("stop");
     },
     restart: () => tell("restart"),
+    hold: () => ({ elsewhere: databasesElsewhere(config), release: holdCheckpoints([...pools.databases()], log) }),
     onError,
   });
   try {
