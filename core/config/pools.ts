@@ -158,7 +158,9 @@ const rdbms = () => {
     password: secret(nonEmpty()).optional().describe("Password"),
     keepalive_interval: positive()
       .optional()
-      .describe("Seconds between two SELECT 1 on each connection that has nothing else to do; never when not set"),
+      .describe(
+        "Seconds between two questions on each connection that has nothing else to do, which keep it open; none when not set",
+      ),
     max_start_interval: positive().default(30).describe("Longest pause between two tries to connect, seconds"),
     query_timeout: nonNegative().default(5000).describe("Milliseconds a query may take in the database; 0 is no limit"),
     tls: sqlTls().optional().describe("TLS"),
