@@ -2,10 +2,15 @@
 // pm.ts writes; backend.ts says what an archive is; sql/ is the archive on SQLite, PostgreSQL and MySQL.
 
 import { defineModule } from "../../core/module.ts";
+import type { Stanza } from "../../core/stanza.ts";
+import type { Archived } from "./backend.ts";
 import { config, pmConfig } from "./config.ts";
 import type { Context } from "./context.ts";
 import { metrics } from "./metrics.ts";
 import { hooks, PmRecorder } from "./pm.ts";
+import { retractAfter } from "./retraction.ts";
+import { searchedText } from "./search/normalise.ts";
+import { openSearch } from "./search/open.ts";
 import { MamStore } from "./store.ts";
 
 export default defineModule({
@@ -31,6 +36,7 @@ function open(ctx: Context): void {
   if (pm.backend !== "rdbms") {
     throw new Error(`Cannot start modules.mod_mam: backend "${pm.backend}" is not in this build; use "rdbms"`);
   }
+  const search = openSearch(ctx, pm);
   const built = store.sql(
     pm,
     {
@@ -56,6 +62,7 @@ function open(ctx: Context): void {
       },
     },
     () => ctx.now(),
+    search,
   );
   const archive = {
     config: pm,
@@ -63,8 +70,11 @@ function open(ctx: Context): void {
     sql: built.sql,
     writer: built.writer,
     prefs: undefined,
-    searchBody: () => "",
-    afterwards: undefined,
+    searchBody: search === undefined ? () => "" : searchedText,
+    afterwards: pm.message_retraction
+      ? (stanza: Stanza, message: Archived, written: Promise<void>) =>
+          retractAfter(built.sql, stanza, message, written, ctx.now())
+      : undefined,
   };
   store.opened({ ...archive, recorder: new PmRecorder(ctx, archive) }, built.owners, pm);
 }

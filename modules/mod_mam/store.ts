@@ -12,6 +12,7 @@ import { jidCodec } from "./codecs/jid.ts";
 import { DEFAULT_MESSAGE_FORMAT, messageCodec } from "./codecs/message.ts";
 import type { MamConfig, PmConfig } from "./config.ts";
 import type { PmRecorder } from "./pm.ts";
+import type { SearchForm } from "./search/form.ts";
 import { COLUMNS, SqlArchive } from "./sql/archive.ts";
 import { Owners } from "./sql/owners.ts";
 import { Ranks } from "./sql/ranks.ts";
@@ -34,7 +35,7 @@ export interface PmArchive {
   /** What searches will find of a message; "" for nothing. */
   searchBody(stanza: Stanza): string;
   /** Told of every message that was given to the archive. */
-  readonly afterwards: ((stanza: Stanza, message: Archived) => void) | undefined;
+  readonly afterwards: ((stanza: Stanza, message: Archived, written: Promise<void>) => void) | undefined;
 }
 
 /** Owners whose number is kept in memory, and where `cache_users` is off. */
@@ -57,7 +58,7 @@ export class MamStore implements PersonalStore {
     config: Pick<PmConfig, "cache_users"> & Partial<PmConfig>,
     observer: WriterObserver & { unfit(owner: Archived["owner"], id: bigint): void },
     now: () => number = Date.now,
-    search?: ConstructorParameters<typeof SqlArchive>[0]["search"],
+    search?: SearchForm,
   ) {
     const { db } = this;
     const owners = new Owners(db, config.cache_users ? REMEMBERED : FEW);
