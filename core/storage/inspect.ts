@@ -1,7 +1,6 @@
-// Reads what tables a database has, and compares them with those that the server needs.
+// Reads what tables a database has.
 import type { Db, Dialect } from "./db.ts";
 import type { Existing } from "./migrations/migration.ts";
-import type { Table } from "./schema.ts";
 
 const COLUMNS: Readonly<Record<Dialect, string>> = {
   sqlite: `SELECT m.name AS t, c.name AS c FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'`,
@@ -33,22 +32,4 @@ export async function inspect(db: Db): Promise<Existing> {
     collations: new Map(collations.map(({ t, c }) => [t, c])),
     types: new Set(types.map(({ name }) => name)),
   };
-}
-
-export interface SchemaProblem {
-  table: string;
-  /** The missing column; undefined when the whole table is missing. */
-  column?: string;
-}
-
-/** What a database lacks of the given tables; more columns than needed are no problem. */
-export async function checkSchema(db: Db, needed: readonly Table[]): Promise<SchemaProblem[]> {
-  const { tables } = await inspect(db);
-  return needed.flatMap(({ name, columns }) => {
-    const present = tables.get(name);
-    if (!present) return [{ table: name }];
-    return Object.keys(columns)
-      .filter((column) => !present.has(column))
-      .map((column) => ({ table: name, column }));
-  });
 }
