@@ -215,7 +215,10 @@ const ARCHIVE = "[modules.mod_mam.pm]";
 /** The features that are on without a configuration file. */
 const MODULES = [...DEFAULT_TEXT.matchAll(/^\[modules\.\w+\]$/gm)].join("\n");
 
-const ourConfig = ({ auth, host, more = "" }: OurVariant, ports: { plain: number; tls: number; ws: number }): string => `
+const ourConfig = (
+  { auth, host, more = "" }: OurVariant,
+  ports: { plain: number; tls: number; ws: number },
+): string => `
 [general]
   ${host === undefined ? 'host_types = ["main"]' : `hosts = ["${host}"]`}
   default_server_domain = "${host ?? "d0.example"}"
