@@ -7,6 +7,7 @@ import type { Db } from "../core/storage/db.ts";
 import { openStorage } from "../core/storage/index.ts";
 import type { PgsqlOptions } from "../core/storage/pgsql.ts";
 import { readContextOptions } from "../core/tls/settings.ts";
+import type { Elsewhere } from "../transports/control/paths.ts";
 
 export const POOL = "outgoing_pools.rdbms.default";
 
@@ -40,11 +41,33 @@ export async function openRdbms(config: Config, stateDir: string): Promise<Db | 
           statementTimeoutMs: connection.query_timeout,
         },
       });
+    case "mysql":
+      return openStorage({
+        mysql: {
+          host: connection.host!,
+          port: connection.port,
+          database: connection.database!,
+          username: connection.username!,
+          password: connection.password,
+          ssl: tlsOf(connection),
+          poolSize: pool.workers,
+          statementTimeoutMs: connection.query_timeout,
+        },
+      });
     default:
       throw new Error(
         `Cannot use driver "${connection.driver}" of ${POOL}.connection: it is not in this build; use "pgsql", or remove the pool to use the embedded database`,
       );
   }
+}
+
+/** Databases that the server uses beside those in its state directory, which backups have. */
+export function databasesElsewhere(config: Config): Elsewhere[] {
+  const pool = config.outgoing_pools.rdbms?.["default"];
+  if (pool === undefined) return [];
+  const { driver, database } = pool.connection;
+  if (driver === "sqlite" && (database === undefined || !isAbsolute(database))) return [];
+  return [{ name: POOL, driver, ...(database === undefined ? {} : { database }) }];
 }
 
 /** Pools of databases that are configured and that nothing asks: only the global `default` one is used so far. */
@@ -63,9 +86,11 @@ export function unusedPools(config: Config): string[] {
  * TLS towards the database. MongooseIM goes on in clear text when it is not required and the server has none; so do we
  * when nothing is to be verified either, and refuse otherwise.
  */
-function tlsOf({ tls, host }: Connection): PgsqlOptions["ssl"] {
+function tlsOf({ driver, tls, host }: Connection): PgsqlOptions["ssl"] {
   if (tls === undefined) return false;
-  if (!tls.required && tls.verify_mode === "none" && tls.certfile === undefined) return "prefer";
+  // `required` is no option of MySQL, where a TLS table always means TLS.
+  const optional = driver !== "mysql" && !tls.required;
+  if (optional && tls.verify_mode === "none" && tls.certfile === undefined) return "prefer";
   const { options } = readContextOptions(tls, `${POOL}.connection.tls`);
   const own =
     tls.certfile === undefined || tls.keyfile === undefined

@@ -86,11 +86,7 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
    * online.
    */
   replay(s: Stanza): MaybePromise<void> {
-    if (this.conn !== undefined && this.conn.backlog > MAX_REPLAY) {
-      return new Promise<void>((resolve) => {
-        this.engine.wheel.after(0, resolve);
-      }).then(() => this.replay(s));
-    }
+    if (this.slow) return this.aMoment().then(() => this.replay(s));
     this.sm?.allow();
     const refused = (error: unknown): void => {
       if (!(error instanceof StanzaError)) throw error;
@@ -100,6 +96,22 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
     } catch (error) {
       return refused(error);
     }
+  }
+
+  /** The client has much to read before it gets more of what came all at once. */
+  private get slow(): boolean {
+    return this.conn !== undefined && this.conn.backlog > MAX_REPLAY;
+  }
+
+  private aMoment(): Promise<void> {
+    return new Promise((resolve) => {
+      this.engine.wheel.after(0, resolve);
+    });
+  }
+
+  holdUntil(done: Promise<unknown>): void {
+    const { inbox } = this;
+    this.queueing((inbox === undefined ? done : inbox.then(() => done)).then(() => undefined));
   }
 
   /** Something is being delivered that waits: what comes after waits behind it. */
@@ -222,8 +234,17 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
 
   /** Writes what the server itself says. Stanzas count for stream management. */
   write(markup: Markup | string): void {
+    this.writeText(typeof markup === "string" ? markup : markup.text, false);
+  }
+
+  serve(text: string): MaybePromise<void> {
+    if (this.slow) return this.aMoment().then(() => this.serve(text));
+    this.sm?.allow();
+    this.writeText(text, true);
+  }
+
+  private writeText(text: string, copy: boolean): void {
     if (this.state === CLOSED) return;
-    let text = typeof markup === "string" ? markup : markup.text;
     const stanza = /^<(message|presence|iq)(?=[\s/>])/.exec(text);
     if (stanza === null) {
       this.writeElement(text);
@@ -242,7 +263,7 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
     }
     const scratch = this.engine.scratch;
     const bytes = scratch.need(text.length * 3);
-    this.out(bytes, bytes.utf8Write(text, 0), false, undefined);
+    this.out(bytes, bytes.utf8Write(text, 0), copy, undefined);
   }
 
   // A stanza of this client waits in somebody's output buffer: it is handled, but not to be acknowledged yet.
