@@ -47,6 +47,7 @@ export default defineModule<InboxConfig, InboxStore, keyof typeof metrics>({
     },
   },
   metrics,
+  retention: { inbox_bin: (store) => store.bin },
   iq: {
     "get own erlang-solutions.com:xmpp:inbox:0": query.get,
     "set own erlang-solutions.com:xmpp:inbox:0": query.set,
@@ -105,8 +106,8 @@ function clean(ctx: InboxContext): void {
 async function emptied({ store, config, server, host, log, now }: InboxContext): Promise<void> {
   const before = (now() - config.bin_ttl * DAY) * 1000;
   try {
-    for (const domain of await store.domainsWithBins(before)) {
-      if (server.hostTypeOf(domain) === host) await store.emptyDomainBin(domain, before);
+    for (const domain of await store.bin.domains(before)) {
+      if (server.hostTypeOf(domain) === host) await store.bin.emptyOfDomain(domain, before);
     }
   } catch (error) {
     log.limited("clean", 10)?.error("inbox_bin_not_emptied", { error });

@@ -17,7 +17,7 @@ const before = (node: OperationNode, days: number | null | undefined): number =>
 
 async function ofUser(node: OperationNode, user: BareJid, days: number | null | undefined): Promise<number> {
   const { store } = runningIn(node, "mod_inbox", user.domain);
-  if (await node.accounts.exists(user)) return store.emptyUserBin(user, before(node, days));
+  if (await node.accounts.exists(user)) return store.bin.emptyOfUser(user, before(node, days));
   throw new OperationError("user_does_not_exist", `User ${user.text} does not exist`, { jid: user.text });
 }
 
@@ -29,7 +29,7 @@ async function ofHostType(node: OperationNode, hostType: string, days: number | 
   const until = before(node, days);
   let gone = 0;
   for (const domain of domains)
-    gone += (await node.instance("mod_inbox", domain)?.store.emptyDomainBin(domain, until)) ?? 0;
+    gone += (await node.instance("mod_inbox", domain)?.store.bin.emptyOfDomain(domain, until)) ?? 0;
   return gone;
 }
 
@@ -53,7 +53,7 @@ export const operations = [
     scope: "domain",
     domainArgs: ["domain"],
     run: ({ domain, days }, _caller, node) =>
-      runningIn(node, "mod_inbox", domain).store.emptyDomainBin(domain, before(node, days)),
+      runningIn(node, "mod_inbox", domain).store.bin.emptyOfDomain(domain, before(node, days)),
   }),
   defineOperation({
     ...head,

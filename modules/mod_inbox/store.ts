@@ -1,14 +1,15 @@
 // Inboxes in table `inbox`: a row for each conversation of a user. Times are microseconds since 1970.
 
 import type { PersonalData } from "../../core/hooks.ts";
-import { type BareJid, makeBare } from "../../core/jid.ts";
+import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
-import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
+import type { Db, SqlValue } from "../../core/storage/db.ts";
+import { Bin } from "./bin.ts";
 import type { Entry, EntryKey, Properties } from "./entry.ts";
 import type { Message } from "./message.ts";
 import { type Query, select } from "./select.ts";
-import { keyValues, removeEntry, THIS_ENTRY, type Update } from "./statements.ts";
+import { keyValues, THIS_ENTRY, type Update } from "./statements.ts";
 import { Trim } from "./trim.ts";
 import { Writer, type WriterEvents } from "./writer.ts";
 
@@ -37,8 +38,6 @@ const MAX_TEXT = 250;
 const MYSQL_BLOB = 65_535;
 /** Rows that are deleted in one statement at most. */
 const MAX_DELETE = 10_000;
-/** Rows of the bin that are deleted in one transaction. */
-const BIN_PAGE = 500;
 
 // Binary columns, as MySQL has them, come as bytes.
 const text = (value: string | Uint8Array): string =>
@@ -57,11 +56,16 @@ export class InboxStore implements PersonalStore {
   readonly events: InboxEvents = {};
   /** Rows that are deleted at once when a domain is removed. */
   deleteLimit = MAX_DELETE;
+  readonly bin: Bin;
   private readonly writer: Writer;
   private readonly trim: Trim;
   private last = 0;
 
   constructor(private readonly db: Db) {
+    this.bin = new Bin(db, {
+      settled: () => this.writer.settled(),
+      gone: (key) => this.writer.changed(key),
+    });
     this.trim = new Trim(db, (user) => this.writer.changedOf(user));
     this.writer = new Writer(db, {
       unarchived: (key) => this.events.unarchived?.(key),
@@ -193,44 +197,6 @@ export class InboxStore implements PersonalStore {
     // What was written meanwhile may have been remembered again.
     if (box === "archive") this.writer.changed(key);
     return this.getEntryProperties(key);
-  }
-
-  // --- the bin -------------------------------------------------------------------------------------------------------
-
-  /** Empties a user's bin of what had its last message before a time; resolves to the entries deleted. */
-  emptyUserBin(user: BareJid, before: number): Promise<number> {
-    return this.emptyBin("lserver = ? AND luser = ?", [user.domain, user.local], before);
-  }
-
-  /** As `emptyUserBin`, of all users of a domain. */
-  emptyDomainBin(domain: string, before: number): Promise<number> {
-    return this.emptyBin("lserver = ?", [domain], before);
-  }
-
-  /** Domains with something in a bin that had its last message before a time. */
-  async domainsWithBins(before: number): Promise<string[]> {
-    await this.writer.settled();
-    const sql = "SELECT DISTINCT lserver FROM inbox WHERE box = 'bin' AND timestamp < ?";
-    return (await this.db.query<Row>(sql, [before])).map((row) => text(row.lserver));
-  }
-
-  private async emptyBin(whose: string, params: readonly SqlValue[], before: number): Promise<number> {
-    await this.writer.settled();
-    const sql = `SELECT luser, lserver, remote_bare_jid FROM inbox
-      WHERE box = 'bin' AND ${whose} AND timestamp < ? LIMIT ${BIN_PAGE}`;
-    for (let deleted = 0; ; ) {
-      const rows = await this.db.query<Row>(sql, [...params, before]);
-      if (rows.length === 0) return deleted;
-      // What its owner has taken out of the bin meanwhile stays.
-      const statements = rows.map((row): Statement => {
-        const key = { user: makeBare(text(row.luser), text(row.lserver)), remote: text(row.remote_bare_jid) };
-        this.writer.changed(key);
-        const { sql, params = [] } = removeEntry(key);
-        return { sql: `${sql} AND box = 'bin' AND timestamp < ?`, params: [...params, before] };
-      });
-      for (const n of await this.db.transaction(statements)) deleted += n;
-      if (rows.length < BIN_PAGE) return deleted;
-    }
   }
 
   // --- removal and export ----------------------------------------------------------------------------------------------

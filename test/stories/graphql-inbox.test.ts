@@ -29,7 +29,7 @@ const storeOf = (server: StoryServer, user: BareJid): InboxStore =>
 /** Empties all bins, whatever earlier stories have left. */
 async function tidy(server: StoryServer): Promise<void> {
   for (const domain of HOSTS.general.hosts) {
-    await storeOf(server, parseBareJid(`anybody@${domain}`)).emptyDomainBin(domain, Number.MAX_SAFE_INTEGER);
+    await storeOf(server, parseBareJid(`anybody@${domain}`)).bin.emptyOfDomain(domain, Number.MAX_SAFE_INTEGER);
   }
 }
 
