@@ -66,6 +66,16 @@ export interface ServiceDef<C = unknown, S = unknown, M extends string = string>
 /** A service whose types are known only to its feature, as the registry keeps it. */
 export type AnyService = ServiceDef<unknown, unknown, string>;
 
+/** What the section `retention` can bound, by the names of its options. */
+export type RetentionKind = "archive" | "offline" | "inbox_bin" | "uploads";
+/** A store's part in `retention`. Times are milliseconds since 1970. */
+export interface Retained {
+  /** Deletes what a domain's users have that is older than `before`, at most `limit` rows; resolves to how many went. */
+  deleteBefore(domain: string, before: number, limit: number): Promise<number>;
+  /** Counts what `deleteBefore` would delete, without a limit. */
+  countBefore(domain: string, before: number): Promise<number>;
+}
+
 /** A kind of counter a feature has, by its metric name. */
 export interface MetricDef<S = never> {
   kind: "counter" | "gauge" | "histogram";
@@ -131,6 +141,8 @@ export interface ModuleDef<C = unknown, S = undefined, M extends string = string
   store?: (db: Db) => S & PersonalStore;
   metrics?: Readonly<Record<M, MetricDef<S>>>;
   timed?: TimedCalls<S>;
+  /** What of its store `retention` bounds. */
+  retention?: Partial<Record<RetentionKind, (store: S) => Retained>>;
   operations?: readonly Operation[];
   start?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;
   stop?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;

@@ -6,6 +6,7 @@ import { auditEntry } from "./node-operations/audit.ts";
 import { domainOps } from "./node-operations/domains.ts";
 import { metricOps } from "./node-operations/metrics.ts";
 import type { OperationParts } from "./node-operations/parts.ts";
+import { retentionOps } from "./node-operations/retention.ts";
 import { serverOps } from "./node-operations/server.ts";
 import { sessionOps } from "./node-operations/sessions.ts";
 import { stanzaOps } from "./node-operations/stanzas.ts";
@@ -26,6 +27,7 @@ export function createOperationNode(node: Node, parts: OperationParts): Operatio
     server: serverOps(node, parts),
     stanzas: stanzaOps(node),
     metrics: metricOps(node),
+    retention: retentionOps(node),
     instance: <N extends keyof ModuleInstances>(module: N, domain: string) =>
       node.hostOf(domain)?.modules.get(module)?.ctx as ModuleInstances[N] | undefined,
     clock: () => performance.now(),

@@ -21,6 +21,7 @@ import type { AnyModule, HostType, Server, Session } from "./module.ts";
 import { observeAuth } from "./node-metrics.ts";
 import type { OperationNode } from "./operations.ts";
 import { LOOK_MS, QuietCollector } from "./quiet.ts";
+import { Retention } from "./retention/cleaner.ts";
 import { Router } from "./router/router.ts";
 import { SessionDirectory } from "./session/directory.ts";
 import { Shaper } from "./shaper.ts";
@@ -83,6 +84,7 @@ export class Node implements StreamEngine, Server {
   readonly services: Services<HostRuntime>;
   /** Where dynamic domains and their administrators are kept. */
   readonly domainStore: DomainStore | undefined;
+  readonly retention: Retention;
   readonly hasher: PasswordHasher;
   private readonly removals: RemovalStore;
   readonly language: string;
@@ -129,6 +131,17 @@ export class Node implements StreamEngine, Server {
       },
       log,
     );
+    this.retention = new Retention({
+      config: config.retention,
+      hosts: () => this.hosts.values(),
+      domainsOf: (hostType) => this.domains.ofHostType(hostType),
+      stats: () => [this.db(undefined), this.db("rdbms")].map((db) => db.stats()),
+      now: () => this.now(),
+      after: (ms, run) => this.wheel.after(ms, run),
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      registry: this.registry,
+      log,
+    });
     this.router = new Router({
       sessions: this.sessions,
       log,
@@ -200,6 +213,7 @@ export class Node implements StreamEngine, Server {
     };
     this.wheel.after(LOOK_MS, look);
     if (this.domainStore) this.watchDomains();
+    this.retention.start();
   }
 
   /** Ends every stream, tells why, and waits for what their ends do. */
@@ -217,6 +231,7 @@ export class Node implements StreamEngine, Server {
     });
     await Promise.race([enough, Promise.all(working).then(() => Promise.all(this.endings))]);
     clearTimeout(patience);
+    await this.retention.stop();
     for (const host of this.hosts.values()) await host.stop();
     this.wheel.stop();
   }

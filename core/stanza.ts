@@ -75,8 +75,14 @@ export class Stanza {
 
   /** A write about it that must be durable before it is delivered and acknowledged; see `wait`. */
   commit: Promise<unknown> | undefined = undefined;
-  /** The id that the server has given it (XEP-0359): the archive keeps it under the same. */
+  /** The id that it has for its addressee (XEP-0359), which is that of his archive. */
   stableId: bigint | undefined = undefined;
+  /** The id under which the archive of its sender has it. */
+  ownId: bigint | undefined = undefined;
+  /** It is in the archive of its addressee. */
+  archived = false;
+  /** The element in `appended` that says `stableId`; "" while none does. */
+  stamp = "";
 
   private tree: Element | undefined;
   private typeText: string | undefined;
@@ -151,6 +157,11 @@ export class Stanza {
   get ns(): string {
     if (this.nsS >= 0) return unescapeXml(textOf(this.raw, this.nsS, this.nsE));
     return this.nsS === INHERITED ? this.scope.defaultNs : prefixNs(this.raw, this.nameS, this.scope);
+  }
+
+  /** `appended` without the id that the server has given it. */
+  get unstamped(): string {
+    return this.stamp === "" ? this.appended : this.appended.replace(this.stamp, "");
   }
 
   /**

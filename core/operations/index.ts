@@ -4,6 +4,7 @@ import type { Operation } from "../operations.ts";
 import { accountOperations } from "./account.ts";
 import { domainOperations } from "./domain.ts";
 import { metricOperations } from "./metric.ts";
+import { retentionOperations } from "./retention.ts";
 import { serverOperations } from "./server.ts";
 import { sessionOperations } from "./session.ts";
 import { stanzaOperations } from "./stanza.ts";
@@ -18,4 +19,5 @@ export const coreOperations: readonly Operation[] = [
   ...stanzaOperations,
   ...metricOperations,
   ...statOperations,
+  ...retentionOperations,
 ];

@@ -63,6 +63,7 @@ export default defineModule({
     in: (store) => store,
     calls: { pop_messages: "popMessages", write_messages: "writeMessages" },
   },
+  retention: { offline: (store) => store },
   hooks: {
     offline_message: { type: ["chat", "", "normal"], run: keep },
     offline_groupchat_message: {
