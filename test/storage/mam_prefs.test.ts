@@ -46,15 +46,4 @@ onEachDatabase("archiving preferences", (database: TestDatabase) => {
     await db.execute("INSERT INTO mam_config (user_id, remote_jid, behaviour) VALUES (?, ?, 'N')", [id, "a@b/c"]);
     expect(await store.load(owner("old"))).toEqual({ default: "A", jids: jids(["a@b/c", "N"]) });
   });
-
-  test("they go with the owner, and with the domain; others' stay", async () => {
-    const one = { default: "N" as const, jids: jids(["a@b", "A"]) };
-    for (const who of [owner("gone"), owner("stays"), owner("gone", "other.example")]) await store.save(who, one);
-    await store.remove(owner("gone"));
-    expect(await store.load(owner("gone"))).toBeUndefined();
-    expect(await store.load(owner("stays"))).toEqual(one);
-    await store.removeDomain("prefs.example");
-    expect(await store.load(owner("stays"))).toBeUndefined();
-    expect(await store.load(owner("gone", "other.example"))).toEqual(one);
-  });
 });

@@ -81,11 +81,7 @@ export class MemoryArchive implements ArchiveBackend {
 
 const sameOwner = (a: Owner, b: Owner): boolean => a.local === b.local && a.domain === b.domain;
 
-const shown = ({ id, direction, owner, remote, stanza }: Archived): Found => ({
-  id,
-  from: direction === "in" ? remote.text : `${owner.local}@${owner.domain}/r`,
-  stanza,
-});
+const shown = ({ id, from, stanza }: Archived): Found => ({ id, from: from.text, stanza });
 
 function result(all: readonly Archived[], start: number, end: number, complete: boolean): PageFound {
   return { messages: all.slice(start, end).map(shown), total: all.length, offset: start, complete };

@@ -64,17 +64,12 @@ export class Preferences {
     });
   }
 
-  /** Everything that an owner has said goes. */
-  forget(owner: BareJid): Promise<void> {
-    return this.turns.take(owner.text, async () => {
-      this.memory.delete(owner.text);
-      await this.store.remove(owner);
-      this.memory.delete(owner.text);
-    });
+  /** The rows of an owner are gone, or of all owners of a domain. */
+  forget(owner: BareJid): void {
+    this.memory.delete(owner.text);
   }
 
-  async forgetDomain(domain: string): Promise<void> {
-    await this.store.removeDomain(domain);
+  forgetAll(): void {
     this.memory.clear();
   }
 

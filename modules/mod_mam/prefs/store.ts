@@ -47,16 +47,6 @@ export class PreferenceStore {
     await this.db.transaction([{ sql: "DELETE FROM mam_config WHERE user_id = ?", params: [id] }, ...statements]);
   }
 
-  async remove({ local, domain }: Owner): Promise<void> {
-    await this.db.execute(`DELETE FROM mam_config WHERE user_id IN (${OWNER})`, [domain, local]);
-  }
-
-  async removeDomain(domain: string): Promise<void> {
-    await this.db.execute("DELETE FROM mam_config WHERE user_id IN (SELECT id FROM mam_server_user WHERE server = ?)", [
-      domain,
-    ]);
-  }
-
   private async number(domain: string, local: string): Promise<number | bigint | undefined> {
     const [row] = await this.db.query<{ id: number | bigint }>(OWNER, [domain, local]);
     return row?.id;

@@ -32,6 +32,7 @@ export async function verona(count = 15, changes: Changes = {}) {
     await archive.archive({
       id: idOf(n),
       owner: { local: "romeo", domain: "localhost" },
+      from: n % 2 === 0 ? parseJid("romeo@localhost/orchard") : remote,
       remote,
       direction: n % 2 === 0 ? "out" : "in",
       stanza: `<message from='a@localhost/x' to='b@localhost' type='chat'><body>Message #${n}</body></message>`,

@@ -1,7 +1,6 @@
 // XEP-0441: preferences of archiving.
 import { describe, expect, test } from "vitest";
-import { parseBareJid, parseJid } from "../../../../core/jid.ts";
-import type { Preference } from "../../../../modules/mod_mam/prefs/index.ts";
+import { parseJid } from "../../../../core/jid.ts";
 import { type Changes, NS, verona } from "./asked.ts";
 
 const set = (byDefault: string, always: readonly string[] = [], never: readonly string[] = []): string => {
@@ -115,23 +114,6 @@ describe("preferences in memory", () => {
     expect(prefs?.shouldArchive(owner, juliet)).toBe(true);
     server.clock.advance(60_000);
     expect(await prefs?.shouldArchive(owner, juliet)).toBe(false);
-  });
-
-  test("go with the account and with the domain, in memory and on disk", async () => {
-    const { server, prefs, owner } = await stored();
-    const other = parseBareJid("tybalt@localhost");
-    const never: Preference = { default: "N", jids: new Map([["a@b", "A"]]) };
-    const rows = async () => (await server.db.query("SELECT * FROM mam_config")).length;
-    await prefs?.set(owner, never);
-    await prefs?.set(other, never);
-    expect(await rows()).toBe(4);
-    await prefs?.forget(owner);
-    expect(await rows()).toBe(2);
-    expect(await prefs?.shouldArchive(owner, other)).toBe(true);
-    expect(await prefs?.shouldArchive(other, owner)).toBe(false);
-    await prefs?.forgetDomain("localhost");
-    expect(await rows()).toBe(0);
-    expect(await prefs?.shouldArchive(other, owner)).toBe(true);
   });
 
   test("are what is stored when a write has failed", async () => {
