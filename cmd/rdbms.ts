@@ -7,6 +7,7 @@ import type { Db } from "../core/storage/db.ts";
 import { openStorage } from "../core/storage/index.ts";
 import type { PgsqlOptions } from "../core/storage/pgsql.ts";
 import { readContextOptions } from "../core/tls/settings.ts";
+import type { Elsewhere } from "../transports/control/paths.ts";
 
 export const POOL = "outgoing_pools.rdbms.default";
 
@@ -58,6 +59,15 @@ export async function openRdbms(config: Config, stateDir: string): Promise<Db | 
         `Cannot use driver "${connection.driver}" of ${POOL}.connection: it is not in this build; use "pgsql", or remove the pool to use the embedded database`,
       );
   }
+}
+
+/** Databases that the server uses beside those in its state directory, which backups have. */
+export function databasesElsewhere(config: Config): Elsewhere[] {
+  const pool = config.outgoing_pools.rdbms?.["default"];
+  if (pool === undefined) return [];
+  const { driver, database } = pool.connection;
+  if (driver === "sqlite" && (database === undefined || !isAbsolute(database))) return [];
+  return [{ name: POOL, driver, ...(database === undefined ? {} : { database }) }];
 }
 
 /** Pools of databases that are configured and that nothing asks: only the global `default` one is used so far. */

@@ -13,6 +13,8 @@ import { createOperationNode } from "../core/node-operations.ts";
 import { coreOperations } from "../core/operations/index.ts";
 import { buildSchema } from "../core/operations/schema.ts";
 import type { Audience } from "../core/operations.ts";
+import { holdCheckpoints } from "../core/storage/backup/hold.ts";
+import { restoreJournal } from "../core/storage/backup/journal.ts";
 import type { Db } from "../core/storage/db.ts";
 import { openStorage } from "../core/storage/index.ts";
 import { CertificateStore } from "../core/tls/index.ts";
@@ -23,7 +25,7 @@ import type { HttpHandler } from "../transports/http/app.ts";
 import { ctlCommand, embeddedConfig, greeting } from "./embedded.ts";
 import { httpHandlers } from "./handlers.ts";
 import { Listeners } from "./listeners.ts";
-import { openRdbms, POOL, unusedPools } from "./rdbms.ts";
+import { databasesElsewhere, openRdbms, POOL, unusedPools } from "./rdbms.ts";
 import { executeAgain } from "./tune.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
@@ -43,6 +45,16 @@ export const moduleSchemas = (): Record<string, AnyModule["config"]> =>
 export async function runServer(options: ServerOptions): Promise<number> {
   // Accounts, messages and keys are in the files that we write: nobody else may read them.
   process.umask(0o077);
+  try {
+    // Before anything of the state directory is used.
+    if (existsSync(restoreJournal(options.stateDir))) {
+      const { finishRestore } = await import("../core/storage/backup/restore.ts");
+      finishRestore(options.stateDir);
+    }
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    return 1;
+  }
   const config = readConfig(options);
   if (config === undefined) return 1;
   const log = openLog(config);
@@ -185,6 +197,7 @@ async function assemble(
       tell("stop");
     },
     restart: () => tell("restart"),
+    hold: () => ({ elsewhere: databasesElsewhere(config), release: holdCheckpoints(opened, log) }),
     onError,
   });
   try {
