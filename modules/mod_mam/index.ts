@@ -20,6 +20,7 @@ export default defineModule({
     { n: 334, version: "0.4.0" },
   ],
   config,
+  parts: ({ pm }) => (pm === undefined ? [] : ["mod_mam_pm"]),
   store: (db) => new MamStore(db),
   metrics,
   iq: requests,

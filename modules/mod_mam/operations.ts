@@ -29,14 +29,9 @@ interface Wanted {
 
 async function lastMessages(node: OperationNode, user: Jid, { with: remote, limit, before }: Wanted) {
   const running = node.instance("mod_mam", user.domain);
-  if (running === undefined)
-    throw new OperationError("unknown_user", "User's domain does not exist", { jid: user.text });
-  const { pm } = running.store;
-  if (pm === undefined) {
-    throw new OperationError("deps_not_loaded", "Some of the required modules are not loaded", {
-      not_loaded_modules: ["mod_mam_pm"],
-    });
-  }
+  // What runs without archives of users is refused before.
+  const pm = running?.store.pm;
+  if (pm === undefined) throw new OperationError("unknown_user", "User's domain does not exist", { jid: user.text });
   const max = Math.min(limit ?? LIMIT, pm.config.max_result_limit);
   const toId = before === undefined ? undefined : idsAt(before).highest;
   if (toId !== undefined && toId < 0n) return { stanzas: [], limit: max };
@@ -59,7 +54,7 @@ const head = {
   name: "getLastMessages",
   kind: "query",
   result: "StanzasPayload",
-  needs: ["mod_mam"],
+  needs: ["mod_mam_pm"],
 } as const;
 
 export const operations = [
