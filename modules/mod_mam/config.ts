@@ -4,6 +4,7 @@ import {
   enumOf,
   foreignModule,
   nonNegative,
+  own,
   positive,
   positiveOrInfinity,
   subdomainTemplate,
@@ -52,6 +53,7 @@ const archive = () => ({
   extra_lookup_params: foreignModule().optional().describe("What is added to a look-up"),
   full_text_search: z.boolean().optional().describe("Keep the text of messages for searches"),
   is_archivable_message: foreignModule("mod_mam_utils").optional().describe("Which messages are archived"),
+  max_prefs_jids: own(positive()).optional().describe("JIDs that a user's archiving preferences may name"),
   max_result_limit: nonNegative().optional().describe("Messages a page has at most"),
   message_retraction: z.boolean().optional().describe("Remove retracted messages (XEP-0424)"),
   no_stanzaid_element: z.boolean().optional().describe("Leave the archive's id out of messages"),
@@ -85,6 +87,7 @@ export const config = z.strictObject({
   is_archivable_message: foreignModule("mod_mam_utils")
     .default("mod_mam_utils")
     .describe("Which messages are archived"),
+  max_prefs_jids: own(positive()).default(1000).describe("JIDs that a user's archiving preferences may name"),
   max_result_limit: nonNegative().default(50).describe("Messages a page has at most"),
   message_retraction: z.boolean().default(true).describe("Remove retracted messages (XEP-0424)"),
   no_stanzaid_element: z.boolean().default(false).describe("Leave the archive's id out of messages"),
