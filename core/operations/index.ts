@@ -3,6 +3,7 @@
 import type { Operation } from "../operations.ts";
 import { accountOperations } from "./account.ts";
 import { domainOperations } from "./domain.ts";
+import { gdprOperations } from "./gdpr.ts";
 import { metricOperations } from "./metric.ts";
 import { serverOperations } from "./server.ts";
 import { sessionOperations } from "./session.ts";
@@ -18,4 +19,5 @@ export const coreOperations: readonly Operation[] = [
   ...stanzaOperations,
   ...metricOperations,
   ...statOperations,
+  ...gdprOperations,
 ];
