@@ -7,7 +7,7 @@ import { StanzaError } from "./errors.ts";
 import type { BareJid, FullJid, Jid } from "./jid.ts";
 import type { Session } from "./module.ts";
 import type { Stanza } from "./stanza.ts";
-import type { Deleted } from "./storage/batches.ts";
+import type { Deleted } from "./storage/db.ts";
 import type { Markup } from "./xml/markup.ts";
 
 /** Returned by a handler: no further handler runs; a stanza is taken out of its way. */

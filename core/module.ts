@@ -11,8 +11,7 @@ import type { BareJid, FullJid, Jid } from "./jid.ts";
 import type { Log } from "./log/index.ts";
 import type { Operation, OperationNode } from "./operations.ts";
 import type { Element, Stanza } from "./stanza.ts";
-import type { Deleted } from "./storage/batches.ts";
-import type { Db } from "./storage/db.ts";
+import type { Db, Deleted } from "./storage/db.ts";
 import type { Markup } from "./xml/markup.ts";
 
 /**

@@ -78,7 +78,7 @@ export class ZipFile {
       this.written += bytes.length;
       if (this.written > MAX_BYTES) throw tooMuch(this.path);
       try {
-        await this.handle.writeFile(bytes);
+        for (let at = 0; at < bytes.length; ) at += (await this.handle.write(bytes, at)).bytesWritten;
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         throw new OperationError("file_write_error", `Cannot write "${this.path}": ${explained(code)}`);

@@ -1,6 +1,8 @@
 // Large numbers of rows, a batch at a time: what reads and deletes them leaves the database to others in between.
 
-import type { Db, SqlValue } from "./db.ts";
+import type { Db, Deleted, SqlValue } from "./db.ts";
+
+export type { Deleted } from "./db.ts";
 
 /** Rows of one statement that deletes. */
 export const BATCH = 1000;
@@ -17,9 +19,6 @@ export interface Rows {
   /** Rows in a batch, as `delete_domain_limit` has it; 1000 when left out. */
   readonly limit?: number | undefined;
 }
-
-/** Told of rows that were deleted. */
-export type Deleted = (rows: number) => void;
 
 /** A statement that deletes some of the rows, a number of them that is its last parameter (twice the others before). */
 function statement(db: Db, { table, key, where }: Rows): { sql: string; twice: boolean } {

@@ -29,6 +29,7 @@ import type { ReportStore } from "../../modules/mod_spam_reporting/store.ts";
 import type { HeldStore } from "../../modules/mod_stream_management/store.ts";
 import type { VcardStore } from "../../modules/mod_vcard/store.ts";
 import type { Affiliation, NodeConfig } from "../../modules/pubsub/model.ts";
+import { whole } from "../support/personal.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 interface PrivateStore extends PersonalStore {
@@ -221,7 +222,7 @@ onEachDatabase("removal", (database: TestDatabase) => {
 
   describe.each(keeping.map(({ name }) => name))("personal data of %s", (name) => {
     test("is a table of texts, as wide as its columns say, and of this user only", async () => {
-      const tables = await (stores.get(name) as PersonalStore).personalData(USER);
+      const tables = await whole((stores.get(name) as PersonalStore).personalData(USER));
       for (const { columns, rows } of tables) {
         expect(rows).toHaveLength(1);
         for (const row of rows) expect(row.map((value) => typeof value)).toEqual(columns.map(() => "string"));
@@ -229,7 +230,7 @@ onEachDatabase("removal", (database: TestDatabase) => {
     });
 
     test("is an empty table for who has none", async () => {
-      const tables = await (stores.get(name) as PersonalStore).personalData(makeBare("nobody", "one.example"));
+      const tables = await whole((stores.get(name) as PersonalStore).personalData(makeBare("nobody", "one.example")));
       expect(tables.map(({ rows }) => rows)).toEqual(tables.map(() => []));
     });
   });
