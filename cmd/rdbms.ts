@@ -40,6 +40,19 @@ export async function openRdbms(config: Config, stateDir: string): Promise<Db | 
           statementTimeoutMs: connection.query_timeout,
         },
       });
+    case "mysql":
+      return openStorage({
+        mysql: {
+          host: connection.host!,
+          port: connection.port,
+          database: connection.database!,
+          username: connection.username!,
+          password: connection.password,
+          ssl: tlsOf(connection),
+          poolSize: pool.workers,
+          statementTimeoutMs: connection.query_timeout,
+        },
+      });
     default:
       throw new Error(
         `Cannot use driver "${connection.driver}" of ${POOL}.connection: it is not in this build; use "pgsql", or remove the pool to use the embedded database`,
@@ -63,9 +76,11 @@ export function unusedPools(config: Config): string[] {
  * TLS towards the database. MongooseIM goes on in clear text when it is not required and the server has none; so do we
  * when nothing is to be verified either, and refuse otherwise.
  */
-function tlsOf({ tls, host }: Connection): PgsqlOptions["ssl"] {
+function tlsOf({ driver, tls, host }: Connection): PgsqlOptions["ssl"] {
   if (tls === undefined) return false;
-  if (!tls.required && tls.verify_mode === "none" && tls.certfile === undefined) return "prefer";
+  // `required` is no option of MySQL, where a TLS table always means TLS.
+  const optional = driver !== "mysql" && !tls.required;
+  if (optional && tls.verify_mode === "none" && tls.certfile === undefined) return "prefer";
   const { options } = readContextOptions(tls, `${POOL}.connection.tls`);
   const own =
     tls.certfile === undefined || tls.keyfile === undefined

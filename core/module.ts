@@ -71,6 +71,16 @@ export interface ServiceDef<C = unknown, S = unknown, M extends string = string>
 /** A service whose types are known only to its feature, as the registry keeps it. */
 export type AnyService = ServiceDef<unknown, unknown, string>;
 
+/** What the section `retention` can bound, by the names of its options. */
+export type RetentionKind = "archive" | "offline" | "inbox_bin" | "uploads";
+/** A store's part in `retention`. Times are milliseconds since 1970. */
+export interface Retained {
+  /** Deletes what a domain's users have that is older than `before`, at most `limit` rows; resolves to how many went. */
+  deleteBefore(domain: string, before: number, limit: number): Promise<number>;
+  /** Counts what `deleteBefore` would delete, without a limit. */
+  countBefore(domain: string, before: number): Promise<number>;
+}
+
 /** A kind of counter a feature has, by its metric name. */
 export interface MetricDef<S = never> {
   kind: "counter" | "gauge" | "histogram";
@@ -136,6 +146,8 @@ export interface ModuleDef<C = unknown, S = undefined, M extends string = string
   store?: (db: Db) => S & PersonalStore;
   metrics?: Readonly<Record<M, MetricDef<S>>>;
   timed?: TimedCalls<S>;
+  /** What of its store `retention` bounds. */
+  retention?: Partial<Record<RetentionKind, (store: S) => Retained>>;
   operations?: readonly Operation[];
   start?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;
   stop?(ctx: ModuleContext<C, S, M>): MaybePromise<void>;
@@ -204,6 +216,16 @@ export interface Session {
   put(stanza: Stanza, to?: Jid): MaybePromise<void>;
   /** Writes what the server itself says to this client (a push, a reply): no user_receive hooks. */
   write(markup: Markup | string): void;
+  /**
+   * As `write`, for one of the many stanzas that answer a request of this client, such as a page of its archive: it is
+   * waited for when it is slow, and what it has not taken when its session ends goes nowhere else. Absent: `write`.
+   */
+  serve?(text: string): MaybePromise<void>;
+  /**
+   * What is delivered from now on waits until `done`, and what the server writes does not: for what the client must
+   * hear first. Absent: nothing waits.
+   */
+  holdUntil?(done: Promise<unknown>): void;
   /** Sends an iq request from the server (or `from`) to the client; resolves with its reply, undefined on time-out. */
   request(type: "get" | "set", payload: Markup, timeoutMs: number, from?: Jid): Promise<Stanza | undefined>;
   setPresence(stanza: Stanza | undefined, priority: number): void;
@@ -267,6 +289,16 @@ export interface Accounts {
   ): Promise<{ users: readonly string[]; cursor: string | undefined }>;
 }
 
+/** A bucket of tokens, one second's worth, as of core/shaper.ts. */
+export interface Bucket {
+  /**
+   * Takes `n` tokens, which may leave the bucket in debt; puts them back when `n` is below 0.
+   * @param now milliseconds of a clock that does not go back
+   * @returns milliseconds to take nothing more, 0 to go on
+   */
+  take(n: number, now: number): number;
+}
+
 /** The server around a feature. */
 export interface Server {
   /** Milliseconds since 1970. */
@@ -276,6 +308,8 @@ export interface Server {
   token(bytes: number): string;
   /** A new archive/stanza id: unique over nodes, monotonic within one. */
   messageId(): bigint;
+  /** A bucket of an entry of the `shaper` section; undefined when there is none of this name. */
+  shaper(name: string): Bucket | undefined;
   /** Name of this node in the cluster. */
   readonly name: string;
   readonly version: string;

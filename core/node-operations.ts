@@ -7,6 +7,7 @@ import { domainOps } from "./node-operations/domains.ts";
 import { metricOps } from "./node-operations/metrics.ts";
 import type { OperationParts } from "./node-operations/parts.ts";
 import { personalOps } from "./node-operations/personal-data.ts";
+import { retentionOps } from "./node-operations/retention.ts";
 import { serverOps } from "./node-operations/server.ts";
 import { sessionOps } from "./node-operations/sessions.ts";
 import { stanzaOps } from "./node-operations/stanzas.ts";
@@ -28,6 +29,7 @@ export function createOperationNode(node: Node, parts: OperationParts): Operatio
     server: serverOps(node, parts),
     stanzas: stanzaOps(node),
     metrics: metricOps(node),
+    retention: retentionOps(node),
     instance: <N extends keyof ModuleInstances>(module: N, domain: string) =>
       node.hostOf(domain)?.modules.get(module)?.ctx as ModuleInstances[N] | undefined,
     clock: () => performance.now(),

@@ -22,6 +22,7 @@ import { observeAuth } from "./node-metrics.ts";
 import type { OperationNode } from "./operations.ts";
 import { LOOK_MS, QuietCollector } from "./quiet.ts";
 import { Removal } from "./removal.ts";
+import { Retention } from "./retention/cleaner.ts";
 import { Router } from "./router/router.ts";
 import { SessionDirectory } from "./session/directory.ts";
 import { Shaper } from "./shaper.ts";
@@ -77,6 +78,7 @@ export class Node implements StreamEngine, Server {
   readonly services: Services<HostRuntime>;
   /** Where dynamic domains and their administrators are kept. */
   readonly domainStore: DomainStore | undefined;
+  readonly retention: Retention;
   readonly hasher: PasswordHasher;
   private readonly removal: Removal;
   readonly language: string;
@@ -123,6 +125,17 @@ export class Node implements StreamEngine, Server {
       },
       log,
     );
+    this.retention = new Retention({
+      config: config.retention,
+      hosts: () => this.hosts.values(),
+      domainsOf: (hostType) => this.domains.ofHostType(hostType),
+      stats: () => [this.db(undefined), this.db("rdbms")].map((db) => db.stats()),
+      now: () => this.now(),
+      after: (ms, run) => this.wheel.after(ms, run),
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      registry: this.registry,
+      log,
+    });
     this.router = new Router({
       sessions: this.sessions,
       log,
@@ -191,6 +204,7 @@ export class Node implements StreamEngine, Server {
     };
     this.wheel.after(LOOK_MS, look);
     if (this.domainStore) this.watchDomains();
+    this.retention.start();
   }
 
   /** Ends every stream, tells why, and waits for what their ends do. */
@@ -208,6 +222,7 @@ export class Node implements StreamEngine, Server {
     });
     await Promise.race([enough, Promise.all(working).then(() => Promise.all(this.endings))]);
     clearTimeout(patience);
+    await this.retention.stop();
     for (const host of this.hosts.values()) await host.stop();
     this.wheel.stop();
   }
@@ -302,6 +317,10 @@ export class Node implements StreamEngine, Server {
 
   route(stanza: Stanza): MaybePromise<void> {
     return this.router.route(stanza);
+  }
+
+  deliver(stanza: Stanza, host: HostType | undefined): MaybePromise<void> {
+    return this.router.deliver(stanza, host as HostRuntime | undefined);
   }
 
   reroute(stanza: Stanza): MaybePromise<void> {

@@ -34,3 +34,4 @@ export const NS_COMMANDS = "http://jabber.org/protocol/commands";
 export const NS_BLOCKING = "urn:xmpp:blocking";
 export const NS_VCARD = "vcard-temp";
 export const NS_RSM = "http://jabber.org/protocol/rsm";
+export const NS_AMP = "http://jabber.org/protocol/amp";

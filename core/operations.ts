@@ -279,6 +279,22 @@ export interface FollowedMessage {
   readonly id: string | undefined;
 }
 
+export interface RetentionOps {
+  /**
+   * Deletes, or with `dryRun` counts, what is older than the section retention allows. `before` is milliseconds since
+   * 1970. Throws database_unavailable when the database cuts it short.
+   */
+  run(options: { readonly domain?: string; readonly dryRun: boolean }): Promise<
+    readonly {
+      readonly domain: string;
+      readonly kind: string;
+      readonly module: string;
+      readonly before: number;
+      readonly count: number;
+    }[]
+  >;
+}
+
 export interface MetricSample {
   /** Segments, such as ["global", "c2s", "message_processed"]. */
   readonly name: readonly string[];
@@ -339,6 +355,7 @@ export interface OperationNode {
   readonly server: ServerOps;
   readonly stanzas: StanzaOps;
   readonly metrics: MetricOps;
+  readonly retention: RetentionOps;
   readonly cluster?: ClusterOps;
   /**
    * A module as it runs for a domain. An operation that names the module in `needs` finds it unless the domain is

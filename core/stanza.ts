@@ -73,6 +73,17 @@ export class Stanza {
   /** The session that sent it, when it came from a client of this node. */
   origin: unknown = undefined;
 
+  /** A write about it that must be durable before it is delivered and acknowledged; see `wait`. */
+  commit: Promise<unknown> | undefined = undefined;
+  /** The id that it has for its addressee (XEP-0359), which is that of his archive. */
+  stableId: bigint | undefined = undefined;
+  /** The id under which the archive of its sender has it. */
+  ownId: bigint | undefined = undefined;
+  /** It is in the archive of its addressee. */
+  archived = false;
+  /** The element in `appended` that says `stableId`; "" while none does. */
+  stamp = "";
+
   private tree: Element | undefined;
   private typeText: string | undefined;
   /** A list of children that were taken out, as index numbers; nearly always absent. */
@@ -146,6 +157,20 @@ export class Stanza {
   get ns(): string {
     if (this.nsS >= 0) return unescapeXml(textOf(this.raw, this.nsS, this.nsE));
     return this.nsS === INHERITED ? this.scope.defaultNs : prefixNs(this.raw, this.nameS, this.scope);
+  }
+
+  /** `appended` without the id that the server has given it. */
+  get unstamped(): string {
+    return this.stamp === "" ? this.appended : this.appended.replace(this.stamp, "");
+  }
+
+  /**
+   * Has delivery, and the sender's acknowledgement, wait for a write. Whoever handles the stanza goes on at once: the
+   * session's outbox keeps the order. A write that fails is told to the sender in place of delivery.
+   */
+  wait(write: Promise<unknown>): void {
+    if (this.commit === write) return;
+    this.commit = this.commit === undefined ? write : Promise.all([this.commit, write]);
   }
 
   /** Whether the element is `name` in `ns`, without making strings. */

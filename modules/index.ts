@@ -18,6 +18,7 @@ import mod_fast_auth_token from "./mod_fast_auth_token/index.ts";
 import mod_invites from "./mod_invites/index.ts";
 import mod_keystore from "./mod_keystore.ts";
 import mod_last from "./mod_last/index.ts";
+import mod_mam from "./mod_mam/index.ts";
 import mod_offline from "./mod_offline/index.ts";
 import mod_offline_chatmarkers from "./mod_offline_chatmarkers/index.ts";
 import mod_offline_stub from "./mod_offline_stub.ts";
@@ -58,6 +59,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_invites,
   mod_keystore,
   mod_last,
+  mod_mam,
   mod_offline,
   mod_offline_chatmarkers,
   mod_offline_stub,

@@ -19,7 +19,7 @@ declare module "../core/hooks.ts" {
     bind2_stream_features: { acc: string[]; params: object };
     /**
      * A session has just begun, nothing was written to it yet: features do what <bind/> asks of them, and may push an
-     * element for <bound/>. They answer at once.
+     * element for <bound/>. Waited for: meanwhile nothing is delivered to the session.
      */
     bind2_enable_features: { acc: Markup[]; params: { session: Session; bind: Element } };
   }
@@ -71,9 +71,14 @@ function bindInline(
       },
       opened() {
         if (id !== undefined) clientId.set(c2s, id);
+        const tell = (children: Markup[]): void => {
+          if (!c2s.closed) answer.bound(xml`<bound xmlns='${NS_BIND2}'>${children}</bound>`);
+        };
         const children = c2s.host.hooks.fold("bind2_enable_features", [], { session: c2s, bind });
-        if (children instanceof Promise) throw new Error("bind2_enable_features must be answered at once");
-        answer.bound(xml`<bound xmlns='${NS_BIND2}'>${children}</bound>`);
+        if (!(children instanceof Promise)) return tell(children);
+        const told = children.then(tell);
+        c2s.holdUntil(told);
+        return told;
       },
     });
     return opened === undefined ? refused : opened.then(() => refused);

@@ -6,6 +6,7 @@ import { noCopy } from "../core/hints.ts";
 import type { BareJid } from "../core/jid.ts";
 import { defineModule, type Iq, type Session, Slot } from "../core/module.ts";
 import { NS_CHATSTATES, NS_FORWARD, NS_MARKERS, NS_RECEIPTS } from "../core/ns.ts";
+import { stanzaId } from "../core/stable-id.ts";
 import type { Stanza } from "../core/stanza.ts";
 import { viewText } from "../core/xml/framer.ts";
 import { escapeXml } from "../core/xml/markup.ts";
@@ -34,7 +35,12 @@ export default defineModule({
         const others = wanting(server.sessionsOf(bare), session);
         // A message to oneself reaches the other sessions as a received one.
         if (others === undefined || stanza.to.bare.text === bare.text || !eligible(stanza)) return;
-        copy(stanza, "sent", bare, others);
+        if (stanza.commit === undefined) return copy(stanza, "sent", bare, others);
+        // What is not safe yet may come to nothing: the copies are not ahead of the message.
+        stanza.commit.then(
+          () => copy(stanza, "sent", bare, others),
+          () => undefined,
+        );
       },
     },
     user_receive_message: {
@@ -102,12 +108,20 @@ function eligible(stanza: Stanza): boolean {
   );
 }
 
+/** What was sent has the id that the sender's archive keeps it under. */
+function forwarded(stanza: Stanza, kind: "sent" | "received", account: BareJid): string {
+  if (kind === "received" || stanza.ownId === undefined) return forwardable(stanza);
+  const copy = stanza.clone();
+  copy.appended += stanzaId(account.text, stanza.ownId);
+  return forwardable(copy);
+}
+
 /** Serialises the message once; what differs between the sessions is the `to` of the envelope. */
 function copy(stanza: Stanza, kind: "sent" | "received", account: BareJid, sessions: readonly Session[]): void {
   if (sessions.length === 0) return;
   const type = stanza.type === "" ? "" : ` type='${escapeXml(stanza.type)}'`;
   const envelope = viewText(
-    `<message${type}><${kind} xmlns='${NS_CARBONS}'><forwarded xmlns='${NS_FORWARD}'>${forwardable(stanza)}</forwarded></${kind}></message>`,
+    `<message${type}><${kind} xmlns='${NS_CARBONS}'><forwarded xmlns='${NS_FORWARD}'>${forwarded(stanza, kind, account)}</forwarded></${kind}></message>`,
   );
   envelope.from = account;
   envelope.to = account;

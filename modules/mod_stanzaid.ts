@@ -1,14 +1,10 @@
 // XEP-0359 Unique and Stable Stanza IDs: every message that reaches an account of ours gets the server's id for it,
 // and ids that others have put there in our name are taken out.
 import { z } from "zod";
-import { tryParseJid } from "../core/jid.ts";
 import { defineModule } from "../core/module.ts";
 import { NS_SID } from "../core/ns.ts";
-import { MESSAGE, type Stanza } from "../core/stanza.ts";
-import { escapeXml } from "../core/xml/markup.ts";
-
-/** A 64-bit id as MongooseIM shows it: base 32 with the digits 0-9A-V. */
-export const externalId = (id: bigint): string => id.toString(32).toUpperCase();
+import { stamp, stripIds } from "../core/stable-id.ts";
+import { MESSAGE } from "../core/stanza.ts";
 
 export default defineModule({
   name: "mod_stanzaid",
@@ -24,22 +20,11 @@ export default defineModule({
       run: (stanza, { server }) => {
         if (stanza.kind !== MESSAGE || stanza.to.bare.isDomain) return;
         const by = stanza.to.bare.text;
-        if (stanza.has("stanza-id", NS_SID)) strip(stanza, by, stanza.to.domain);
         const { type } = stanza;
-        if (type !== "chat" && type !== "" && type !== "normal") return;
-        const id = externalId(server.messageId());
-        stanza.appended += `<stanza-id by='${escapeXml(by)}' id='${id}' xmlns='${NS_SID}'/>`;
+        if (type === "chat" || type === "" || type === "normal") {
+          stamp(stanza, by, stanza.to.domain, stanza.stableId ?? server.messageId());
+        } else if (stanza.has("stanza-id", NS_SID)) stripIds(stanza, by, stanza.to.domain);
       },
     },
   },
 });
-
-/** Takes out ids that claim to be by the account or by its server (§4, business rules 6 and 7). */
-function strip(stanza: Stanza, account: string, domain: string): void {
-  stanza.children.forEach((child, k) => {
-    if (child.name !== "stanza-id" || child.ns !== NS_SID) return;
-    // However it is written: clients compare prepared JIDs.
-    const by = tryParseJid(stanza.kid(k).attrs["by"] ?? "")?.text;
-    if (by === account || by === domain) stanza.removeChild(k);
-  });
-}

@@ -103,7 +103,12 @@ async function services(): Promise<Record<string, string>> {
   const { code, out } = await run([join(root, "test/services.sh"), "start"], 5);
   const found = [...out.matchAll(/^export (\w+)=(.*)$/gm)].map(([, name, value]) => [name, value]);
   if (code !== 0) fail("the test services do not start");
-  else if (found.length === 0) skip("no PostgreSQL: its tests do not run");
+  for (const [name, service] of [
+    ["TEST_PGSQL", "PostgreSQL"],
+    ["TEST_MYSQL", "MariaDB"],
+  ]) {
+    if (code === 0 && !found.some(([variable]) => variable === name)) skip(`no ${service}: its tests do not run`);
+  }
   return Object.fromEntries(found);
 }
 
@@ -156,7 +161,7 @@ async function haveSlixmpp(): Promise<boolean> {
 /** Services that somebody started before us are left running (test/services.sh says where they are). */
 const servicesDir =
   process.env["MONGOOSEIM_TEST_SERVICES"] ?? `/tmp/mongooseim-test-services-${process.getuid?.() ?? ""}`;
-const servicesWereUp = existsSync(join(servicesDir, "pgsql/postmaster.pid"));
+const servicesWereUp = ["pgsql/postmaster.pid", "mysql/pid"].some((file) => existsSync(join(servicesDir, file)));
 
 const begin = performance.now();
 try {

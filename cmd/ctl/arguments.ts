@@ -15,18 +15,20 @@ export function parseArguments(
     const word = words[i];
     const equals = word.indexOf("=");
     const name = word.slice(2, equals < 0 ? undefined : equals);
-    const value = equals < 0 ? words[i + 1] : word.slice(equals + 1);
+    const arg = command.args.find((a) => a.name === name) ?? command.args.find((a) => a.name === camelCase(name));
+    // A flag need not be followed by "true".
+    const flag = equals < 0 && arg !== undefined && isFlag(arg) && !/^(true|false)$/.test(words[i + 1] ?? "");
+    const value = flag ? "true" : equals < 0 ? words[i + 1] : word.slice(equals + 1);
     if (!word.startsWith("--") || name === "" || value === undefined) {
       return { problem: "Could not parse the command arguments" };
     }
-    i += equals < 0 ? 2 : 1;
-    const arg = command.args.find((a) => a.name === name);
+    i += equals < 0 && !flag ? 2 : 1;
     if (!arg) return { problem: `Unknown argument '${name}' for command '${command.name}'` };
     const parsed = parseValue(value, arg.format);
     if (parsed === undefined) {
       return { problem: `Invalid value '${value}' of argument '${name}' for command '${command.name}'` };
     }
-    variables[name] = parsed;
+    variables[arg.name] = parsed;
   }
   const missing = command.args.filter((arg) => arg.required && !(arg.name in variables));
   if (missing.length > 0) {
@@ -35,6 +37,11 @@ export function parseArguments(
   }
   return { variables };
 }
+
+/** "dry-run" as GraphQL has it: dryRun. */
+const camelCase = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+const isFlag = ({ type }: CommandArg): boolean => /^Boolean!?$/.test(type);
 
 function parseValue(text: string, format: CommandArg["format"]): unknown {
   switch (format) {

@@ -7,6 +7,7 @@ import { certificateMetric } from "../../core/metrics/names.ts";
 import { Registry } from "../../core/metrics/registry.ts";
 import type { AnyModule } from "../../core/module.ts";
 import { type MeteredNode, observeAuth, wireMetrics } from "../../core/node-metrics.ts";
+import { retentionMetrics } from "../../core/retention/metrics.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { storeMetrics } from "../../core/store-metrics.ts";
 
@@ -72,6 +73,7 @@ function declareAll(registry: Registry): void {
     db: (backend) => (backend === "rdbms" ? external : embedded),
   };
   wireMetrics(node);
+  retentionMetrics(registry);
   certificateMetric(registry, "", () => 0);
   observeAuth(registry, HOST_TYPE);
 }

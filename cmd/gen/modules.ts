@@ -1,12 +1,13 @@
 // Writes modules/index.ts: the list of features, from the files that are there.
 
-import { readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** The text of modules/index.ts for the features in a folder. */
+/** The text of modules/index.ts for the features in a folder; one without an index.ts is no feature yet. */
 export function moduleIndex(folder: string): string {
   const names = readdirSync(folder, { withFileTypes: true })
-    .filter((e) => e.name.startsWith("mod_") && (e.isDirectory() || e.name.endsWith(".ts")))
+    .filter((e) => e.name.startsWith("mod_"))
+    .filter((e) => (e.isDirectory() ? existsSync(join(folder, e.name, "index.ts")) : e.name.endsWith(".ts")))
     .map((e) => ({ name: e.name.replace(/\.ts$/, ""), file: e.isDirectory() ? `./${e.name}/index.ts` : `./${e.name}` }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const imports = names.map(({ name, file }) => `import ${name} from "${file}";`);

@@ -45,8 +45,11 @@ function resourceWanted(s: Stanza): string | null | undefined {
 export interface SessionAnswer {
   /** The access rules, or a feature, do not let this account have a session. */
   refused(): void;
-  /** The session has just begun: whatever is written here comes before anything that others send to it. */
-  opened(): void;
+  /**
+   * The session has just begun: whatever is written here comes before anything that others send to it. One that has to
+   * wait before it can write sees to that with `holdUntil`.
+   */
+  opened(): MaybePromise<void>;
 }
 
 /** Makes an authenticated stream the session `jid`. A session with the same full JID is replaced. */
@@ -119,9 +122,10 @@ function registered(c2s: C2S, jid: FullJid, answer: SessionAnswer): MaybePromise
     // Somebody else may have bound the resource meanwhile.
     if (c2s.engine.sessions.get(jid) !== undefined) return bound(c2s, jid, answer);
     c2s.begin(jid);
-    answer.opened();
+    const answered = answer.opened();
     makeRoom(c2s);
-    return hooks.notify("sm_register_connection", { session: c2s });
+    const tell = (): MaybePromise<void> => hooks.notify("sm_register_connection", { session: c2s });
+    return answered === undefined ? tell() : answered.then(tell);
   };
   return told === undefined ? go() : told.then(go);
 }

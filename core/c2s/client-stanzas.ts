@@ -3,15 +3,16 @@
 import { StanzaError, StreamError } from "../errors.ts";
 import { type Entry, STOP, type Verdict } from "../hooks.ts";
 import type { Jid } from "../jid.ts";
-import type { MaybePromise } from "../module.ts";
+import type { HostType, MaybePromise } from "../module.ts";
 import { NS_STREAM } from "../ns.ts";
 import { errorReply } from "../replies.ts";
 import { IQ, type Kind, MESSAGE, OTHER, PRESENCE, type Stanza } from "../stanza.ts";
 import { escapeXml } from "../xml/markup.ts";
 import { type StreamCounters, TIMED } from "./engine.ts";
+import { Outbox, type OutboxOwner } from "./outbox.ts";
 import { StreamOutput } from "./output.ts";
 
-export abstract class ClientStanzas extends StreamOutput {
+export abstract class ClientStanzas extends StreamOutput implements OutboxOwner {
   /** Language of the stream header, "" when it had none or the server's. */
   lang = "";
   /** Stanzas that the client may still send in the second that has begun at `allowedSince`, milliseconds since 1970. */
@@ -58,6 +59,8 @@ export abstract class ClientStanzas extends StreamOutput {
   }
 
   private stanza(s: Stanza): MaybePromise<void> {
+    // Only messages are read on while others wait to be durable: nothing else may overtake those.
+    if (s.kind !== MESSAGE && this.outbox?.busy) return this.outbox.drained?.then(() => this.stanza(s));
     const timed = s.kind === MESSAGE && (this.host.counters.messagesReceived & (TIMED - 1)) === 0;
     return timed ? this.timedStanza(s) : this.plainStanza(s);
   }
@@ -76,14 +79,39 @@ export abstract class ClientStanzas extends StreamOutput {
       done = this.send(s);
     } catch (error) {
       this.refuse(s, error);
+      return this.count(s);
+    }
+    if (done === undefined) return this.count(s);
+    return done.catch((error: unknown) => this.refuse(s, error)).then(() => this.count(s));
+  }
+
+  /** A stanza is dealt with. A promise when what was sent waits and no more should be read. */
+  private count(s: Stanza): MaybePromise<void> {
+    if (s.commit === undefined && !this.outbox?.busy) {
       this.sm?.count();
       return;
     }
-    if (done === undefined) {
-      this.sm?.count();
-      return;
-    }
-    return done.catch((error: unknown) => this.refuse(s, error)).then(() => this.sm?.count());
+    this.outbox ??= new Outbox(this);
+    this.outbox.count(s);
+    if (this.outbox.full) return this.outbox.drained;
+  }
+
+  /** Takes a stanza that is on its way and has to wait for a write, or behind one that does. */
+  later(s: Stanza, host: HostType | undefined): void {
+    this.outbox ??= new Outbox(this);
+    this.outbox.put(s, host);
+  }
+
+  deliver(s: Stanza, host: HostType | undefined): MaybePromise<void> {
+    return this.engine.deliver(s, host);
+  }
+
+  handled(count: number): void {
+    this.sm?.count(count);
+  }
+
+  answer(): void {
+    this.conn?.askLate();
   }
 
   private unknown(verdict: Verdict): void {
@@ -163,7 +191,7 @@ export abstract class ClientStanzas extends StreamOutput {
   }
 
   /** Answers one's own stanza with an error; errors are not answered. */
-  private refuse(s: Stanza, error: unknown, from?: string): void {
+  refuse(s: Stanza, error: unknown, from?: string): void {
     if (!(error instanceof StanzaError)) {
       this.engine.log.error("stanza_handler_failed", { error, jid: this.jid.text });
       error = new StanzaError("internal-server-error");

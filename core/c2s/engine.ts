@@ -110,6 +110,8 @@ export interface StreamEngine {
   hostOf(domain: string): StreamHost | undefined;
   shaper(name: string): Shaper | undefined;
   route(stanza: Stanza): MaybePromise<void>;
+  /** Delivers a stanza that the filters have passed to its addressee, whose host type is `host`; see Router. */
+  deliver(stanza: Stanza, host: HostType | undefined): MaybePromise<void>;
   /** Routes a stanza that a session could not deliver: other sessions, offline storage, or an error. */
   reroute(stanza: Stanza): MaybePromise<void>;
   /** Gives a client's answer to whoever asked; false when nobody did. */

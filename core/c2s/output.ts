@@ -13,6 +13,7 @@ import { encode } from "../xml/writer.ts";
 import type { AckHolder } from "./conn.ts";
 import type { StreamCounters, StreamHost } from "./engine.ts";
 import { CLOSED, DETACHED, NEGOTIATING, StreamInput } from "./input.ts";
+import type { Outbox } from "./outbox.ts";
 import { REQUEST, type StreamManagement } from "./sm.ts";
 
 /** Bytes a client may leave unread, before its stream ends. */
@@ -31,6 +32,8 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
   presence: Stanza | undefined = undefined;
   anonymous = false;
   private inbox: Promise<void> | undefined = undefined;
+  /** What its client has sent and what waits; made when something does. */
+  outbox: Outbox | undefined = undefined;
 
   abstract close(error: StreamError | undefined, reason: SessionEnd): void;
 
@@ -70,8 +73,8 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
   // --- Delivery -----------------------------------------------------------------------------------------------------
 
   receive(s: Stanza, to?: Jid): MaybePromise<void> {
-    if (this.inbox !== undefined) return this.queue(() => this.deliver(s, to));
-    const done = this.deliver(s, to);
+    if (this.inbox !== undefined) return this.queue(() => this.hand(s, to));
+    const done = this.hand(s, to);
     if (done !== undefined) this.queueing(done);
     return done;
   }
@@ -83,11 +86,7 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
    * online.
    */
   replay(s: Stanza): MaybePromise<void> {
-    if (this.conn !== undefined && this.conn.backlog > MAX_REPLAY) {
-      return new Promise<void>((resolve) => {
-        this.engine.wheel.after(0, resolve);
-      }).then(() => this.replay(s));
-    }
+    if (this.slow) return this.aMoment().then(() => this.replay(s));
     this.sm?.allow();
     const refused = (error: unknown): void => {
       if (!(error instanceof StanzaError)) throw error;
@@ -97,6 +96,22 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
     } catch (error) {
       return refused(error);
     }
+  }
+
+  /** The client has much to read before it gets more of what came all at once. */
+  private get slow(): boolean {
+    return this.conn !== undefined && this.conn.backlog > MAX_REPLAY;
+  }
+
+  private aMoment(): Promise<void> {
+    return new Promise((resolve) => {
+      this.engine.wheel.after(0, resolve);
+    });
+  }
+
+  holdUntil(done: Promise<unknown>): void {
+    const { inbox } = this;
+    this.queueing((inbox === undefined ? done : inbox.then(() => done)).then(() => undefined));
   }
 
   /** Something is being delivered that waits: what comes after waits behind it. */
@@ -118,7 +133,7 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
     this.inbox = mine;
   }
 
-  private deliver(s: Stanza, to: Jid | undefined): MaybePromise<void> {
+  private hand(s: Stanza, to: Jid | undefined): MaybePromise<void> {
     const { hooks, counters } = this.host;
     let list: readonly Entry[];
     if (s.kind === MESSAGE) {
@@ -219,8 +234,17 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
 
   /** Writes what the server itself says. Stanzas count for stream management. */
   write(markup: Markup | string): void {
+    this.writeText(typeof markup === "string" ? markup : markup.text, false);
+  }
+
+  serve(text: string): MaybePromise<void> {
+    if (this.slow) return this.aMoment().then(() => this.serve(text));
+    this.sm?.allow();
+    this.writeText(text, true);
+  }
+
+  private writeText(text: string, copy: boolean): void {
     if (this.state === CLOSED) return;
-    let text = typeof markup === "string" ? markup : markup.text;
     const stanza = /^<(message|presence|iq)(?=[\s/>])/.exec(text);
     if (stanza === null) {
       this.writeElement(text);
@@ -239,7 +263,7 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
     }
     const scratch = this.engine.scratch;
     const bytes = scratch.need(text.length * 3);
-    this.out(bytes, bytes.utf8Write(text, 0), false, undefined);
+    this.out(bytes, bytes.utf8Write(text, 0), copy, undefined);
   }
 
   // A stanza of this client waits in somebody's output buffer: it is handled, but not to be acknowledged yet.
@@ -254,7 +278,8 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
 
   /** Everything of this turn has been written: answers <r/> (XEP-0198 §4). */
   late(): void {
-    if (this.sm !== undefined) this.writeElement(`<a xmlns='${NS_SM}' h='${this.sm.report()}'/>`);
+    if (this.sm !== undefined && !this.outbox?.ask())
+      this.writeElement(`<a xmlns='${NS_SM}' h='${this.sm.report()}'/>`);
   }
 
   /** Writes an element that is not a stanza, as it is. */

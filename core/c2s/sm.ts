@@ -51,8 +51,8 @@ export class StreamManagement {
     return this.queue.length - this.head;
   }
 
-  count(): void {
-    this.handled = (this.handled + 1) % WRAP;
+  count(n = 1): void {
+    this.handled = (this.handled + n) % WRAP;
   }
 
   /** The `h` to report now: what was handled and is out of our memory. */

@@ -37,9 +37,11 @@ export class C2S extends ClientStanzas implements ConnOwner {
     engine.waiting.add(this);
   }
 
-  /** Resolves when a stanza that is being worked on is done with; undefined when none is. */
+  /** Resolves when the stanzas that are being worked on, or wait for a write, are done with; undefined when none is. */
   get working(): Promise<void> | undefined {
-    return this.work;
+    const waiting = this.outbox?.drained;
+    if (waiting === undefined) return this.work;
+    return this.work === undefined ? waiting : Promise.all([this.work, waiting]).then(() => undefined);
   }
 
   // --- Input: what StreamInput asks for -----------------------------------------------------------------------------

@@ -1,5 +1,16 @@
 // The options of one host type: what host_config says, over the sections above it.
-import type { Access, Acl, Auth, General, HostConfigTable, Modules, OutgoingPools, S2s, Sections } from "./schema.ts";
+import type {
+  Access,
+  Acl,
+  Auth,
+  General,
+  HostConfigTable,
+  Modules,
+  OutgoingPools,
+  Retention,
+  S2s,
+  Sections,
+} from "./schema.ts";
 
 /** The options of one host type. */
 export interface HostConfig {
@@ -12,11 +23,12 @@ export interface HostConfig {
   readonly s2s: S2s;
   /** Pools of the top level, and those that this host type has for itself, which win. */
   readonly outgoing_pools: OutgoingPools;
+  readonly retention: Retention;
 }
 
 /**
- * Puts the options of a host type over the global ones, as MongooseIM 6.8 documents it: options of `general` and
- * pools one by one; `auth`, `modules` and `s2s` as a whole; classes of `acl` united; rules of `access` extended.
+ * Puts the options of a host type over the global ones, as MongooseIM 6.8 documents it: options of `general`, ages of
+ * `retention` and pools one by one; `auth`, `modules` and `s2s` as a whole; classes of `acl` united; rules of `access` extended.
  */
 export function hostConfigOf(hostType: string, sections: Sections): HostConfig {
   const own: HostConfigTable | undefined = sections.host_config.find(
@@ -31,6 +43,7 @@ export function hostConfigOf(hostType: string, sections: Sections): HostConfig {
     access: merged(sections.access, own?.access, extendedRule),
     s2s: own?.s2s ?? sections.s2s,
     outgoing_pools: poolsOf(sections.outgoing_pools, own?.outgoing_pools),
+    retention: { ...sections.retention, ...defined(own?.retention) },
   };
 }
 

@@ -165,6 +165,7 @@ const GRAPHQL_CATEGORIES = [
   // Ours.
   "report",
   "invite",
+  "retention",
 ] as const;
 
 /** `listen.http[].handlers` */

@@ -13,6 +13,7 @@ import {
 } from "./general.ts";
 import { listen } from "./listen.ts";
 import { hostOutgoingPools, outgoingPools } from "./pools.ts";
+import { hostRetention, retention } from "./retention.ts";
 import { type Names, selected } from "./selected.ts";
 import { domainName, nonEmpty, rule } from "./types.ts";
 import { unbuiltModules } from "./unbuilt/index.ts";
@@ -63,6 +64,7 @@ const hostConfig = (built: ModuleSchemas, names: Names) =>
       acl: acl().optional().describe("Patterns added to the classes above"),
       access: access().optional().describe("Clauses added to the rules above"),
       s2s: s2s().unwrap().optional(),
+      retention: hostRetention().optional(),
     }),
     (table) => (table.host === undefined) !== (table.host_type === undefined),
     "it needs one of host and host_type",
@@ -94,6 +96,7 @@ export const root = (built: ModuleSchemas, names: Names) =>
     access: access().prefault({}),
     s2s: s2s(),
     instrumentation: instrumentation(),
+    retention: retention(),
     host_config: hostConfigs(built, names),
   });
 
@@ -107,4 +110,5 @@ export type Access = Sections["access"];
 export type Services = Sections["services"];
 export type OutgoingPools = Sections["outgoing_pools"];
 export type S2s = Sections["s2s"];
+export type Retention = Sections["retention"];
 export type HostConfigTable = Sections["host_config"][number];

@@ -44,6 +44,8 @@ export async function sendAs(node: Node, stanza: Stanza, session: Session): Prom
     checkIq(stanza);
     if ((await hooks.session(lists[stanza.kind], stanza, session)) === STOP) return;
     await node.route(stanza);
+    // Who asked is answered when the message is safe.
+    if (!(session instanceof AbsentSession)) await node.session(session.jid)?.outbox?.drained;
   } catch (error) {
     if (!(error instanceof StanzaError)) throw error;
     await node.bounce(stanza, error);

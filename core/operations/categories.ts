@@ -25,6 +25,7 @@ const CATEGORIES: Readonly<Record<string, Category>> = {
   offline: { typePrefix: "Offline", description: "Stored offline messages" },
   private: { typePrefix: "Private", description: "Private XML storage" },
   report: { typePrefix: "Report", description: "What users reported when they blocked somebody" },
+  retention: { typePrefix: "Retention", description: "Deletion of what is older than it may be" },
   roster: { typePrefix: "Roster", description: "Contacts and subscriptions" },
   server: { typePrefix: "Server", description: "The server, its log level and its cluster" },
   session: { typePrefix: "Session", description: "Sessions of users" },

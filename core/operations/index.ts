@@ -5,6 +5,7 @@ import { accountOperations } from "./account.ts";
 import { domainOperations } from "./domain.ts";
 import { gdprOperations } from "./gdpr.ts";
 import { metricOperations } from "./metric.ts";
+import { retentionOperations } from "./retention.ts";
 import { serverOperations } from "./server.ts";
 import { sessionOperations } from "./session.ts";
 import { stanzaOperations } from "./stanza.ts";
@@ -20,4 +21,5 @@ export const coreOperations: readonly Operation[] = [
   ...metricOperations,
   ...statOperations,
   ...gdprOperations,
+  ...retentionOperations,
 ];

@@ -44,10 +44,27 @@ export class Router {
   route(s: Stanza): MaybePromise<void> {
     const { to } = s;
     const host = this.parts.hostOf(to.domain);
-    if (host === undefined) return this.foreign(s);
+    if (host === undefined) return this.inTurn(s, undefined);
     const passes = this.passes(s, host);
-    if (passes === true) return this.local(host, s);
-    if (passes !== false) return passes.then((p) => (p ? this.local(host, s) : undefined));
+    if (passes === true) return this.inTurn(s, host);
+    if (passes !== false) return passes.then((p) => (p ? this.inTurn(s, host) : undefined));
+  }
+
+  /** Delivers a stanza when its turn is: after the write it waits for, and what its sender sent before. */
+  private inTurn(s: Stanza, host: RoutedHost | undefined): MaybePromise<void> {
+    const sender = s.origin as C2S | undefined;
+    if (s.commit === undefined && !sender?.outbox?.busy) return this.deliver(s, host);
+    if (sender !== undefined) return sender.later(s, host);
+    return s.commit?.then(
+      () => this.deliver(s, host),
+      () => this.bounce(s, new StanzaError("internal-server-error", "The message could not be stored")),
+    );
+  }
+
+  /** Delivers a stanza to its addressee, whose host type is `host`; undefined when that is none of the served ones. */
+  deliver(s: Stanza, host: RoutedHost | undefined): MaybePromise<void> {
+    s.commit = undefined;
+    return host === undefined ? this.foreign(s) : this.local(host, s);
   }
 
   /** Whether the filters of a domain that is served let a stanza pass; they may add to it. */

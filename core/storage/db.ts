@@ -53,6 +53,8 @@ export interface DbStats {
   rows: number;
   /** Duration of the last batch in milliseconds, as the database side saw it. */
   lastBatchMs: number;
+  /** False while no server answers: requests are refused then. */
+  up: boolean;
 }
 
 /**
@@ -78,12 +80,19 @@ export type StorageErrorCode =
 /** The one error that storage raises. */
 export class StorageError extends Error {
   override readonly name = "StorageError";
+  /**
+   * True when the request may have been done although it failed: it was on its way to be committed when the connection
+   * was lost or the wait given up. A caller that would do it again must be able to tell whether it was done (by a key that
+   * can be there once only), or bear that it is done twice. When false, nothing of it was done.
+   */
+  readonly maybeDone: boolean;
   constructor(
     readonly code: StorageErrorCode,
     message: string,
-    options?: ErrorOptions,
+    options?: ErrorOptions & { maybeDone?: boolean },
   ) {
     super(message, options);
+    this.maybeDone = options?.maybeDone ?? false;
   }
 }
 

@@ -1,6 +1,15 @@
 // Writes the declarations of schema.ts as CREATE statements of each database.
 import type { Dialect } from "./db.ts";
-import { type Column, type ColumnKind, type ForeignKey, type Index, MYSQL_OPTIONS, NOW, type Table } from "./schema.ts";
+import {
+  type Column,
+  type ColumnKind,
+  type ForeignKey,
+  type Index,
+  MYSQL_COLLATION,
+  MYSQL_OPTIONS,
+  NOW,
+  type Table,
+} from "./schema.ts";
 
 type PlainKind = Exclude<ColumnKind, "varchar" | "enum">;
 
@@ -52,15 +61,18 @@ const MYSQL_TYPES: Readonly<Record<PlainKind, string>> = {
   bigserial: "bigint unsigned",
 };
 
-/** The statements that create a table and its indexes. */
-export function createTable(dialect: Dialect, table: Table): string[] {
+/**
+ * The statements that create a table and its indexes. MySQL wants texts that refer to another table's compared as that one
+ * does: `collations` has those of tables that are there.
+ */
+export function createTable(dialect: Dialect, table: Table, collations?: ReadonlyMap<string, string>): string[] {
   switch (dialect) {
     case "sqlite":
       return sqliteTable(table);
     case "pgsql":
       return pgsqlTable(table);
     case "mysql":
-      return mysqlTable(table);
+      return mysqlTable(table, collations);
   }
 }
 
@@ -103,7 +115,7 @@ function pgsqlTable(table: Table): string[] {
   return [create(table.name, lines), ...named.map((index) => createIndex(table.name, index))];
 }
 
-function mysqlTable(table: Table): string[] {
+function mysqlTable(table: Table, collations?: ReadonlyMap<string, string>): string[] {
   const keys = { ...table, ...table.mysql };
   const lines = Object.entries(table.columns).map(([name, column]) => {
     const usual =
@@ -121,8 +133,10 @@ function mysqlTable(table: Table): string[] {
   for (const { name, columns, unique } of keys.indexes ?? [])
     lines.push(`${unique ? "UNIQUE " : ""}INDEX ${name}${name && " "}(${list(columns)})`);
   lines.push(...foreignKeys(keys.foreignKeys));
-  const options = table.mysqlOptions ?? MYSQL_OPTIONS;
-  return [create(table.name, lines) + (options && ` ${options}`)];
+  const [given] = (keys.foreignKeys ?? []).flatMap((key) => collations?.get(key.table) ?? []);
+  const comparison = given === undefined ? MYSQL_COLLATION : `CHARACTER SET ${given.split("_")[0]} COLLATE ${given}`;
+  const options = table.mysqlOptions === undefined ? MYSQL_OPTIONS : `${MYSQL_OPTIONS} ${table.mysqlOptions}`;
+  return [`${create(table.name, lines)} ${comparison} ${options}`];
 }
 
 const list = (columns: readonly string[]) => columns.join(", ");

@@ -5,16 +5,19 @@ import { type Db, StorageError } from "./db.ts";
 import { checkSchema, type SchemaProblem } from "./inspect.ts";
 import { MONGOOSEIM_TABLES } from "./migrations/0001_mongooseim.ts";
 import { migrate } from "./migrations/runner.ts";
+import type { MysqlOptions } from "./mysql/client.ts";
 import type { PgsqlOptions } from "./pgsql.ts";
 import { openSqlite, type SqliteOptions } from "./sqlite/client.ts";
 
 export type StorageOptions =
   /** The embedded database: `file`, or `mongooseim.db` in the state directory, which is made when missing. */
-  { stateDir: string; file?: string; sqlite?: Omit<SqliteOptions, "file"> } | { pgsql: PgsqlOptions };
+  | { stateDir: string; file?: string; sqlite?: Omit<SqliteOptions, "file"> }
+  | { pgsql: PgsqlOptions }
+  | { mysql: MysqlOptions };
 
 /** Opens the database, runs missing migrations and checks the tables. Rejects with a {@link StorageError}. */
 export async function openStorage(options: StorageOptions): Promise<Db> {
-  const db = "pgsql" in options ? await openServer(options.pgsql) : await openEmbedded(options);
+  const db = await openDatabase(options);
   try {
     await migrate(db);
     const problems = await checkSchema(db, MONGOOSEIM_TABLES);
@@ -26,13 +29,14 @@ export async function openStorage(options: StorageOptions): Promise<Db> {
   }
 }
 
-/** Loaded on demand: the client and the TLS and DNS code that it pulls in cost memory that the default does not need. */
-async function openServer(options: PgsqlOptions): Promise<Db> {
-  const { openPgsql } = await import("./pgsql.ts");
-  return openPgsql(options);
+/** Clients are loaded on demand: with the TLS and DNS code that they pull in they cost memory that the default does not need. */
+async function openDatabase(options: StorageOptions): Promise<Db> {
+  if ("pgsql" in options) return (await import("./pgsql.ts")).openPgsql(options.pgsql);
+  if ("mysql" in options) return (await import("./mysql/client.ts")).openMysql(options.mysql);
+  return openEmbedded(options);
 }
 
-async function openEmbedded({ stateDir, file, sqlite }: Exclude<StorageOptions, { pgsql: unknown }>): Promise<Db> {
+async function openEmbedded({ stateDir, file, sqlite }: Extract<StorageOptions, { stateDir: string }>): Promise<Db> {
   try {
     // Holds passwords and messages: nobody else's business.
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });

@@ -6,6 +6,8 @@ const BY_STATE: readonly [prefix: string, code: StorageErrorCode][] = [
   ["57014", "timeout"],
   ["53100", "full"],
   ["55P03", "locked"],
+  // "Statement completion unknown": it may have been committed, so it is not run again as a conflict is.
+  ["40003", "unavailable"],
   ["40", "conflict"],
   ["23", "constraint"],
   ["22", "constraint"],

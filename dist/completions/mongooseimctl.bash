@@ -13,7 +13,7 @@ _mongooseimctl() {
     --config|check) COMPREPLY=($(compgen -f -- "$cur")); return ;;
   esac
   case "$first:$second" in
-    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account blocklist broadcast domain invite last metric offline private report roster server session stanza stat token vcard' ;;
+    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account blocklist broadcast domain invite last metric offline private report retention roster server session stanza stat token vcard' ;;
     'config:') list='check' ;;
     'completion:') list='bash zsh fish' ;;
     'account:') list='banUser changeUserPassword checkPassword checkPasswordHash checkUser countUsers importUsers listUsers registerUser removeUser' ;;
@@ -75,6 +75,8 @@ _mongooseimctl() {
     'report:deleteOldReports') list='--domain --before --help' ;;
     'report:deleteReport') list='--domain --id --help' ;;
     'report:listReports') list='--domain --reporter --reported --limit --index --help' ;;
+    'retention:') list='run' ;;
+    'retention:run') list='--domain --dryRun --help' ;;
     'roster:') list='addContact addContacts deleteContact deleteContacts getContact listContacts setMutualSubscription subscribeAllToAll subscribeToAll subscription' ;;
     'roster:addContact') list='--user --contact --name --groups --help' ;;
     'roster:addContacts') list='--user --contacts --help' ;;

@@ -8,10 +8,11 @@ import { own } from "../../core/config/types.ts";
 import { letsSee } from "../../core/contacts.ts";
 import { type MaybePromise, STOP, type Stop } from "../../core/hooks.ts";
 import { defineModule, type ModuleContext, type Session } from "../../core/module.ts";
+import { NS_AMP } from "../../core/ns.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { xml } from "../../core/xml/markup.ts";
 import { failedRule, notification, refusedRules } from "./replies.ts";
-import { ACTIONS, type AmpRule, CONDITIONS, faultOf, NS_AMP, rulesOf, worst } from "./rules.ts";
+import { ACTIONS, type AmpRule, CONDITIONS, faultOf, rulesOf, worst } from "./rules.ts";
 import { type AmpEvent, type AmpStrategy, check, determine } from "./strategy.ts";
 
 export type { AmpRule } from "./rules.ts";

@@ -1,10 +1,10 @@
 // What a sender is told about the rules of a message (XEP-0079 §3.4, §6): from the server, under the message's id.
 
 import type { Session } from "../../core/module.ts";
-import { NS_STANZAS } from "../../core/ns.ts";
+import { NS_AMP, NS_STANZAS } from "../../core/ns.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { attr, Markup, xml } from "../../core/xml/markup.ts";
-import { type AmpFault, type AmpRule, NS_AMP } from "./rules.ts";
+import type { AmpFault, AmpRule } from "./rules.ts";
 
 const NS_ERRORS = `${NS_AMP}#errors`;
 

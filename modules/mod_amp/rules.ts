@@ -1,9 +1,8 @@
 // The rules of a message (XEP-0079 §2.1.2, §5), and which of them this server can follow.
 
+import { NS_AMP } from "../../core/ns.ts";
 import { parseDateTime } from "../../core/operations/scalars.ts";
 import type { Stanza } from "../../core/stanza.ts";
-
-export const NS_AMP = "http://jabber.org/protocol/amp";
 
 export interface AmpRule {
   readonly condition: string;

@@ -19,6 +19,15 @@ import { operations } from "./operations.ts";
 import { expiry, takeOwnDelay } from "./rules.ts";
 import { OfflineStore, type Waiting } from "./store.ts";
 
+export type { Waiting } from "./store.ts";
+
+declare module "../../core/hooks.ts" {
+  interface FoldHooks {
+    /** Stored messages that are about to go to a session: those that it has, or gets, from elsewhere are taken out. */
+    filter_offline_messages: { acc: readonly Waiting[]; params: { session: Session } };
+  }
+}
+
 const FEATURE = "msgoffline";
 /** Messages that are read, delivered and deleted at a time. */
 const PAGE = 200;
@@ -54,6 +63,7 @@ export default defineModule({
     in: (store) => store,
     calls: { pop_messages: "popMessages", write_messages: "writeMessages" },
   },
+  retention: { offline: (store) => store },
   hooks: {
     offline_message: { type: ["chat", "", "normal"], run: keep },
     offline_groupchat_message: {
@@ -131,17 +141,22 @@ async function deliver(session: Session, ctx: Context): Promise<void> {
   });
 }
 
-async function pages(session: Session, { store, server, now, log }: Context): Promise<void> {
+async function pages(session: Session, { store, server, now, log, host }: Context): Promise<void> {
+  const { hooks } = host;
   const account = session.jid.bare;
   let unread = 0;
   for (let after: number | bigint = 0; ; ) {
     const messages = await store.popMessages(account, after, PAGE);
     const gone: (number | bigint)[] = [];
+    const wanted = hooks.has("filter_offline_messages")
+      ? new Set(await hooks.fold("filter_offline_messages", messages, { session }))
+      : undefined;
     for (const message of messages) {
       if (server.session(session.jid) !== session) break;
       after = message.id;
-      const expired = message.expire !== undefined && message.expire <= now() * 1000;
-      const stanza = expired ? undefined : revive(message, account);
+      const dropped =
+        (message.expire !== undefined && message.expire <= now() * 1000) || wanted?.has(message) === false;
+      const stanza = dropped ? undefined : revive(message, account);
       if (stanza) {
         await (session.replay ? session.replay(stanza) : session.receive(stanza));
         // What is sent in one turn of the event loop waits in memory: the client gets its chance to read.
@@ -150,7 +165,7 @@ async function pages(session: Session, { store, server, now, log }: Context): Pr
           unread = 0;
           await new Promise<void>((resolve) => setImmediate(resolve));
         }
-      } else if (!expired) {
+      } else if (!dropped) {
         log.warning("offline_message_unreadable", { user: account.text, id: String(message.id) });
         continue;
       }

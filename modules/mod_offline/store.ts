@@ -2,7 +2,7 @@
 
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
-import type { PersonalStore } from "../../core/module.ts";
+import type { PersonalStore, Retained } from "../../core/module.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
 import { type Deleted, deleteInBatches, PAGE, pages } from "../../core/storage/batches.ts";
 import { type Db, type SqlValue, StorageError } from "../../core/storage/db.ts";
@@ -31,7 +31,7 @@ const TABLE = "offline_message";
 /** Rows in one INSERT. */
 const BATCH = 500;
 
-export class OfflineStore implements PersonalStore {
+export class OfflineStore implements PersonalStore, Retained {
   private batch: SqlValue[][] = [];
   /** The commit that the batch waits for; its value holds the errors of rows that were refused, by their place. */
   private written: Promise<ReadonlyMap<number, unknown>> | undefined;
@@ -121,6 +121,22 @@ export class OfflineStore implements PersonalStore {
   deleteOlder(domain: string, before: number): Promise<number> {
     this.quota.forgetAll();
     return this.db.execute("DELETE FROM offline_message WHERE server = ? AND timestamp < ?", [domain, before]);
+  }
+
+  /** Deletes messages that came before a time (milliseconds since 1970), at most `limit`; the number of messages. */
+  deleteBefore(domain: string, before: number, limit: number): Promise<number> {
+    this.quota.forgetAll();
+    // MySQL takes a LIMIT only in a table of its own.
+    const sql = `DELETE FROM offline_message WHERE id IN (SELECT id FROM (
+      SELECT id FROM offline_message WHERE server = ? AND timestamp < ? ORDER BY timestamp LIMIT ?) AS old)`;
+    return this.db.execute(sql, [domain, before * 1000, limit]);
+  }
+
+  /** Counts what `deleteBefore` would delete. */
+  async countBefore(domain: string, before: number): Promise<number> {
+    const sql = "SELECT count(*) AS n FROM offline_message WHERE server = ? AND timestamp < ?";
+    const [row] = await this.db.query<{ n: number | string }>(sql, [domain, before * 1000]);
+    return Number(row.n);
   }
 
   async removeUser(jid: BareJid): Promise<void> {

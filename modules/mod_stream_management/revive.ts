@@ -2,6 +2,7 @@
 
 import { type Jid, tryParseJid } from "../../core/jid.ts";
 import { NS_DELAY } from "../../core/ns.ts";
+import { idBy } from "../../core/stable-id.ts";
 import { MESSAGE, type Stanza } from "../../core/stanza.ts";
 import { xml } from "../../core/xml/markup.ts";
 
@@ -14,7 +15,11 @@ export function revive(s: Stanza, to: Jid, domain: string, at: number): boolean 
   if (from === undefined) return false;
   s.from = from;
   s.to = to;
-  if (s.kind === MESSAGE && !s.has("delay", NS_DELAY)) {
+  if (s.kind !== MESSAGE) return true;
+  // It passed the archive before it was written for the client: there it has this id, and is not kept once more.
+  s.stableId = idBy(s, to.bare.text);
+  s.archived = s.stableId !== undefined;
+  if (!s.has("delay", NS_DELAY)) {
     s.append(xml`<delay xmlns='${NS_DELAY}' from='${domain}' stamp='${new Date(at).toISOString()}'/>`);
   }
   return true;

@@ -23,7 +23,7 @@ onEachDatabase("a database", (database) => {
     ["auth_token", "seq_no", { owner: "zero", seq_no: 0 }, 0],
     ["auth_token", "seq_no", { owner: "safe", seq_no: 1_700_000_000_000_000 }, 1_700_000_000_000_000],
     ["auth_token", "seq_no", { owner: "big", seq_no: 435_200_000_000_000_255n }, 435_200_000_000_000_255n],
-    ["auth_token", "seq_no", { owner: "low", seq_no: -9_223_372_036_854_775_808n }, -9_223_372_036_854_775_808n],
+    ["pubsub_last_item", "created_at", lastItem(-9_223_372_036_854_775_808n), -9_223_372_036_854_775_808n],
     ["auth_token", "seq_no", { owner: "small bigint", seq_no: 7n }, 7],
     ["event_pusher_push_subscription", "form", pushForm('{"a":[1,"?"]}'), '{"a":[1,"?"]}'],
     ["inbox", "content", inbox(new Uint8Array([0, 1, 127, 128, 255])), new Uint8Array([0, 1, 127, 128, 255])],
@@ -217,6 +217,10 @@ function inbox(content: Uint8Array): Record<string, SqlValue> {
     timestamp: 1,
     unread_count: 0,
   };
+}
+
+function lastItem(created_at: bigint): Record<string, SqlValue> {
+  return { nidx: 1, itemid: "i", created_luser: "romeo", created_lserver: "localhost", created_at, payload: "" };
 }
 
 function pushForm(form: string): Record<string, SqlValue> {

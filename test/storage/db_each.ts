@@ -1,26 +1,37 @@
-// Runs a store's suite on every database there is: SQLite always, PostgreSQL where test/services.sh started one.
+// Runs a store's suite on every database there is: SQLite always, PostgreSQL and MariaDB where test/services.sh started
+// them.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe } from "vitest";
 import type { Db } from "../../core/storage/db.ts";
 import { openStorage } from "../../core/storage/index.ts";
+import type { MysqlOptions } from "../../core/storage/mysql/client.ts";
 import { openPgsql, type PgsqlOptions } from "../../core/storage/pgsql.ts";
 import { openSqlite } from "../../core/storage/sqlite/client.ts";
 
 export interface TestDatabase {
-  readonly dialect: "sqlite" | "pgsql";
+  readonly dialect: "sqlite" | "pgsql" | "mysql";
   /** Opens the suite's database with MongooseIM's tables; closed after the suite. */
   open(): Promise<Db>;
   /** The same without any table made. */
   openEmpty(): Promise<Db>;
 }
 
-const server = process.env["TEST_PGSQL"];
+const pgsql = process.env["TEST_PGSQL"];
+const mysql = process.env["TEST_MYSQL"];
 
 /** How to reach a database of the test server. */
-export function pgsqlOptions(database?: string): PgsqlOptions {
-  const url = new URL(server as string);
+export const pgsqlOptions = (database?: string): PgsqlOptions => optionsOf(pgsql, database);
+export const mysqlOptions = (database?: string): MysqlOptions => optionsOf(mysql, database);
+
+/** Its client is loaded when it is wanted, as the server does. */
+const openMysql = async (options: MysqlOptions): Promise<Db> =>
+  (await import("../../core/storage/mysql/client.ts")).openMysql(options);
+
+function optionsOf(server: string | undefined, database: string | undefined) {
+  if (server === undefined) throw new Error("test/services.sh has not started this database");
+  const url = new URL(server);
   return {
     host: url.hostname,
     port: Number(url.port),
@@ -34,7 +45,22 @@ export function pgsqlOptions(database?: string): PgsqlOptions {
 /** Declares a suite once for each database; each run has a fresh database of its own. */
 export function onEachDatabase(title: string, suite: (database: TestDatabase) => void): void {
   describe(`${title} on sqlite`, () => sqliteSuite(suite));
-  describe.skipIf(server === undefined)(`${title} on pgsql`, () => pgsqlSuite(suite));
+  describe.skipIf(pgsql === undefined)(`${title} on pgsql`, () => {
+    serverSuite(suite, {
+      dialect: "pgsql",
+      drop: (name) => `DROP DATABASE ${name} WITH (FORCE)`,
+      open: (database) => openStorage({ pgsql: pgsqlOptions(database) }),
+      openEmpty: (database) => openPgsql({ ...pgsqlOptions(database), statementTimeoutMs: 30_000 }),
+    });
+  });
+  describe.skipIf(mysql === undefined)(`${title} on mysql`, () => {
+    serverSuite(suite, {
+      dialect: "mysql",
+      drop: (name) => `DROP DATABASE ${name}`,
+      open: (database) => openStorage({ mysql: mysqlOptions(database) }),
+      openEmpty: (database) => openMysql({ ...mysqlOptions(database), statementTimeoutMs: 30_000 }),
+    });
+  });
 }
 
 function sqliteSuite(suite: (database: TestDatabase) => void): void {
@@ -55,26 +81,35 @@ function sqliteSuite(suite: (database: TestDatabase) => void): void {
   });
 }
 
-function pgsqlSuite(suite: (database: TestDatabase) => void): void {
+interface Server {
+  dialect: "pgsql" | "mysql";
+  /** The statement that removes a database. */
+  drop(name: string): string;
+  /** Without a name, the server's maintenance database. */
+  open(database: string): Promise<Db>;
+  openEmpty(database?: string): Promise<Db>;
+}
+
+function serverSuite(suite: (database: TestDatabase) => void, server: Server): void {
   const opened: Db[] = [];
   const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
   const onServer = async (sql: string) => {
-    const db = await openPgsql({ ...pgsqlOptions(), statementTimeoutMs: 30_000 });
+    const db = await server.openEmpty();
     await db.execute(sql);
     await db.close();
   };
   beforeAll(() => onServer(`CREATE DATABASE ${name}`));
   afterAll(async () => {
     for (const db of opened) await db.close();
-    await onServer(`DROP DATABASE ${name} WITH (FORCE)`);
+    await onServer(server.drop(name));
   });
   const keep = (db: Db) => {
     opened.push(db);
     return db;
   };
   suite({
-    dialect: "pgsql",
-    open: async () => keep(await openStorage({ pgsql: pgsqlOptions(name) })),
-    openEmpty: async () => keep(await openPgsql(pgsqlOptions(name))),
+    dialect: server.dialect,
+    open: async () => keep(await server.open(name)),
+    openEmpty: async () => keep(await server.openEmpty(name)),
   });
 }

@@ -92,13 +92,13 @@ onEachDatabase("migrations", (database) => {
     expect(await migrate(db)).toEqual([]);
   });
 
-  test("a migration that fails leaves nothing, and the next run continues with it", async () => {
+  test("a migration that fails leaves nothing (but what MySQL commits at once), and the next run continues with it", async () => {
     const first = step(101, "CREATE TABLE m1 (a int)");
     const broken = step(102, "CREATE TABLE m2 (a int)", "INSERT INTO m9 VALUES (1)");
     await expect(migrate(db, { migrations: [first, broken] })).rejects.toMatchObject({ code: "syntax" });
     const left = await tables(db);
-    expect([left.includes("m1"), left.includes("m2")]).toEqual([true, false]);
-    const runs = await migrate(db, { migrations: [first, step(102, "CREATE TABLE m2 (a int)")] });
+    expect([left.includes("m1"), left.includes("m2")]).toEqual([true, database.dialect === "mysql"]);
+    const runs = await migrate(db, { migrations: [first, step(102, "CREATE TABLE IF NOT EXISTS m2 (a int)")] });
     expect(runs.map(({ id }) => id)).toEqual([102]);
   });
 

@@ -128,7 +128,7 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("a PostgreSQL server", 
   });
 
   test("past the bound of the queue new requests fail at once", async () => {
-    const small = await openPgsql({ ...pgsqlOptions(), maxQueued: 5 });
+    const small = await openPgsql({ ...pgsqlOptions(), maxRequests: 5 });
     const results = await Promise.allSettled(Array.from({ length: 6 }, () => small.query("SELECT 1")));
     expect(results.filter(({ status }) => status === "rejected")).toMatchObject([{ reason: { code: "unavailable" } }]);
     await small.close();

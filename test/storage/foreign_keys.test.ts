@@ -28,12 +28,13 @@ onEachDatabase("references between tables", (database: TestDatabase) => {
     expect(await db.transaction([{ sql: occupants }, { sql: room }])).toEqual([1, 1]);
   });
 
-  test("the items of a privacy list go with it", async () => {
+  test("the items of a privacy list go with it, where MongooseIM's tables say so", async () => {
     await db.insertNew("privacy_list", { server: "localhost", username: "romeo", name: "blocking" });
     const [{ id }] = await db.query<{ id: number }>("SELECT id FROM privacy_list");
     const match = { match_all: 1, match_iq: 0, match_message: 0, match_presence_in: 0, match_presence_out: 0 };
     await db.insertNew("privacy_list_data", { id, t: "n", value: "", action: "d", ord: 1, ...match });
     await db.execute("DELETE FROM privacy_list WHERE id = ?", [id]);
-    expect(await db.query("SELECT ord FROM privacy_list_data")).toEqual([]);
+    const left = await db.query("SELECT ord FROM privacy_list_data");
+    expect(left).toEqual(database.dialect === "mysql" ? [{ ord: 1 }] : []);
   });
 });

@@ -103,6 +103,25 @@ onEachDatabase("offline messages", (database: TestDatabase) => {
     expect(await waiting(user)).toEqual([message("new")]);
   });
 
+  test("retention takes the oldest of a domain first, so many at a time", async () => {
+    const user = newUser("aged.example");
+    const other = newUser("young.example");
+    for (const age of [1, 5, 3, 4, 2]) {
+      await store.writeMessages(user, message(`aged ${age}`, { timestamp: NOW - age * 1_000_000 }));
+    }
+    await store.writeMessages(other, message("other", { timestamp: 1_000_000 }));
+    // Older than two seconds: 3, 4 and 5, for the time is cut to milliseconds.
+    const before = Math.floor((NOW - 2_000_000) / 1000);
+    expect(await store.countBefore("aged.example", before)).toBe(3);
+    expect(await store.deleteBefore("aged.example", before, 2)).toBe(2);
+    expect((await waiting(user)).map(({ packet }) => packet)).toEqual(
+      [1, 3, 2].map((age) => message(`aged ${age}`).packet),
+    );
+    expect(await store.deleteBefore("aged.example", before, 2)).toBe(1);
+    expect(await store.countBefore("aged.example", before)).toBe(0);
+    expect(await waiting(other)).toHaveLength(1);
+  });
+
   test("a message that the table cannot hold fails alone", async () => {
     const user = newUser();
     // A localpart of 300 characters is a JID, and more than MongooseIM's column takes where the database counts.

@@ -23,6 +23,7 @@ import type {
   Server,
   Session,
 } from "../../core/module.ts";
+import { Shaper } from "../../core/shaper.ts";
 import { type Element, IQ, MESSAGE, PRESENCE, parseElement, type Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { attr, Markup, xml } from "../../core/xml/markup.ts";
@@ -41,6 +42,8 @@ export interface FakeOptions {
   registrationTimeout?: number;
   /** Values of access rules; "all" allows, everything else denies. */
   access?: Readonly<Record<string, string | number>>;
+  /** Rates by the names of shapers. */
+  shapers?: Readonly<Record<string, number>>;
 }
 
 type IqHandler = (iq: Iq, ctx: ModuleContext) => unknown;
@@ -67,7 +70,7 @@ export class FakeServer implements Server {
   private sids = 0;
   private tokens = 0;
 
-  constructor(options: FakeOptions = {}) {
+  constructor(private readonly options: FakeOptions = {}) {
     this.domains = options.domains ?? ["localhost"];
     this.log = new Log({
       level: "warning",
@@ -80,7 +83,8 @@ export class FakeServer implements Server {
       after: (ms, run) => this.clock.after(ms, run),
     });
     const access: AccessRules = {
-      match: (rule) => options.access?.[rule] ?? (rule === "all" ? "allow" : "deny"),
+      match: (rule, _jid, _domain, otherwise = "deny") =>
+        options.access?.[rule] ?? (rule === "all" ? "allow" : otherwise),
     };
     this.host = {
       name: this.domains[0],
@@ -203,6 +207,10 @@ export class FakeServer implements Server {
   }
   after(ms: number, run: () => void): () => void {
     return this.clock.after(ms, run);
+  }
+  shaper(name: string): Shaper | undefined {
+    const rate = this.options.shapers?.[name];
+    return rate === undefined ? undefined : new Shaper(rate);
   }
   sessionsOf(jid: BareJid): readonly FakeClient[] {
     return this.directory.get(jid.text) ?? [];

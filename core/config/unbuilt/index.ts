@@ -4,7 +4,6 @@ import type { z } from "zod";
 import * as directory from "./directory.ts";
 import * as globalDistrib from "./global-distrib.ts";
 import * as inbox from "./inbox.ts";
-import * as mam from "./mam.ts";
 import * as muc from "./muc.ts";
 import * as outside from "./outside.ts";
 import * as push from "./push.ts";
@@ -14,7 +13,6 @@ export const unbuiltModules: Readonly<Record<string, () => z.ZodType>> = {
   ...directory,
   ...globalDistrib,
   ...inbox,
-  ...mam,
   ...muc,
   ...outside,
   ...push,

@@ -15,7 +15,7 @@ export const mongooseimTables: Migration = {
   name: "mongooseim_tables",
   statements(existing) {
     const missing = MONGOOSEIM_TABLES.filter(({ name }) => !existing.tables.has(name));
-    const tables = missing.flatMap((table) => createTable(existing.dialect, table));
+    const tables = missing.flatMap((table) => createTable(existing.dialect, table, existing.collations));
     return [...missingTypes(missing, existing), ...tables].map((sql) => ({ sql }));
   },
 };

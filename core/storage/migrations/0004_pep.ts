@@ -38,6 +38,8 @@ export const PEP: readonly Table[] = [CONFIG, AFFILIATION, PENDING];
 export const pep: Migration = {
   id: 4,
   name: "pep",
-  statements: ({ dialect, tables }) =>
-    PEP.flatMap((table) => (tables.has(table.name) ? [] : createTable(dialect, table).map((sql) => ({ sql })))),
+  statements: ({ dialect, tables, collations }) =>
+    PEP.filter(({ name }) => !tables.has(name))
+      .flatMap((table) => createTable(dialect, table, collations))
+      .map((sql) => ({ sql })),
 };

@@ -6,6 +6,7 @@ import { invites } from "./0007_invites.ts";
 import { abuseReports } from "./0008_abuse_reports.ts";
 import { announcements } from "./0010_announcements.ts";
 import { removals } from "./0011_removals.ts";
+import { offlineAge } from "./0022_offline_age.ts";
 import type { Migration } from "./migration.ts";
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -16,4 +17,5 @@ export const MIGRATIONS: readonly Migration[] = [
   abuseReports,
   announcements,
   removals,
+  offlineAge,
 ];

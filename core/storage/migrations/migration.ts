@@ -6,6 +6,8 @@ export interface Existing {
   dialect: Dialect;
   /** Columns by table. */
   tables: ReadonlyMap<string, ReadonlySet<string>>;
+  /** How a table compares texts, by its name (MySQL). */
+  collations?: ReadonlyMap<string, string>;
   /** Named types (PostgreSQL). */
   types: ReadonlySet<string>;
 }
@@ -14,6 +16,9 @@ export interface Migration {
   /** Order and identity; never changed once released. */
   id: number;
   name: string;
-  /** The statements to run; none when the database has it all. */
+  /**
+   * The statements to run; none when the database has it all. On MySQL an interrupted run stays half done, and what this
+   * gives then must make the rest.
+   */
   statements(existing: Existing): Statement[];
 }

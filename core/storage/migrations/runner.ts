@@ -1,5 +1,5 @@
 // Brings a database to the schema that this server needs.
-import type { Db, Statement } from "../db.ts";
+import type { Db, Dialect, Statement } from "../db.ts";
 import { inspect } from "../inspect.ts";
 import { MIGRATIONS } from "./index.ts";
 import type { Migration } from "./migration.ts";
@@ -13,16 +13,41 @@ const CREATE = `CREATE TABLE IF NOT EXISTS ${TABLE} (
   PRIMARY KEY (id)
 )`;
 
+const INSERT = `INSERT INTO ${TABLE} (id, name) VALUES (?, ?)`;
+
+/** The locks of a MySQL server are one name space, so the name holds that of the database. */
+const MYSQL_LOCK = "CONCAT(LEFT(DATABASE(), 40), '.mongooseim')";
+
 /**
- * Taken until the end of the transaction, so that of two servers that start together the second waits for the first
- * and then fails on the migration's primary key. SQLite has one server; MySQL commits at each CREATE TABLE, whose
- * IF NOT EXISTS makes a second run harmless.
+ * Of two servers that start together the second waits for the first and then fails on the migration's primary key. SQLite
+ * has one server. PostgreSQL's lock is one of the transaction, MySQL's of the session, which ends with the list of
+ * statements. A migration of a large table, and of another server, takes the time it takes.
  */
-const PGSQL_LOCK: readonly Statement[] = [
-  // A migration of a large table takes the time it takes.
-  { sql: "SET LOCAL statement_timeout = 0" },
-  { sql: "SELECT pg_advisory_xact_lock(5222, 6120)" },
-];
+const LOCK: Readonly<Record<Dialect, readonly Statement[]>> = {
+  sqlite: [],
+  pgsql: [{ sql: "SET LOCAL statement_timeout = 0" }, { sql: "SELECT pg_advisory_xact_lock(5222, 6120)" }],
+  mysql: [
+    // Different variables in MariaDB and in MySQL; each reads only its comment.
+    { sql: "SET /*M! max_statement_time */ /*!80000 max_execution_time */ = 0" },
+    { sql: `DO GET_LOCK(${MYSQL_LOCK}, 3600)` },
+  ],
+};
+
+/**
+ * MySQL commits at each definition: a run that is cut short leaves what it has done, and the next one makes what is still
+ * missing. So that nothing is done twice, the row goes in and out again first, which fails when another server applied the
+ * migration meanwhile, or when the lock is not ours.
+ */
+function guard(dialect: Dialect, { id, name }: Migration): readonly Statement[] {
+  if (dialect !== "mysql") return [];
+  const key = `IF(IS_USED_LOCK(${MYSQL_LOCK}) = CONNECTION_ID(), ?, NULL)`;
+  return [
+    // What changes rows between two definitions is one transaction too.
+    { sql: "SET autocommit = 0" },
+    { sql: `INSERT INTO ${TABLE} (id, name) VALUES (${key}, ?)`, params: [id, name] },
+    { sql: `DELETE FROM ${TABLE} WHERE id = ?`, params: [id] },
+  ];
+}
 
 export interface MigrateOptions {
   /** Only say what would be done. */
@@ -39,7 +64,7 @@ export interface MigrationRun {
 
 /**
  * Runs the migrations that the database has not had, in order; each is one transaction with its row in
- * `mongooseim_migrations`, so that an interrupted run continues where it ended. Resolves to those that were run.
+ * `mongooseim_migrations` (but see `guard`), so that an interrupted run continues where it ended. Resolves to those that were run.
  */
 export async function migrate(db: Db, options: MigrateOptions = {}): Promise<MigrationRun[]> {
   const migrations = options.migrations ?? MIGRATIONS;
@@ -50,10 +75,11 @@ export async function migrate(db: Db, options: MigrateOptions = {}): Promise<Mig
     if (existing.tables.has(TABLE) && (await isApplied(db, migration))) continue;
     const work = migration.statements(existing);
     const statements: Statement[] = [
-      ...(db.dialect === "pgsql" ? PGSQL_LOCK : []),
+      ...LOCK[db.dialect],
       ...(existing.tables.has(TABLE) ? [] : [{ sql: CREATE }]),
+      ...guard(db.dialect, migration),
       ...work,
-      { sql: `INSERT INTO ${TABLE} (id, name) VALUES (?, ?)`, params: [migration.id, migration.name] },
+      { sql: INSERT, params: [migration.id, migration.name] },
     ];
     const { id, name } = migration;
     if (!options.dryRun && !(await apply(db, migration, statements))) continue;

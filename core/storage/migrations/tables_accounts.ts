@@ -189,12 +189,10 @@ export const ACCOUNTS: readonly Table[] = [
       new_mech_id: smallint({ nullable: true, mysql: "tinyint unsigned" }),
     },
     primaryKey: ["server", "username", "user_agent_id"],
-    mysqlOptions: "",
   },
   {
     name: "blocklist",
     columns: { luser: varchar(250), lserver: varchar(250), reason: text({ nullable: true }) },
     primaryKey: ["luser", "lserver"],
-    mysqlOptions: "",
   },
 ];

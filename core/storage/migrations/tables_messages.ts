@@ -37,7 +37,7 @@ export const MESSAGES: readonly Table[] = [
         },
       ],
     },
-    mysqlOptions: "CHARACTER SET utf8mb4 ROW_FORMAT=DYNAMIC ENGINE=InnoDB PARTITION BY HASH(user_id) PARTITIONS 32",
+    mysqlOptions: "PARTITION BY HASH(user_id) PARTITIONS 32",
   },
   {
     name: "mam_config",
@@ -95,7 +95,6 @@ export const MESSAGES: readonly Table[] = [
     columns: { jid: varchar(250), thread: varchar(250), room: varchar(250), timestamp: bigint() },
     primaryKey: ["jid", "thread", "room"],
     indexes: [{ name: "i_offline_markers", columns: ["jid"] }],
-    mysqlOptions: "CHARACTER SET utf8mb4",
   },
   {
     name: "inbox",
@@ -123,7 +122,6 @@ export const MESSAGES: readonly Table[] = [
         { name: "i_inbox_box", columns: ["box"] },
       ],
     },
-    mysqlOptions: "",
   },
   {
     name: "smart_markers",
@@ -138,6 +136,5 @@ export const MESSAGES: readonly Table[] = [
     },
     primaryKey: ["lserver", "luser", "to_jid", "thread", "type"],
     indexes: [{ name: "i_smart_markers", columns: ["to_jid", "thread"] }],
-    mysqlOptions: "CHARACTER SET utf8mb4",
   },
 ];

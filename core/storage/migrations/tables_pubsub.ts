@@ -135,7 +135,6 @@ export const PUBSUB: readonly Table[] = [
       payload: text(),
     },
     primaryKey: ["nidx"],
-    mysqlOptions: "",
   },
   {
     name: "pubsub_subscriptions",

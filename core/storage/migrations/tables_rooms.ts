@@ -7,7 +7,6 @@ export const ROOMS: readonly Table[] = [
     columns: { id: bigserial({ mysql: "serial" }), muc_host: varchar(250), room_name: varchar(250), options: json() },
     primaryKey: ["muc_host", "room_name"],
     indexes: [{ name: "", columns: ["id"], unique: true }],
-    mysqlOptions: "",
   },
   {
     name: "muc_room_aff",
@@ -20,13 +19,11 @@ export const ROOMS: readonly Table[] = [
     },
     indexes: [{ name: "i_muc_room_aff_id", columns: ["room_id"] }],
     foreignKeys: [{ columns: ["room_id"], table: "muc_rooms", references: ["id"] }],
-    mysqlOptions: "",
   },
   {
     name: "muc_registered",
     columns: { muc_host: varchar(250), luser: varchar(250), lserver: varchar(250), nick: varchar(250) },
     primaryKey: ["muc_host", "luser", "lserver"],
-    mysqlOptions: "",
   },
   {
     name: "muc_light_rooms",

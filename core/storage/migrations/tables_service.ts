@@ -19,13 +19,11 @@ export const SERVICE: readonly Table[] = [
     name: "mongoose_cluster_id",
     columns: { k: varchar(50), v: text({ nullable: true }) },
     primaryKey: ["k"],
-    mysqlOptions: "",
   },
   {
     name: "domain_admins",
     columns: { domain: varchar(250), pass_details: text() },
     primaryKey: ["domain"],
-    mysqlOptions: "",
   },
   {
     name: "domain_settings",
@@ -38,14 +36,12 @@ export const SERVICE: readonly Table[] = [
     primaryKey: ["domain"],
     indexes: [{ name: "", columns: ["id"], unique: true }],
     mysql: { primaryKey: ["id"], indexes: [{ name: "domain", columns: ["domain"], unique: true }] },
-    mysqlOptions: "",
   },
   {
     name: "domain_events",
     columns: { id: bigserial(), domain: varchar(250) },
     primaryKey: ["id"],
     indexes: [{ name: "i_domain_events_domain", columns: ["domain"] }],
-    mysqlOptions: "",
   },
   {
     name: "discovery_nodes",
@@ -58,7 +54,6 @@ export const SERVICE: readonly Table[] = [
     },
     primaryKey: ["node_name"],
     indexes: [{ name: "i_discovery_nodes_node_num", columns: ["cluster_name", "node_num"], unique: true }],
-    mysqlOptions: "",
   },
   {
     name: "broadcast_jobs",

@@ -110,7 +110,7 @@ class SqliteDb implements Db {
   #refusal: string | undefined;
   #closeSent = false;
   #closing: { promise: Promise<void>; resolve: () => void } | undefined;
-  readonly #stats: DbStats = { queued: 0, batches: 0, rows: 0, lastBatchMs: 0 };
+  readonly #stats: DbStats = { queued: 0, batches: 0, rows: 0, lastBatchMs: 0, up: true };
 
   constructor(worker: Worker, gatherMs: number, maxQueued: number) {
     this.#worker = worker;

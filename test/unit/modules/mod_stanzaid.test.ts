@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { externalId } from "../../../core/message-id.ts";
 import { viewText } from "../../../core/xml/framer.ts";
-import modStanzaid, { externalId } from "../../../modules/mod_stanzaid.ts";
+import modStanzaid from "../../../modules/mod_stanzaid.ts";
 import { FakeServer } from "../../support/fake-server.ts";
 
 async function verona() {

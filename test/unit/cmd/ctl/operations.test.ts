@@ -37,6 +37,18 @@ describe("an operation", () => {
     expect(JSON.parse(added).data.roster.addContacts).toEqual(["bob@localhost", "none"]);
   });
 
+  test("takes a flag without a value, and names with hyphens", async () => {
+    const run = async (...words: string[]) => {
+      const [code, out] = await w.run("retention", "run", ...words);
+      return [code, JSON.parse(out).data.retention.run[0].domain, w.node.did.at(-1)];
+    };
+    expect(await run("--dry-run")).toEqual([0, "localhost", "retention localhost (count)"]);
+    const counted = [0, "dynamic.example", "retention dynamic.example (count)"];
+    expect(await run("--dryRun", "--domain", "dynamic.example")).toEqual(counted);
+    expect(await run("--domain", "dynamic.example", "--dry-run", "true")).toEqual(counted);
+    expect(await run("--dry-run=false")).toEqual([0, "localhost", "retention localhost"]);
+  });
+
   test("takes --name=value too", async () => {
     const [code] = await w.run("account", "countUsers", "--domain=localhost");
     expect(code).toBe(0);

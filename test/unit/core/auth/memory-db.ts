@@ -48,7 +48,7 @@ export class MemoryDb implements Db {
   }
 
   stats(): DbStats {
-    return { queued: 0, batches: this.log.length, rows: 0, lastBatchMs: 0 };
+    return { queued: 0, batches: this.log.length, rows: 0, lastBatchMs: 0, up: true };
   }
 
   async close(): Promise<void> {

@@ -123,11 +123,11 @@ describe("what is not built", () => {
       "[outgoing_pools.redis.default]",
       "[instrumentation.exometer]\n[instrumentation.prometheus]",
       "[s2s]\ndefault_policy = 'deny'",
-      "[[host_config]]\nhost = 'localhost'\nmodules.mod_mam = {}",
+      "[[host_config]]\nhost = 'localhost'\nmodules.mod_muc_light = {}",
     ].join("\n");
     expect([...configOf(text).unbuilt].sort()).toEqual([
       "auth.ldap",
-      "host_config[0].modules.mod_mam",
+      "host_config[0].modules.mod_muc_light",
       "instrumentation.exometer",
       "listen.http[0].handlers.mongoose_bosh_handler[0]",
       "listen.s2s[0]",

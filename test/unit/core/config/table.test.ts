@@ -83,7 +83,16 @@ const INTEGERS: [validation: RegExp, good: number, bad: number][] = [
 const words = (type: string) => /enum\((.*)\)/.exec(type)?.[1].split("|") ?? [];
 
 /** Texts of the table's type "string" that are words here: anything else is refused with the words. */
-const WORDS: Record<string, string> = { "general.s2s_backend": "mnesia", "auth.sasl_external": "standard" };
+const WORDS: Record<string, string> = {
+  "general.s2s_backend": "mnesia",
+  "auth.sasl_external": "standard",
+  ...Object.fromEntries(
+    ["", "pm.", "muc."].flatMap((kind) => [
+      [`modules.mod_mam.${kind}db_jid_format`, "mam_jid_rfc"],
+      [`modules.mod_mam.${kind}db_message_format`, "mam_message_eterm"],
+    ]),
+  ),
+};
 
 function samples({ path, type, validation }: Row): { good: unknown[]; bad: unknown[] } {
   if (type.startsWith("list of ")) {

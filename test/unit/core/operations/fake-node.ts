@@ -109,6 +109,12 @@ export function fakeNode(): FakeNode {
         return sessionList.some((s) => s.jid.text === jid.text);
       },
     },
+    retention: {
+      async run({ domain = "localhost", dryRun }) {
+        did.push(`retention ${domain}${dryRun ? " (count)" : ""}`);
+        return [{ domain, kind: "offline", module: "mod_offline", before: 86_400_000, count: 3 }];
+      },
+    },
     domains: {
       hostTypeOf: (domain) => (find(domain)?.status === "ENABLED" ? find(domain)?.hostType : undefined),
       parentOf: (sub) => domainList.find((d) => sub.endsWith(`.${d.domain}`))?.domain,

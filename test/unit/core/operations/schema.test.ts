@@ -44,7 +44,7 @@ const printed = (arg: Pick<GraphQLArgument, "name" | "type" | "defaultValue">): 
 const schema = buildSchema(operations);
 const schemas: Readonly<Record<string, GraphQLSchema>> = { admin: schema, user: buildSchema(operations, "user") };
 /** Categories that MongooseIM does not have. */
-const OURS = new Set(["report", "invite"]);
+const OURS = new Set(["report", "invite", "retention"]);
 const isUsers = (op: Operation): boolean => op.scope === "user" || op.audience === "user";
 const theirs = operations.filter((op) => !OURS.has(op.category));
 const operationsOf = (name: string) => theirs.filter((op) => isUsers(op) === (name === "user"));

@@ -19,7 +19,7 @@ const named = (name: string) => MONGOOSEIM_TABLES.find((table) => table.name ===
 
 describe("a column", () => {
   const column = (dialect: Dialect, c: Table["columns"][string]) =>
-    create(dialect, { columns: { c }, mysqlOptions: "" })[0].replace(/^.*\n {2}|\n\)$/g, "");
+    create(dialect, { columns: { c } })[0].replace(/^.*\n {2}|\n\).*$/g, "");
 
   test.each([
     ["sqlite", varchar(250), "c TEXT NOT NULL"],
@@ -77,7 +77,7 @@ test("an index may hold some of the rows", () => {
 test("a MySQL table has its own keys and its indexes inside", () => {
   const [sql, ...more] = createTable("mysql", named("vcard"));
   expect(sql).toContain("PRIMARY KEY (username, server)");
-  expect(sql).toMatch(/\) CHARACTER SET utf8mb4 ROW_FORMAT=DYNAMIC$/);
+  expect(sql).toMatch(/\) CHARACTER SET utf8mb4 .* ENGINE=InnoDB ROW_FORMAT=DYNAMIC$/);
   expect(createTable("mysql", named("last"))[0]).toContain("INDEX i_last_server_seconds (server, seconds)");
   expect(more).toEqual([]);
 });

@@ -1,0 +1,167 @@
+// What a session's client has sent and what waits for a write to become durable (an archive's), in order. The stream
+// reads on meanwhile: one commit carries the messages of many, and a sender is not held to one message a commit. What
+// has not left counts as not handled, so that the `h` of XEP-0198 never acknowledges what a crash could lose.
+
+import { StanzaError } from "../errors.ts";
+import type { HostType, MaybePromise } from "../module.ts";
+import type { Stanza } from "../stanza.ts";
+
+/** Stanzas that may wait; past it the stream is not read. */
+const MAX_WAITING = 512;
+
+/** What an outbox needs of its session. */
+export interface OutboxOwner {
+  /** Sends a stanza on its way; the host type is that of its addressee, undefined for somewhere else. */
+  deliver(stanza: Stanza, host: HostType | undefined): MaybePromise<void>;
+  /** Tells the client that its stanza came to nothing. */
+  refuse(stanza: Stanza, error: unknown): void;
+  /** So many stanzas of the client are handled. */
+  handled(count: number): void;
+  /** Everything that came before the client's last <r/> is handled. */
+  answer(): void;
+}
+
+export class Outbox {
+  // An entry for each stanza: itself, where it goes, whether it goes anywhere, and how many of the client's stanzas are
+  // handled when it has left.
+  private readonly stanzas: Stanza[] = [];
+  private readonly hosts: (HostType | undefined)[] = [];
+  private readonly leaves: boolean[] = [];
+  private readonly counts: number[] = [];
+  private head = 0;
+  private running = false;
+  /** The write that was decided last, and how. */
+  private settled: Promise<unknown> | undefined = undefined;
+  private lost = false;
+  private empty: { promise: Promise<void>; resolve: () => void } | undefined = undefined;
+  /** Of the client's stanzas, those that were counted in and those that were counted out. */
+  private came = 0;
+  private left = 0;
+  /** What `came` was when the client asked; and when it asked again. */
+  private askedAt = -1;
+  private askedNext = -1;
+  private readonly durable = (): void => this.decided(false);
+  private readonly failed = (): void => this.decided(true);
+  private readonly onward = (): void => this.goOn();
+
+  constructor(private readonly owner: OutboxOwner) {}
+
+  /** Something waits: what comes now has to wait behind it. */
+  get busy(): boolean {
+    return this.running;
+  }
+
+  /** So much waits that no more should come. */
+  get full(): boolean {
+    return this.stanzas.length - this.head > MAX_WAITING;
+  }
+
+  /** Resolves when nothing waits; undefined when nothing does. */
+  get drained(): Promise<void> | undefined {
+    if (!this.running) return undefined;
+    this.empty ??= Promise.withResolvers<void>();
+    return this.empty.promise;
+  }
+
+  /** Takes a stanza for later: after everything that waits, and after its own write. */
+  put(stanza: Stanza, host: HostType | undefined): void {
+    this.push(stanza, host, true);
+  }
+
+  /**
+   * Counts a stanza of the client that has been dealt with as handled, when everything before it and its own write is.
+   */
+  count(stanza: Stanza): void {
+    if (stanza.commit !== undefined && this.stanzas.at(-1) !== stanza) this.push(stanza, undefined, false);
+    if (!this.running) {
+      this.owner.handled(1);
+      return;
+    }
+    this.came++;
+    this.counts[this.counts.length - 1]++;
+  }
+
+  /** The client asks how much is handled; true when it is answered later. */
+  ask(): boolean {
+    if (!this.running) return false;
+    if (this.askedAt < 0) this.askedAt = this.came;
+    else this.askedNext = this.came;
+    return true;
+  }
+
+  private push(stanza: Stanza, host: HostType | undefined, leaves: boolean): void {
+    this.stanzas.push(stanza);
+    this.hosts.push(host);
+    this.leaves.push(leaves);
+    this.counts.push(0);
+    if (this.running) return;
+    this.running = true;
+    this.next();
+  }
+
+  private decided(lost: boolean): void {
+    this.settled = this.stanzas[this.head].commit;
+    this.lost = lost;
+    this.next();
+  }
+
+  private next(): void {
+    while (this.head < this.stanzas.length) {
+      const stanza = this.stanzas[this.head];
+      const { commit } = stanza;
+      if (commit !== undefined && commit !== this.settled) {
+        commit.then(this.durable, this.failed);
+        return;
+      }
+      const done = this.leaves[this.head] ? this.send(stanza, commit !== undefined && this.lost) : undefined;
+      if (done !== undefined) {
+        done.then(this.onward);
+        return;
+      }
+      this.leave();
+    }
+    this.trim();
+    this.settled = undefined;
+    this.running = false;
+    const { empty } = this;
+    this.empty = undefined;
+    empty?.resolve();
+  }
+
+  private goOn(): void {
+    this.leave();
+    this.next();
+  }
+
+  /** The first is done with. */
+  private leave(): void {
+    const n = this.counts[this.head++];
+    if (this.head > MAX_WAITING) this.trim();
+    if (n === 0) return;
+    this.left += n;
+    this.owner.handled(n);
+    if (this.askedAt < 0 || this.left < this.askedAt) return;
+    this.askedAt = this.askedNext > this.left ? this.askedNext : -1;
+    this.askedNext = -1;
+    this.owner.answer();
+  }
+
+  private trim(): void {
+    for (const list of [this.stanzas, this.hosts, this.leaves, this.counts]) list.splice(0, this.head);
+    this.head = 0;
+  }
+
+  private send(stanza: Stanza, lost: boolean): MaybePromise<void> {
+    if (lost) {
+      this.owner.refuse(stanza, new StanzaError("internal-server-error", "The message could not be stored"));
+      return;
+    }
+    stanza.commit = undefined;
+    const failed = (error: unknown): void => this.owner.refuse(stanza, error);
+    try {
+      return this.owner.deliver(stanza, this.hosts[this.head])?.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+}

@@ -1,0 +1,51 @@
+// [retention]: how long what is kept may stay. MongooseIM has no such section.
+import { z } from "zod";
+import { domainName, inert, keyedList, own, positive, positiveOrInfinity } from "./types.ts";
+
+const days = (what: string) => positiveOrInfinity().describe(`Days after which ${what} go`);
+
+const ages = {
+  archive: () => days("archived messages"),
+  offline: () => days("messages that wait for a user"),
+  inbox_bin: () => days("conversations in the bin of an inbox"),
+  uploads: () =>
+    inert(positiveOrInfinity(), "mod_http_upload is not in this build: there are no uploads").describe(
+      "Days after which uploaded files go",
+    ),
+};
+
+/** `[[retention.domains]]`, and what `host_config[].retention` may say: each stands in place of the same above it. */
+const overrides = () => ({
+  archive: ages.archive().optional(),
+  offline: ages.offline().optional(),
+  inbox_bin: ages.inbox_bin().optional(),
+  uploads: ages.uploads().optional(),
+});
+
+/** `host_config[].retention` */
+export const hostRetention = () => own(z.strictObject(overrides()).describe("Ages set in place of the same above"));
+
+/** `retention` */
+export const retention = () =>
+  own(
+    z.strictObject({
+      archive: ages.archive().default(Number.POSITIVE_INFINITY),
+      offline: ages.offline().default(Number.POSITIVE_INFINITY),
+      inbox_bin: ages.inbox_bin().default(Number.POSITIVE_INFINITY),
+      uploads: ages.uploads().default(Number.POSITIVE_INFINITY),
+      interval: positive().default(3600).describe("Seconds from the end of one clean-up to the next"),
+      batch_size: positive().max(10_000).default(500).describe("Rows that one statement deletes at most"),
+      pause: positive()
+        .max(60_000)
+        .default(100)
+        .describe("Least milliseconds between two statements; after a slow one, as long as it took"),
+      domains: keyedList(
+        z.strictObject({ domain: domainName().describe("A domain that is served"), ...overrides() }),
+        "domain",
+      )
+        .default([])
+        .describe("Ages for single domains, in place of those of their host type"),
+    }),
+  )
+    .prefault({})
+    .describe("How long what is kept may stay; what is older is deleted in small batches while the server runs");

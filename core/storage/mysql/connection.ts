@@ -1,0 +1,213 @@
+// One connection to MySQL or MariaDB: how it is opened, and what runs on it.
+import { connect as connectTcp } from "node:net";
+import mysql, { type Connection, type Field, type Header, type MysqlError, type Row } from "mysql2";
+import { StorageError } from "../db.ts";
+import { type Answer, toAnswer } from "./values.ts";
+
+export interface MysqlOptions {
+  host: string;
+  /** Default 3306. */
+  port?: number;
+  database: string;
+  username: string;
+  password?: string;
+  /**
+   * TLS: true verifies the server's certificate against the system's authorities; an object is `tls.connect`'s;
+   * "prefer" verifies nothing, and goes on in clear text where the server has no TLS.
+   */
+  ssl?: boolean | "prefer" | { rejectUnauthorized?: boolean; servername?: string };
+  /** Connections; default 10. */
+  poolSize?: number;
+  /** The server gives up a statement after this many milliseconds; default 5000. */
+  statementTimeoutMs?: number;
+  /** A connection that is not ready after this many milliseconds has failed; default 5000. */
+  connectTimeoutMs?: number;
+  /** Requests and rows that may wait; past it new requests fail at once; default 100,000. */
+  maxQueued?: number;
+}
+
+/** A statement whose values are ready to travel. */
+export interface Ready {
+  sql: string;
+  values: readonly unknown[];
+}
+
+/** Statements worth preparing; the rest are definitions, made once. */
+const FREQUENT = /^\s*(select|insert|update|delete|with)\b/i;
+/** Of the 16,382 that a server keeps for all its connections. */
+const MAX_PREPARED = 200;
+/** Seconds after which the system asks whether a silent peer is still there. */
+const KEEP_ALIVE_S = 60;
+/**
+ * How statements are read: `||` joins texts, "names" in double quotes, a backslash is a character; what does not fit its
+ * column is an error. Alike in the three databases.
+ */
+const SQL_MODE = [
+  "ANSI_QUOTES",
+  "PIPES_AS_CONCAT",
+  "NO_BACKSLASH_ESCAPES",
+  "STRICT_ALL_TABLES",
+  "NO_ZERO_DATE",
+  "NO_ZERO_IN_DATE",
+  "ERROR_FOR_DIVISION_BY_ZERO",
+  "NO_ENGINE_SUBSTITUTION",
+];
+
+export const isFrequent = (sql: string): boolean => FREQUENT.test(sql);
+
+export class MysqlConnection {
+  readonly #client: Connection;
+  #gone = false;
+  /** Called once when the connection is there no more, whoever ended it. */
+  onGone: () => void = () => {};
+
+  private constructor(client: Connection) {
+    this.#client = client;
+    client.on("error", () => this.#lost());
+    client.on("end", () => this.#lost());
+  }
+
+  /** Connects, logs in and sets the session up. */
+  static async open(options: MysqlOptions): Promise<MysqlConnection> {
+    const { ssl } = options;
+    const tls = ssl === "prefer" ? { rejectUnauthorized: false } : ssl === true ? {} : ssl || undefined;
+    try {
+      return await MysqlConnection.#open(options, tls);
+    } catch (cause) {
+      const hasNoTls = cause instanceof Error && "code" in cause && cause.code === "HANDSHAKE_NO_SSL_SUPPORT";
+      if (ssl !== "prefer" || !hasNoTls) throw cause;
+      return MysqlConnection.#open(options, undefined);
+    }
+  }
+
+  static async #open(
+    options: MysqlOptions,
+    tls: { rejectUnauthorized?: boolean; servername?: string } | undefined,
+  ): Promise<MysqlConnection> {
+    const connection = new MysqlConnection(await connect(options, tls));
+    try {
+      await connection.#setUp(options);
+      return connection;
+    } catch (cause) {
+      connection.destroy();
+      throw cause;
+    }
+  }
+
+  /**
+   * READ COMMITTED, PostgreSQL's level: a statement sees what was committed before it, and InnoDB locks only the rows that
+   * it changes, where REPEATABLE READ locks the gaps between them, in which inserts of others then wait and deadlock.
+   */
+  async #setUp({ statementTimeoutMs: ms = 5000 }: MysqlOptions): Promise<void> {
+    const [{ version }] = (await this.#query("SELECT VERSION() AS version")).rows;
+    const isMariaDb = String(version).includes("MariaDB");
+    await this.#query(
+      [
+        `SET SESSION sql_mode = '${SQL_MODE.join()}'`,
+        "time_zone = '+00:00'",
+        // MySQL limits SELECT only; what other statements wait for are locks.
+        isMariaDb ? `max_statement_time = ${ms / 1000}` : `max_execution_time = ${ms}`,
+        `innodb_lock_wait_timeout = ${Math.max(1, Math.floor(ms / 1000))}`,
+      ].join(", "),
+    );
+    await this.#query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
+  }
+
+  run({ sql, values }: Ready): Promise<Answer> {
+    return isFrequent(sql) || values.length > 0 ? this.#execute(sql, values) : this.#query(sql);
+  }
+
+  /** Runs all or none. After definitions the connection is not used again: they may have changed the session. */
+  async transaction(statements: readonly Ready[]): Promise<Answer[]> {
+    const answers: Answer[] = [];
+    const hasDefinitions = !statements.every(({ sql }) => isFrequent(sql));
+    try {
+      await this.#query("START TRANSACTION");
+      for (const statement of statements) answers.push(await this.run(statement));
+      await this.#query("COMMIT");
+      if (hasDefinitions) this.end();
+      return answers;
+    } catch (cause) {
+      if (hasDefinitions) this.destroy();
+      else await this.#query("ROLLBACK").catch(() => this.destroy());
+      throw cause;
+    }
+  }
+
+  /** Tells the server that nothing more comes. */
+  end(): void {
+    this.#client.end();
+    this.#lost();
+  }
+
+  /** Ends it without a word; what runs fails. */
+  destroy(): void {
+    this.#client.destroy();
+    this.#lost();
+  }
+
+  #lost(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.onGone();
+  }
+
+  #execute(sql: string, values: readonly unknown[]): Promise<Answer> {
+    const { promise, answered, failed } = expectAnswer(sql);
+    this.#client.prepare(sql, (error, statement) => {
+      if (error) failed(error);
+      else if (statement.parameters.length !== values.length)
+        failed(
+          new StorageError("syntax", `${statement.parameters.length} values belong to "${sql}", not ${values.length}`),
+        );
+      else statement.execute(values, answered);
+    });
+    return promise;
+  }
+
+  #query(sql: string): Promise<Answer> {
+    const { promise, answered } = expectAnswer(sql);
+    this.#client.query(sql, answered);
+    return promise;
+  }
+}
+
+function expectAnswer(sql: string) {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const answered = (error: MysqlError | null, result: readonly Row[] | Header, fields?: readonly Field[]) => {
+    if (error) reject(error);
+    else resolve(toAnswer(sql, result, fields));
+  };
+  return { promise, answered, failed: reject };
+}
+
+function connect(
+  { host, port = 3306, username, password = "", database, connectTimeoutMs = 5000 }: MysqlOptions,
+  tls: { rejectUnauthorized?: boolean; servername?: string } | undefined,
+): Promise<Connection> {
+  const { promise, resolve, reject } = Promise.withResolvers<Connection>();
+  const client = mysql.createConnection({
+    // The name that is asked for and verified; where to is the stream's business.
+    host: tls?.servername ?? host,
+    stream: () =>
+      connectTcp({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_S * 1000 }),
+    user: username,
+    password,
+    database,
+    charset: "UTF8MB4_BIN",
+    flags: ["-FOUND_ROWS"],
+    ssl: tls && { ...tls, verifyIdentity: tls.rejectUnauthorized !== false },
+    connectTimeout: connectTimeoutMs,
+    supportBigNumbers: true,
+    dateStrings: true,
+    jsonStrings: true,
+    maxPreparedStatements: MAX_PREPARED,
+    connectAttributes: { program_name: "mongooseim" },
+  });
+  client.once("connect", () => resolve(client));
+  client.once("error", (cause: Error) => {
+    client.destroy();
+    reject(cause);
+  });
+  return promise;
+}

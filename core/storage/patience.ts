@@ -1,0 +1,272 @@
+// How long is waited for a database server, by whom, and how many may wait: what all servers have in common. A circuit:
+// once it is known that no server answers, requests are refused at once, until a probe finds that it is back.
+import { type DbStats, StorageError } from "./db.ts";
+
+/** What a driver does for its `Patience`. */
+export interface WatchedServer {
+  /** Asks for a sign of life over a connection of its own. `wasUp`: a server that refuses only more connections lives. */
+  probe(wasUp: boolean): Promise<void>;
+  /** Ends all connections at once: they lead nowhere. New ones are made when they are wanted. */
+  drop(): void;
+  /** Looks for single connections that are dead among others that live; called now and then while requests wait. */
+  look?(now: number): void;
+  /** Names an error of the driver. */
+  errorOf(cause: unknown): StorageError;
+}
+
+/** A change for the log. */
+export interface ServerChange {
+  up: boolean;
+  /** Why it is not up. */
+  error?: StorageError;
+  /** How long it was away, in milliseconds. */
+  awayMs?: number;
+}
+
+export interface PatienceOptions {
+  /** Requests that may be unanswered; more are refused at once. Default: no such bound, only that of rows. */
+  maxRequests?: number;
+  /** Rows (statements, or rows of an `insertMany`) that may be unanswered, for they take memory; default 100,000. */
+  maxRows?: number;
+  /** How long a caller waits in all, tries after a conflict included, in ms; Infinity for as long as it takes. Default 60,000. */
+  callTimeoutMs?: number;
+  /** The longest pause between two probes of a server that is away, in ms; default 30,000. */
+  maxPauseMs?: number;
+  /** Told when the server goes and when it is back. */
+  changed?: (change: ServerChange) => void;
+}
+
+/** One try at a request, shared between the driver and its `Patience`. */
+export interface Attempt {
+  /** Set by the driver: something that would be committed is on its way, and no answer has come. */
+  mayBeDone: boolean;
+  /** The caller has been answered: what is not on its way need not go any more. */
+  readonly givenUp: boolean;
+}
+
+interface Pending extends Attempt {
+  givenUp: boolean;
+  readonly startedAt: number;
+  readonly callUntil: number;
+  reject(error: StorageError): void;
+}
+
+/** Tries of a request that loses to concurrent ones. */
+const ATTEMPTS = 5;
+/** Without any answer for this long the server is probed. */
+const QUIET_MS = 2000;
+/** A probe that takes longer has failed. */
+const PROBE_MS = 3000;
+const FIRST_PAUSE_MS = 100;
+/** How often it is looked whether somebody waits for too long. */
+const LOOK_MS = 250;
+
+export class Patience {
+  readonly #server: WatchedServer;
+  readonly #options: Required<Omit<PatienceOptions, "changed">> & Pick<PatienceOptions, "changed">;
+  readonly #pending = new Set<Pending>();
+  readonly #stats: DbStats = { queued: 0, batches: 0, rows: 0, lastBatchMs: 0, up: true };
+  #rows = 0;
+  /** When the server answered last, or was asked first after it was silent. */
+  #answeredAt = 0;
+  #watch: ReturnType<typeof setInterval> | undefined;
+  #probe: Promise<void> | undefined;
+  #pause: ReturnType<typeof setTimeout> | undefined;
+  #lostAt = 0;
+  #why: StorageError | undefined;
+  #closed = false;
+
+  constructor(server: WatchedServer, options: PatienceOptions = {}) {
+    this.#server = server;
+    this.#options = {
+      maxRequests: options.maxRequests ?? Number.POSITIVE_INFINITY,
+      maxRows: options.maxRows ?? 100_000,
+      callTimeoutMs: options.callTimeoutMs ?? 60_000,
+      maxPauseMs: options.maxPauseMs ?? 30_000,
+      changed: options.changed,
+    };
+  }
+
+  stats(): DbStats {
+    return { ...this.#stats };
+  }
+
+  /**
+   * Runs a request: bounded, with a deadline, and again when the server says that a concurrent transaction won, which
+   * means that nothing of it was done. What failed in any other way is not run again: it may have been done, and then
+   * `maybeDone` of the error says so.
+   * @param rows what it adds to the rows that wait
+   * @param work one try
+   * @throws StorageError
+   */
+  async run<T>(rows: number, work: (attempt: Attempt) => Promise<T>): Promise<T> {
+    this.#admit(rows);
+    this.#rows += rows;
+    this.#stats.queued++;
+    const callUntil = performance.now() + this.#options.callTimeoutMs;
+    try {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.#once(work, callUntil);
+        } catch (error) {
+          if (!(error instanceof StorageError) || error.code !== "conflict" || attempt === ATTEMPTS) throw error;
+        }
+        // Of those that lock each other out, each waits for another time.
+        await Bun.sleep(5 * 2 ** attempt * (0.5 + Math.random()));
+        this.#check();
+      }
+    } finally {
+      this.#rows -= rows;
+      this.#stats.queued--;
+    }
+  }
+
+  /** Refuses everything from now on. What runs is the driver's to finish. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#pause);
+  }
+
+  /** Ends the look-outs, once nothing runs any more. */
+  end(): void {
+    clearInterval(this.#watch);
+    this.#watch = undefined;
+  }
+
+  /** Somebody found the server silent or a connection broken: it is probed, and lost when that fails. */
+  suspect(): void {
+    if (this.#probe !== undefined || this.#closed || !this.#stats.up) return;
+    this.#probe = this.#askAlive(true).then(
+      () => {
+        this.#probe = undefined;
+        this.#answeredAt = performance.now();
+      },
+      (cause: unknown) => {
+        this.#probe = undefined;
+        if (!this.#closed) this.#lose(this.#server.errorOf(cause));
+      },
+    );
+  }
+
+  #admit(rows: number): void {
+    this.#check();
+    if (
+      this.#stats.queued >= this.#options.maxRequests ||
+      (this.#rows > 0 && this.#rows + rows > this.#options.maxRows)
+    )
+      throw new StorageError("unavailable", `Cannot use database: ${this.#stats.queued} requests wait for it already`);
+  }
+
+  #check(): void {
+    if (this.#closed) throw new StorageError("unavailable", "Cannot use database: the database is closed");
+    if (!this.#stats.up)
+      throw new StorageError("unavailable", `Cannot use database: ${this.#why?.message}`, { cause: this.#why });
+  }
+
+  #once<T>(work: (attempt: Attempt) => Promise<T>, callUntil: number): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const startedAt = performance.now();
+    const pending: Pending = { mayBeDone: false, givenUp: false, startedAt, callUntil, reject };
+    if (this.#pending.size === 0) this.#answeredAt = Math.max(this.#answeredAt, startedAt);
+    this.#pending.add(pending);
+    this.#watch ??= setInterval(() => this.#look(), LOOK_MS);
+    work(pending).then(
+      (value) => {
+        this.#done(pending, true);
+        this.#stats.rows += rowsOf(value);
+        resolve(value);
+      },
+      (cause: unknown) => {
+        if (pending.givenUp) return;
+        const error = this.#server.errorOf(cause);
+        const lost = error.code === "unavailable";
+        this.#done(pending, !lost);
+        if (lost) this.suspect();
+        reject(lost && pending.mayBeDone ? unsure(error) : error);
+      },
+    );
+    return promise;
+  }
+
+  #done(pending: Pending, answered: boolean): void {
+    if (!this.#pending.delete(pending)) return;
+    const now = performance.now();
+    if (answered) this.#answeredAt = now;
+    this.#stats.batches++;
+    this.#stats.lastBatchMs = now - pending.startedAt;
+  }
+
+  #look(): void {
+    const now = performance.now();
+    for (const pending of this.#pending) {
+      if (now >= pending.callUntil)
+        this.#giveUp(pending, new StorageError("unavailable", `no answer within ${this.#options.callTimeoutMs} ms`));
+    }
+    if (this.#pending.size === 0) {
+      this.end();
+      return;
+    }
+    if (now - this.#answeredAt > QUIET_MS) this.suspect();
+    this.#server.look?.(now);
+  }
+
+  #giveUp(pending: Pending, error: StorageError): void {
+    pending.givenUp = true;
+    this.#pending.delete(pending);
+    pending.reject(pending.mayBeDone ? unsure(error) : error);
+  }
+
+  #lose(why: StorageError): void {
+    this.#stats.up = false;
+    this.#why = why;
+    this.#lostAt = performance.now();
+    this.#options.changed?.({ up: false, error: why });
+    for (const pending of [...this.#pending]) this.#giveUp(pending, new StorageError("unavailable", why.message));
+    this.#server.drop();
+    this.#again(FIRST_PAUSE_MS);
+  }
+
+  /** Probes after a pause; each pause is longer, up to the bound, and never quite that of other servers. */
+  #again(pause: number): void {
+    const next = async (): Promise<void> => {
+      try {
+        await this.#askAlive(false);
+      } catch (cause) {
+        if (this.#closed) return;
+        this.#why = this.#server.errorOf(cause);
+        this.#again(Math.min(pause * 2, this.#options.maxPauseMs));
+        return;
+      }
+      if (this.#closed) return;
+      const now = performance.now();
+      this.#stats.up = true;
+      this.#answeredAt = now;
+      this.#options.changed?.({ up: true, awayMs: Math.round(now - this.#lostAt) });
+    };
+    this.#pause = setTimeout(() => void next(), pause * (0.8 + Math.random() * 0.2));
+  }
+
+  async #askAlive(wasUp: boolean): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new StorageError("unavailable", "the server does not answer")), PROBE_MS);
+    });
+    try {
+      await Promise.race([this.#server.probe(wasUp), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** The same error of a request that may have been done all the same. */
+function unsure(error: StorageError): StorageError {
+  return new StorageError(error.code, error.message, { cause: error.cause ?? error, maybeDone: true });
+}
+
+/** Rows of a result, or of the results of a transaction. */
+function rowsOf(value: unknown): number {
+  if (!Array.isArray(value)) return typeof value === "number" ? value : 0;
+  if ("count" in value && typeof value.count === "number") return value.count;
+  return value.reduce<number>((sum, changes) => sum + (typeof changes === "number" ? changes : 0), 0);
+}

@@ -1,0 +1,188 @@
+// The connections of a pool, and who gets which: MongooseIM's "workers" and its strategies.
+
+/** How a request finds its connection (`outgoing_pools.*.*.strategy`). */
+export type Strategy = "best_worker" | "random_worker" | "next_worker" | "available_worker" | "next_available_worker";
+
+export interface WorkersOptions<H> {
+  count: number;
+  strategy?: Strategy;
+  /**
+   * Requests that may be on their way on one connection at a time, where the protocol answers in order without waiting
+   * (PostgreSQL's); 1 where it does not. The strategies that wait for a free worker never put two on one.
+   */
+  depth: number;
+  /** Makes a connection, or something that connects when it is used. */
+  open(): H;
+  /** Ends one: at once, or when what it does is done. */
+  close(handle: H, atOnce: boolean): Promise<void>;
+  /** A connection that has answered nothing for so long, with requests on it, is dead; Infinity where a request may take for ever. */
+  answerMs: number;
+}
+
+interface Worker<H> {
+  handle: H | undefined;
+  /** Requests on it. */
+  load: number;
+  /** A transaction has it for itself. */
+  taken: boolean;
+  /** When it answered, or got work after it had none. */
+  answeredAt: number;
+  /** How long it may be silent with what it does. */
+  answerMs: number;
+}
+
+/** A request that waits for a worker. */
+interface Job<H> {
+  alone: boolean;
+  statements: number;
+  start(worker: Worker<H>): void;
+}
+
+export class Workers<H> {
+  readonly #options: WorkersOptions<H>;
+  readonly #workers: Worker<H>[];
+  /** Requests for which no worker is free; the first of them first, whatever it wants. */
+  readonly #queue: Job<H>[] = [];
+  #head = 0;
+  #next = 0;
+  readonly #depth: number;
+
+  constructor(options: WorkersOptions<H>) {
+    this.#options = options;
+    const waits = options.strategy === "available_worker" || options.strategy === "next_available_worker";
+    this.#depth = waits ? 1 : options.depth;
+    this.#workers = Array.from({ length: options.count }, () => ({
+      handle: undefined,
+      load: 0,
+      taken: false,
+      answeredAt: 0,
+      answerMs: options.answerMs,
+    }));
+  }
+
+  /** Connections that are open, or being opened. */
+  get open(): number {
+    return this.#workers.reduce((sum, { handle }) => (handle === undefined ? sum : sum + 1), 0);
+  }
+
+  /** Those that are open now. */
+  handles(): H[] {
+    return this.#workers.flatMap(({ handle }) => (handle === undefined ? [] : [handle]));
+  }
+
+  /** Runs `work` on a connection that others may use as well. */
+  run<T>(work: (handle: H) => Promise<T>): Promise<T> {
+    return this.#submit(false, 1, work);
+  }
+
+  /** Runs `work`, which has so many statements, on a connection that nobody else uses meanwhile. */
+  alone<T>(statements: number, work: (handle: H) => Promise<T>): Promise<T> {
+    return this.#submit(true, statements, work);
+  }
+
+  /** Runs `work` on every connection that is open and has nothing to do. */
+  idle(work: (handle: H) => Promise<unknown>): Promise<unknown> {
+    const idle = this.#workers.filter(({ handle, load, taken }) => handle !== undefined && load === 0 && !taken);
+    return Promise.all(idle.map((worker) => this.#on(worker, false, 1, work)));
+  }
+
+  /** Ends single connections that are silent for too long; what was on them fails. */
+  look(now: number): void {
+    for (const worker of this.#workers) {
+      if (worker.load > 0 && now - worker.answeredAt > worker.answerMs) this.#replace(worker);
+    }
+  }
+
+  /** Ends every connection at once. */
+  drop(): void {
+    for (const worker of this.#workers) this.#replace(worker);
+  }
+
+  /** Ends them when they have done what they do; after `patienceMs` at once. Requests in the queue come first. */
+  async end(patienceMs: number): Promise<void> {
+    const until = performance.now() + patienceMs;
+    while (this.#queue.length > this.#head && performance.now() < until) await Bun.sleep(5);
+    const handles = this.handles();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, Math.max(0, until - performance.now()));
+    });
+    await Promise.race([late, Promise.all(handles.map((handle) => this.#options.close(handle, false)))]);
+    clearTimeout(timer);
+    this.drop();
+  }
+
+  #submit<T>(alone: boolean, statements: number, work: (handle: H) => Promise<T>): Promise<T> {
+    const worker = this.#queue.length > this.#head ? undefined : this.#choose(alone);
+    if (worker !== undefined) return this.#on(worker, alone, statements, work);
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({
+        alone,
+        statements,
+        start: (free) => {
+          this.#on(free, alone, statements, work).then(resolve, reject);
+        },
+      });
+    });
+  }
+
+  async #on<T>(worker: Worker<H>, alone: boolean, statements: number, work: (handle: H) => Promise<T>): Promise<T> {
+    if (worker.load === 0) worker.answeredAt = performance.now();
+    worker.load++;
+    worker.taken = alone;
+    worker.answerMs = this.#options.answerMs * statements;
+    worker.handle ??= this.#options.open();
+    try {
+      return await work(worker.handle);
+    } finally {
+      worker.answeredAt = performance.now();
+      worker.load--;
+      if (alone) worker.taken = false;
+      this.#serve();
+    }
+  }
+
+  /** Gives what waits to those that are free. */
+  #serve(): void {
+    while (this.#queue.length > this.#head) {
+      const job = this.#queue[this.#head];
+      const worker = this.#choose(job.alone);
+      if (worker === undefined) return;
+      this.#head++;
+      if (this.#head > 1000 || this.#head === this.#queue.length) {
+        this.#queue.splice(0, this.#head);
+        this.#head = 0;
+      }
+      job.start(worker);
+    }
+  }
+
+  /** A connection with room for one more. Those with nothing to do come first, whatever the strategy. */
+  #choose(alone: boolean): Worker<H> | undefined {
+    const limit = alone ? 1 : this.#depth;
+    const { strategy } = this.#options;
+    const count = this.#workers.length;
+    const first =
+      strategy === "next_worker" || strategy === "next_available_worker"
+        ? this.#next++ % count
+        : strategy === "random_worker"
+          ? Math.floor(Math.random() * count)
+          : 0;
+    let best: Worker<H> | undefined;
+    for (let i = 0; i < count; i++) {
+      const worker = this.#workers[(first + i) % count];
+      if (worker.taken || worker.load >= limit) continue;
+      if (worker.load === 0) return worker;
+      if (best === undefined || (worker.load < best.load && strategy !== "random_worker" && strategy !== "next_worker"))
+        best = worker;
+    }
+    return best;
+  }
+
+  #replace(worker: Worker<H>): void {
+    const { handle } = worker;
+    worker.handle = undefined;
+    worker.answeredAt = performance.now();
+    if (handle !== undefined) this.#options.close(handle, true).catch(() => {});
+  }
+}

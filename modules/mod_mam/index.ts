@@ -1,0 +1,70 @@
+// XEP-0313 Message Archive Management: what accounts send and are sent is kept, and given back on request.
+// pm.ts writes; backend.ts says what an archive is; sql/ is the archive on SQLite, PostgreSQL and MySQL.
+
+import { defineModule } from "../../core/module.ts";
+import { config, pmConfig } from "./config.ts";
+import type { Context } from "./context.ts";
+import { metrics } from "./metrics.ts";
+import { hooks, PmRecorder } from "./pm.ts";
+import { MamStore } from "./store.ts";
+
+export default defineModule({
+  name: "mod_mam",
+  xeps: [
+    { n: 313, version: "1.1.3" },
+    { n: 359, version: "0.7.0" },
+    { n: 334, version: "0.4.0" },
+  ],
+  config,
+  store: (db) => new MamStore(db),
+  metrics,
+  hooks,
+  start: open,
+});
+
+/** Opens the archives of the host type's users, when there are to be any. */
+function open(ctx: Context): void {
+  const { store, log, metrics: counted } = ctx;
+  const pm = pmConfig(ctx.config);
+  if (ctx.config.muc !== undefined) log.warning("feature_not_in_this_build", { section: "modules.mod_mam.muc" });
+  if (pm === undefined) return;
+  if (pm.backend !== "rdbms") {
+    throw new Error(`Cannot start modules.mod_mam: backend "${pm.backend}" is not in this build; use "rdbms"`);
+  }
+  const built = store.sql(
+    pm,
+    {
+      flushed(messages, ms) {
+        counted.mod_mam_pm_flushed_count.add(messages);
+        counted.mod_mam_pm_flushed_time.add(Math.round(ms * 1000));
+        counted.mod_mam_pm_flushed_time_per_message.add(Math.round((ms * 1000) / messages));
+        counted.mod_mam_pm_archive_message_time.add(Math.round(ms * 1000));
+        (messages >= pm.async_writer.batch_size
+          ? counted.async_pool_flush_batch
+          : counted.async_pool_flush_timed
+        ).add();
+      },
+      dropped(messages, error) {
+        counted.mod_mam_pm_dropped_count.add(messages);
+        log.limited("write", 10)?.error("archive_write_failed", { messages, error });
+      },
+      unfit(owner, id) {
+        counted.mod_mam_pm_dropped_count.add();
+        log
+          .limited("unfit", 10)
+          ?.warning("archive_address_too_long", { user: `${owner.local}@${owner.domain}`, id: String(id) });
+      },
+    },
+    () => ctx.now(),
+  );
+  const archive = {
+    config: pm,
+    backend: built.sql,
+    sql: built.sql,
+    writer: built.writer,
+    prefs: undefined,
+    searchBody: () => "",
+    afterwards: undefined,
+  };
+  store.opened({ ...archive, recorder: new PmRecorder(ctx, archive) }, built.owners, pm);
+}

@@ -1,0 +1,155 @@
+// Archives of users, the writing side: what a client sends is kept for its account (user_send_message), what comes for
+// an account for that one (filter_local_packet). The stanza waits for the write (Stanza.wait), its stream does not.
+
+import { archivable } from "../../core/hints.ts";
+import { type HookHandlers, type MaybePromise, STOP, type Verdict } from "../../core/hooks.ts";
+import type { BareJid } from "../../core/jid.ts";
+import type { Session } from "../../core/module.ts";
+import { NS_AMP, NS_SID } from "../../core/ns.ts";
+import { stamp } from "../../core/stable-id.ts";
+import { MESSAGE, type Stanza } from "../../core/stanza.ts";
+import { stanzaText } from "../../core/xml/stanza-text.ts";
+import type { Context } from "./context.ts";
+import type { PmArchive } from "./store.ts";
+
+/** The text of the message that was archived last: its second copy is the same. */
+interface Memo {
+  stanza: Stanza;
+  appended: string;
+  text: string;
+  search: string;
+  origin: string | undefined;
+}
+
+/** The writing side of one host type. */
+export class PmRecorder {
+  private memo: Memo | undefined;
+
+  constructor(
+    private readonly ctx: Context,
+    private readonly archive: Omit<PmArchive, "recorder">,
+  ) {}
+
+  /** A client has sent a message. */
+  sent(stanza: Stanza, session: Session): Verdict {
+    if (!this.wants(stanza)) return;
+    const owner = session.jid.bare;
+    const may = this.archive.prefs?.shouldArchive(owner, stanza.to);
+    if (may === false) return;
+    if (may !== undefined && may !== true) return may.then((yes) => (yes ? this.keepSent(stanza, owner) : undefined));
+    return this.keepSent(stanza, owner);
+  }
+
+  private keepSent(stanza: Stanza, owner: BareJid): undefined {
+    const id = this.ctx.server.messageId();
+    stanza.ownId = id;
+    const { same_mam_id_for_peers } = this.archive.config;
+    // To oneself it is one message, in one archive, once.
+    if (same_mam_id_for_peers || stanza.to.bare.text === owner.text) stanza.stableId = id;
+    this.keep(stanza, owner, "out", id);
+  }
+
+  /** A message is on its way to an account. */
+  received(stanza: Stanza): Verdict {
+    if (stanza.kind !== MESSAGE || stanza.archived || stanza.to.bare.isDomain || !this.wants(stanza)) return;
+    const owner = stanza.to.bare;
+    if (stanza.ownId !== undefined && stanza.from.bare.text === owner.text)
+      return this.shows(stanza, owner, stanza.ownId);
+    const { server, host } = this.ctx;
+    if (server.sessionsOf(owner).length > 0 || host.accountCache?.has(owner.text))
+      return this.forAccount(stanza, owner);
+    const exists = host.auth.exists(owner.local, owner.domain);
+    if (exists === false) return;
+    if (exists === true) return this.forAccount(stanza, owner);
+    return exists.then((there) => (there ? this.forAccount(stanza, owner) : undefined));
+  }
+
+  private forAccount(stanza: Stanza, owner: BareJid): MaybePromise<undefined> {
+    const may = this.archive.prefs?.shouldArchive(owner, stanza.from);
+    if (may === false) return;
+    if (may !== undefined && may !== true) {
+      return may.then((yes) => (yes ? this.keepReceived(stanza, owner) : undefined));
+    }
+    return this.keepReceived(stanza, owner);
+  }
+
+  private keepReceived(stanza: Stanza, owner: BareJid): undefined {
+    // mod_stanzaid (50) may have given it its id already.
+    const id = stanza.stableId ?? this.ctx.server.messageId();
+    this.keep(stanza, owner, "in", id);
+    stanza.archived = true;
+    this.shows(stanza, owner, id);
+  }
+
+  /** The message says its id in the archive, unless it is to be left out or is there already. */
+  private shows(stanza: Stanza, owner: BareJid, id: bigint): undefined {
+    if (this.archive.config.no_stanzaid_element || stanza.stamp !== "") return;
+    stamp(stanza, owner.text, owner.domain, id);
+  }
+
+  private wants(stanza: Stanza): boolean {
+    const { archive_chat_markers, archive_groupchats } = this.archive.config;
+    if (!archivable(stanza, archive_chat_markers)) return false;
+    return stanza.type !== "groupchat" || archive_groupchats;
+  }
+
+  private keep(stanza: Stanza, owner: BareJid, direction: "in" | "out", id: bigint): void {
+    const memo = this.remember(stanza);
+    const message = {
+      id,
+      owner,
+      from: stanza.from,
+      remote: direction === "in" ? stanza.from : stanza.to,
+      direction,
+      stanza: memo.text,
+      searchBody: memo.search,
+      originId: memo.origin,
+      groupchat: stanza.type === "groupchat",
+    };
+    this.ctx.metrics.mod_mam_pm_archive_message_count.add();
+    const written = this.archive.backend.archive(message);
+    stanza.wait(written);
+    if (stanza.has("amp", NS_AMP)) stanza.wait(this.tellAmp(stanza, written));
+    this.archive.afterwards?.(stanza, message);
+  }
+
+  private async tellAmp(stanza: Stanza, written: Promise<void>): Promise<void> {
+    const { hooks } = this.ctx.host;
+    const event = await written.then(
+      () => "archived" as const,
+      () => "archive_failed" as const,
+    );
+    await hooks.notify("amp_event", { stanza, event });
+  }
+
+  /** What is kept of a message: without the ids that the server has given it. */
+  private remember(stanza: Stanza): Memo {
+    const appended = stanza.unstamped;
+    const { memo } = this;
+    if (memo !== undefined && memo.stanza === stanza && memo.appended === appended && stanza.removed === undefined) {
+      return memo;
+    }
+    const before = stanza.appended;
+    stanza.appended = appended;
+    // A message to oneself may come without a `to`.
+    const text = stanzaText(stanza, stanza.toS < 0 ? stanza.to : undefined);
+    stanza.appended = before;
+    const origin = stanza.find("origin-id", NS_SID);
+    const made = {
+      stanza,
+      appended,
+      text,
+      search: this.archive.searchBody(stanza),
+      origin: origin < 0 ? undefined : stanza.kidAttr(origin, "id"),
+    };
+    this.memo = made;
+    return made;
+  }
+}
+
+export const hooks: HookHandlers<Context> = {
+  user_send_message: { at: 60, run: (stanza, session, { store }) => store.pm?.recorder.sent(stanza, session) },
+  filter_local_packet: { at: 60, run: (stanza, { store }) => store.pm?.recorder.received(stanza) },
+  // It is safe in the archive of an account that nobody is at: there is nothing to tell its sender.
+  offline_message: { at: 90, run: (stanza) => (stanza.archived ? STOP : undefined) },
+};

@@ -1,0 +1,56 @@
+// What of a text is searched for: words in lower case with one space between them, as MongooseIM keeps them in
+// search_body, so that either server finds what the other has archived.
+
+/** Words of a query that are looked at; MongooseIM takes as many. */
+const MAX_WORDS = 10;
+/** Characters of a word of a query that are looked at; databases have bounds for patterns. */
+export const MAX_WORD = 1000;
+
+const OTHER = 0;
+const SPACE = 1;
+/** 0 for what is dropped, 1 for what separates words, and the character in lower case for what is part of a word. */
+const ASCII = new Uint8Array(128);
+for (const c of " ,.:;<=>?!\t\n\v\f\r") ASCII[c.charCodeAt(0)] = SPACE;
+for (const c of "0123456789_abcdefghijklmnopqrstuvwxyz") ASCII[c.charCodeAt(0)] = c.charCodeAt(0);
+for (let c = 0x41; c <= 0x5a; c++) ASCII[c] = c + 0x20;
+
+const SEPARATORS = /[\s,.:;<=>?!]+/gu;
+const NO_WORD = /[^\p{L}\p{N}_ ]+/gu;
+const SPACES = / {2,}/g;
+
+/**
+ * The words of a text: letters, digits and `_` of every script in lower case; punctuation that ends words and white
+ * space becomes one space, everything else is dropped ("cat's" is one word, and so is "well-known"). "" when no word is
+ * left. Takes time in proportion to the text.
+ */
+export function normalise(body: string): string {
+  const n = body.length;
+  const out = Buffer.allocUnsafe(n);
+  let at = 0;
+  let gap = false;
+  for (let i = 0; i < n; i++) {
+    const c = body.charCodeAt(i);
+    if (c >= 128) return anyScript(body);
+    const as = ASCII[c];
+    if (as === OTHER) continue;
+    if (as === SPACE) {
+      gap = at > 0;
+      continue;
+    }
+    if (gap) out[at++] = 0x20;
+    gap = false;
+    out[at++] = as;
+  }
+  return out.latin1Slice(0, at);
+}
+
+function anyScript(body: string): string {
+  return body.toLowerCase().replace(SEPARATORS, " ").replace(NO_WORD, "").replace(SPACES, " ").trim();
+}
+
+/** The words that a query asks for, each once, at most 10; none for a query without a word. */
+export function words(query: string): string[] {
+  const found = new Set<string>();
+  for (const word of normalise(query).split(" ", MAX_WORDS)) if (word !== "") found.add(word.slice(0, MAX_WORD));
+  return [...found];
+}

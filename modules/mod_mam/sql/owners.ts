@@ -1,0 +1,81 @@
+// Whose archive a row is: table `mam_server_user` gives every owner a number. Rows are made on first use and stay.
+
+import { BoundedMap } from "../../../core/bounded-map.ts";
+import type { Db } from "../../../core/storage/db.ts";
+import type { Owner } from "../backend.ts";
+
+export class Owners {
+  private readonly numbers: BoundedMap<string, number>;
+  private readonly asked = new Map<string, Promise<number | undefined>>();
+
+  /** @param remembered owners whose number is kept in memory */
+  constructor(
+    private readonly db: Db,
+    remembered: number,
+  ) {
+    this.numbers = new BoundedMap(remembered, () => 1);
+  }
+
+  /** The number of an owner that was asked for lately. */
+  known(owner: Owner): number | undefined {
+    return this.numbers.get(key(owner));
+  }
+
+  /** The number of an owner; undefined for one who has no archive. */
+  find(owner: Owner): Promise<number | undefined> {
+    const known = this.known(owner);
+    return known === undefined ? this.read(owner) : Promise.resolve(known);
+  }
+
+  /** The number of an owner, who gets one if he has none. */
+  async number(owner: Owner): Promise<number> {
+    const there = await this.find(owner);
+    if (there !== undefined) return there;
+    await this.db.insertNew("mam_server_user", { server: owner.domain, user_name: owner.local });
+    const made = await this.read(owner);
+    if (made === undefined) throw new Error(`mam_server_user does not keep ${owner.local}@${owner.domain}`);
+    return made;
+  }
+
+  /** The numbers of a domain's owners above one, in order, at most `limit`. */
+  async ofDomain(domain: string, after: number, limit: number): Promise<number[]> {
+    const sql = "SELECT id FROM mam_server_user WHERE server = ? AND id > ? ORDER BY id LIMIT ?";
+    const rows = await this.db.query<{ id: number }>(sql, [domain, after, limit]);
+    return rows.map(({ id }) => Number(id));
+  }
+
+  async remove(owner: Owner): Promise<void> {
+    this.numbers.delete(key(owner));
+    const sql = "DELETE FROM mam_server_user WHERE server = ? AND user_name = ?";
+    await this.db.execute(sql, [owner.domain, owner.local]);
+    this.numbers.delete(key(owner));
+  }
+
+  async removeNumbers(numbers: readonly number[]): Promise<void> {
+    this.numbers.clear();
+    for (const id of numbers) await this.db.execute("DELETE FROM mam_server_user WHERE id = ?", [id]);
+    this.numbers.clear();
+  }
+
+  /** One question for all who come meanwhile. */
+  private read(owner: Owner): Promise<number | undefined> {
+    const name = key(owner);
+    let asked = this.asked.get(name);
+    if (asked === undefined) {
+      asked = this.select(owner, name).finally(() => this.asked.delete(name));
+      this.asked.set(name, asked);
+    }
+    return asked;
+  }
+
+  private async select(owner: Owner, name: string): Promise<number | undefined> {
+    const sql = "SELECT id FROM mam_server_user WHERE server = ? AND user_name = ?";
+    const [row] = await this.db.query<{ id: number }>(sql, [owner.domain, owner.local]);
+    if (row === undefined) return undefined;
+    const id = Number(row.id);
+    this.numbers.set(name, id);
+    return id;
+  }
+}
+
+const key = ({ local, domain }: Owner): string => `${local}@${domain}`;

@@ -1,0 +1,120 @@
+// Which connection a request gets, and what happens to connections that are dead.
+import { describe, expect, test } from "vitest";
+import { type Strategy, Workers } from "../../../../core/storage/workers.ts";
+
+interface Wire {
+  id: number;
+  closed: "at once" | "in order" | undefined;
+}
+
+function pool(count: number, strategy: Strategy, depth = 4, answerMs = Number.POSITIVE_INFINITY) {
+  const wires: Wire[] = [];
+  const workers = new Workers<Wire>({
+    count,
+    strategy,
+    depth,
+    answerMs,
+    open: () => {
+      const wire: Wire = { id: wires.length, closed: undefined };
+      wires.push(wire);
+      return wire;
+    },
+    close: async (wire, atOnce) => {
+      wire.closed ??= atOnce ? "at once" : "in order";
+    },
+  });
+  /** Starts a request that lasts until it is told; says on which connection it runs. */
+  const starts = (alone = false) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const job = { on: undefined as number | undefined, ends: () => Promise.resolve(), alone };
+    const work = async (wire: Wire): Promise<void> => {
+      job.on = wire.id;
+      await promise;
+    };
+    const done = alone ? workers.alone(1, work) : workers.run(work);
+    job.ends = async () => {
+      resolve();
+      await done;
+    };
+    return job;
+  };
+  return { workers, wires, starts };
+}
+
+describe("the workers of a pool", () => {
+  test.each<Strategy>(["best_worker", "random_worker", "next_worker", "available_worker", "next_available_worker"])(
+    "%s: those with nothing to do come first",
+    (strategy) => {
+      const { starts } = pool(3, strategy);
+      expect(new Set([starts(), starts(), starts()].map(({ on }) => on)).size).toBe(3);
+    },
+  );
+
+  test("best_worker: the one with the fewest requests; past the depth of all, requests wait", async () => {
+    const { starts } = pool(2, "best_worker", 2);
+    const [a, b, c, d, e] = [starts(), starts(), starts(), starts(), starts()];
+    expect([a.on, b.on, c.on, d.on, e.on]).toEqual([0, 1, 0, 1, undefined]);
+    await b.ends();
+    expect(e.on).toBe(1);
+  });
+
+  test("next_worker: one after the other", async () => {
+    const { starts } = pool(3, "next_worker");
+    const on: (number | undefined)[] = [];
+    for (let i = 0; i < 6; i++) {
+      const job = starts();
+      on.push(job.on);
+      await job.ends();
+    }
+    expect(on).toEqual([0, 1, 2, 0, 1, 2]);
+  });
+
+  test("available_worker: a request waits for a connection that has nothing else to do", async () => {
+    const { starts } = pool(2, "available_worker");
+    const [a, b, c] = [starts(), starts(), starts()];
+    expect([a.on, b.on, c.on]).toEqual([0, 1, undefined]);
+    await a.ends();
+    expect(c.on).toBe(0);
+  });
+
+  test("a transaction has a connection for itself, and nothing that came later overtakes it", async () => {
+    const { starts } = pool(1, "best_worker");
+    const first = starts();
+    const transaction = starts(true);
+    const later = starts();
+    expect([first.on, transaction.on, later.on]).toEqual([0, undefined, undefined]);
+    await first.ends();
+    expect([transaction.on, later.on]).toEqual([0, undefined]);
+    await transaction.ends();
+    expect(later.on).toBe(0);
+  });
+
+  test("a connection that is silent for too long is ended and replaced, others are not", async () => {
+    const { workers, wires, starts } = pool(2, "best_worker", 4, 50);
+    const [silent, other] = [starts(), starts()];
+    await Bun.sleep(40);
+    await other.ends();
+    const fresh = starts();
+    expect(fresh.on).toBe(1);
+    await Bun.sleep(20);
+    workers.look(performance.now());
+    expect(wires.map(({ closed }) => closed)).toEqual(["at once", undefined]);
+    await silent.ends();
+    expect(starts().on).toBe(2);
+  });
+
+  test("the end waits for what runs and what waits", async () => {
+    const { workers, wires, starts } = pool(1, "available_worker");
+    const [a, b] = [starts(), starts()];
+    let ended = false;
+    const end = workers.end(5000).then(() => {
+      ended = true;
+    });
+    await Bun.sleep(20);
+    expect(ended).toBe(false);
+    await a.ends();
+    await b.ends();
+    await end;
+    expect(wires[0].closed).toBe("in order");
+  });
+});
