@@ -2,12 +2,11 @@
 // place, so that offline storage, archives, copies and broken streams treat a message alike.
 
 import { NS_CHATSTATES, NS_DELAY, NS_EXPIRE, NS_HINTS, NS_MARKERS, NS_RECEIPTS, NS_SID } from "./ns.ts";
+import { retractionOf } from "./retraction.ts";
 import type { Stanza } from "./stanza.ts";
 
 /** Children that say something about a message and are nothing to be read later. */
 const ASIDE: ReadonlySet<string> = new Set([NS_HINTS, NS_SID, NS_DELAY, NS_CHATSTATES, NS_EXPIRE]);
-/** Of XEP-0424; the older one is what clients of its first version send. */
-const RETRACTIONS = ["urn:xmpp:message-retract:1", "urn:xmpp:message-retract:0"] as const;
 const NS_REACTIONS = "urn:xmpp:reactions:0";
 
 /** `<no-store/>`: kept nowhere, not even until its addressee is there (XEP-0334 §4.2). */
@@ -41,6 +40,6 @@ export function archivable(message: Stanza, bare = false): boolean {
   const { type } = message;
   if (type === "error" || type === "headline" || message.copy || noPermanentStore(message)) return false;
   if (message.hasBody || message.has("store", NS_HINTS)) return true;
-  if (RETRACTIONS.some((ns) => message.has(undefined, ns)) || message.has(undefined, NS_REACTIONS)) return true;
+  if (message.has(undefined, NS_REACTIONS) || retractionOf(message) !== undefined) return true;
   return bare && (message.has(undefined, NS_MARKERS) || message.has("received", NS_RECEIPTS));
 }

@@ -28,6 +28,7 @@ import { SessionDirectory } from "./session/directory.ts";
 import { Shaper } from "./shaper.ts";
 import type { Stanza } from "./stanza.ts";
 import type { Db } from "./storage/db.ts";
+import type { Pools } from "./storage/pools.ts";
 import { Wheel } from "./wheel.ts";
 import { ScanPool, viewText } from "./xml/framer.ts";
 import type { Markup } from "./xml/markup.ts";
@@ -37,10 +38,8 @@ export interface NodeOptions {
   config: Config;
   /** The features of this build, by name. */
   modules: ReadonlyMap<string, AnyModule>;
-  /** The embedded store. */
-  embedded: Db;
-  /** The database of outgoing_pools.rdbms, when there is one. */
-  rdbms?: Db;
+  /** The embedded store, and the databases of outgoing_pools.rdbms. */
+  pools: Pools;
   log: Log;
   version: string;
   /** Name in the cluster and in operations. */
@@ -69,6 +68,7 @@ export class Node implements StreamEngine, Server {
   readonly counters: StreamCounters = newCounters();
   readonly traffic = { tcp: { in: 0, out: 0 }, tls: { in: 0, out: 0 }, websocket: { in: 0, out: 0 } };
   readonly registry = new Registry();
+  readonly pools: Pools;
   readonly hosts = new Map<string, HostRuntime>();
   readonly wheel: Wheel;
   readonly addresses = new AddressLimits(() => this.now());
@@ -109,12 +109,15 @@ export class Node implements StreamEngine, Server {
     this.hidden = config.general.hide_service_name;
     this.replacedWait = config.general.replaced_wait_timeout;
     this.wheel = new Wheel(this.clock, (error) => log.error("timer_failed", { error }));
-    this.removal = new Removal(this, new RemovalStore(options.embedded));
+    this.pools = options.pools;
+    this.removal = new Removal(this, new RemovalStore(options.pools.embedded));
     this.hasher = new PasswordHasher({ concurrency: 2 });
     this.services = new Services((domain) => this.domains.lookup(domain));
     const hosted = (domain: string): boolean => this.domains.lookup(domain) !== undefined;
     for (const hostType of config.hostTypes) this.hosts.set(hostType, this.makeHost(hostType, hosted));
-    this.domainStore = config.services.service_domain_db === undefined ? undefined : new DomainStore(this.db("rdbms"));
+    const domainPool = config.services.service_domain_db?.db_pool;
+    const domainDb = domainPool === undefined ? undefined : this.pools.named(domainPool, config.hostTypes);
+    this.domainStore = domainDb === undefined ? undefined : new DomainStore(domainDb);
     this.domains = new Domains<HostRuntime>(
       this.hosts,
       config.general.hosts,
@@ -162,8 +165,8 @@ export class Node implements StreamEngine, Server {
       random: (n) => this.random(n),
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       online: (local, domain) => this.sessions.raw(`${local}@${domain}`) !== undefined,
-      internalDb: this.options.embedded,
-      rdbms: this.options.rdbms ?? this.options.embedded,
+      internalDb: this.pools.embedded,
+      rdbms: this.db("rdbms", hostType),
       passwordChanged: (local, domain) => host.hooks.insist("password_changed", { jid: makeBare(local, domain) }),
       report: (error) => log.limited("auth_report", 10)?.error("account_unreadable", { error }),
     });
@@ -176,14 +179,14 @@ export class Node implements StreamEngine, Server {
       registry: this.registry,
       log,
       observer,
-      db: (backend) => this.db(backend),
+      db: (backend) => this.db(backend, hostType),
     });
     return host;
   }
 
-  /** `rdbms` (or `rdbms_async`) is the configured database, or the embedded one without one; the rest is embedded. */
-  db(backend: string | undefined): Db {
-    return backend?.startsWith("rdbms") ? (this.options.rdbms ?? this.options.embedded) : this.options.embedded;
+  /** The database that a `backend` option names, for a host type or for the server: see `Pools.db`. */
+  db(backend: string | undefined, hostType?: string): Db {
+    return this.pools.db(backend, hostType);
   }
 
   /** Starts the features and takes the dynamic domains into service. */

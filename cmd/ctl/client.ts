@@ -1,7 +1,7 @@
 // Talks to the server behind the control socket.
 
 import type { CommandCategory } from "../../core/operations/commands.ts";
-import { type ServerStatus, socketPath } from "../../transports/control/paths.ts";
+import { type Elsewhere, type ServerStatus, socketPath } from "../../transports/control/paths.ts";
 import { CtlError, UNREACHABLE } from "./io.ts";
 
 export interface GraphqlBody {
@@ -46,6 +46,20 @@ export class ControlClient {
   /** Begins a stop or a restart; gives the server's process id. */
   lifecycle = (command: "stop" | "restart", otherHost?: string): Promise<{ readonly pid: number }> =>
     this.ask<{ pid: number }>("POST", "/ctl", { command, otherHost });
+
+  /**
+   * Makes the server leave its write-ahead logs alone until `release` is called, or this process ends. Undefined when no
+   * server answers.
+   */
+  async hold(): Promise<{ readonly elsewhere: readonly Elsewhere[]; release(): void } | undefined> {
+    if ((await this.tryStatus()) === undefined) return undefined;
+    const ending = new AbortController();
+    const response = await fetch("http://control/hold", { unix: this.path, timeout: false, signal: ending.signal });
+    const reader = response.body?.getReader();
+    const { value } = (await reader?.read()) ?? {};
+    const { elsewhere } = JSON.parse(Buffer.from(value ?? "{}").toString()) as { elsewhere?: readonly Elsewhere[] };
+    return { elsewhere: elsewhere ?? [], release: () => ending.abort() };
+  }
 
   // The other end is the same program: what it answers is taken to be of the type that was asked for.
   private async ask<T>(method: "GET" | "POST", path: string, body?: unknown): Promise<T> {

@@ -9,7 +9,11 @@ export type Shell = (typeof SHELLS)[number];
 /** Options that any command takes, with what they are followed by. */
 const OPTIONS = { "--state-dir": "directory", "--config": "file" } as const;
 /** Second words of commands without a category. */
-const SECOND: Readonly<Record<string, readonly string[]>> = { config: ["check"], completion: SHELLS };
+const SECOND: Readonly<Record<string, readonly string[]>> = {
+  config: ["check"],
+  backup: ["create", "verify", "restore"],
+  completion: SHELLS,
+};
 
 /** The script that makes a shell complete `mongooseimctl`; source it, or put it where the shell looks. */
 export function completionScript(shell: Shell, categories: readonly CommandCategory[]): string {

@@ -145,6 +145,35 @@ async function runBasic(
         return configCheck(file, io);
       }),
     );
+  const backup = command("backup");
+  backup
+    .command("create")
+    .argument("<dir>", "the backup: a directory, which is made")
+    .description("Back up the embedded store and the secrets of the state directory, while the server runs or not")
+    .addOption(configOption())
+    .action(async (dir: string, { config }: { config?: string }) => {
+      const { create } = await import("./backup.ts");
+      code = await create(dir, { configFile: configFile(config), version }, client, io);
+    });
+  backup
+    .command("verify")
+    .argument("<dir>", "the backup")
+    .description("Read all of a backup, and count the rows of a scratch copy of it")
+    .addOption(new Option("--scratch <dir>", "where to make the copy (default: beside the backup)"))
+    .action(async (dir: string, { scratch }: { scratch?: string }) => {
+      const { verify } = await import("./backup.ts");
+      code = verify(dir, scratch, io);
+    });
+  backup
+    .command("restore")
+    .argument("<dir>", "the backup")
+    .description("Put a backup in the place of what the state directory has, which is kept beside it")
+    .action(
+      run(async (dir) => {
+        const { restore } = await import("./backup.ts");
+        return restore(dir, client, io);
+      }),
+    );
 
   try {
     await program.parseAsync([...words], { from: "user" });

@@ -22,6 +22,10 @@ export const BASIC_COMMANDS: readonly Entry[] = [
   { name: "stopped", description: "Wait until the server has stopped" },
   { name: "graphql", description: "Execute a GraphQL query or mutation" },
   { name: "config", description: "Check a configuration file: config check FILE" },
+  {
+    name: "backup",
+    description: "Back up the embedded store: backup create DIR, backup verify DIR, backup restore DIR",
+  },
   { name: "completion", description: "Print a completion script for bash, zsh or fish" },
   { name: "print_install_dir", description: "Print the directory of this program" },
   { name: "version", description: "Print the version" },

@@ -27,7 +27,7 @@ export function checkDocument(source: Source, exists?: (file: string) => boolean
   const inertSeen = new Set<string>();
   const undefinedClasses = new Set<string>();
   walk(source.schema, source.raw, (notes, value, path) => {
-    if (notes.inert !== undefined) {
+    if (notes.inert !== undefined && !notes.heeded?.some((name) => name === value)) {
       // One warning an option, at its first place, however many listeners or pools set it.
       const option = path.filter((part) => typeof part === "string").join(".");
       if (!inertSeen.has(option)) {

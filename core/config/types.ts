@@ -11,6 +11,8 @@ import { parseJid, prepareDomain, prepareLocal } from "../jid.ts";
 export interface Notes {
   /** Why the option does nothing here; setting it gives one warning. */
   inert?: string;
+  /** Values that an inert option may have without a warning: they say what happens here anyway. */
+  heeded?: readonly string[];
   /** The value names an entry of this section. */
   ref?: "access" | "shaper" | "acl";
   /** The value names a file that must exist. */
@@ -172,6 +174,13 @@ export const poolName = () => matching((text) => text !== "", "it must be the ta
 
 /** The name of an Erlang module, which MongooseIM would load. */
 export const erlangModule = () => matching((text) => /^[a-z]\w*$/.test(text), "it must be the name of a module");
+
+/**
+ * The name of an Erlang module that an administrator of MongooseIM may have written: accepted, with one warning unless it
+ * is one of `heeded`, MongooseIM's own whose behaviour is built in here.
+ */
+export const foreignModule = (...heeded: readonly string[]) =>
+  note(erlangModule(), { inert: "modules written in Erlang cannot be loaded here", heeded });
 
 /** A subdomain such as "conference.@HOST@" (@HOST@ stands for the domain), or one fixed domain name. */
 export const subdomainTemplate = () =>

@@ -81,13 +81,44 @@ export function createType(column: Column): string {
   return `CREATE TYPE ${column.type} AS ENUM (${values(column)})`;
 }
 
+/** The statement that adds a column to a table that is there; one that is not null needs a default. */
+export function addColumn(dialect: Dialect, table: string, name: string, column: Column): string {
+  return `ALTER TABLE ${table} ADD COLUMN ${COLUMN_OF[dialect](name, column)}`;
+}
+
+const COLUMN_OF: Readonly<Record<Dialect, (name: string, column: Column) => string>> = {
+  sqlite(name, column) {
+    const check = column.kind === "enum" ? ` CHECK (${name} IN (${values(column)}))` : "";
+    return `${name} ${SQLITE_TYPES[column.kind]}${nullability(column)}${defaultOf("sqlite", column)}${check}`;
+  },
+  pgsql(name, column) {
+    const type =
+      column.kind === "varchar"
+        ? sized(column)
+        : column.kind === "enum"
+          ? (column.type as string)
+          : PGSQL_TYPES[column.kind];
+    return `${name} ${type}${nullability(column)}${defaultOf("pgsql", column)}`;
+  },
+  mysql(name, column) {
+    const usual =
+      column.kind === "varchar"
+        ? sized(column)
+        : column.kind === "enum"
+          ? `enum(${values(column)})`
+          : MYSQL_TYPES[column.kind];
+    const type = column.mysql ?? usual;
+    const counter = isCounted(column) && type !== "serial" ? " auto_increment" : "";
+    return `${name} ${type}${column.nullable ? " NULL" : " NOT NULL"}${counter}${defaultOf("mysql", column)}`;
+  },
+};
+
+const columnLines = (dialect: Dialect, { columns }: Table): string[] =>
+  Object.entries(columns).map(([name, column]) => COLUMN_OF[dialect](name, column));
+
 function sqliteTable(table: Table): string[] {
   const counted = Object.keys(table.columns).find((name) => isCounted(table.columns[name]));
-  const lines = Object.entries(table.columns).map(([name, column]) => {
-    const type = SQLITE_TYPES[column.kind];
-    const check = column.kind === "enum" ? ` CHECK (${name} IN (${values(column)}))` : "";
-    return `${name} ${type}${nullability(column)}${defaultOf("sqlite", column)}${check}`;
-  });
+  const lines = columnLines("sqlite", table);
   const key = table.primaryKey ?? [];
   // A table with a counted column has that as its key; the declared one becomes a unique index.
   if (key.length > 0 && !(key.length === 1 && key[0] === counted))
@@ -98,15 +129,7 @@ function sqliteTable(table: Table): string[] {
 }
 
 function pgsqlTable(table: Table): string[] {
-  const lines = Object.entries(table.columns).map(([name, column]) => {
-    const type =
-      column.kind === "varchar"
-        ? sized(column)
-        : column.kind === "enum"
-          ? (column.type as string)
-          : PGSQL_TYPES[column.kind];
-    return `${name} ${type}${nullability(column)}${defaultOf("pgsql", column)}`;
-  });
+  const lines = columnLines("pgsql", table);
   if (table.primaryKey) lines.push(`PRIMARY KEY (${list(table.primaryKey)})`);
   const unnamed = (table.indexes ?? []).filter(({ name }) => name === "");
   for (const { columns } of unnamed) lines.push(`UNIQUE (${list(columns)})`);
@@ -117,17 +140,7 @@ function pgsqlTable(table: Table): string[] {
 
 function mysqlTable(table: Table, collations?: ReadonlyMap<string, string>): string[] {
   const keys = { ...table, ...table.mysql };
-  const lines = Object.entries(table.columns).map(([name, column]) => {
-    const usual =
-      column.kind === "varchar"
-        ? sized(column)
-        : column.kind === "enum"
-          ? `enum(${values(column)})`
-          : MYSQL_TYPES[column.kind];
-    const type = column.mysql ?? usual;
-    const counter = isCounted(column) && type !== "serial" ? " auto_increment" : "";
-    return `${name} ${type}${column.nullable ? " NULL" : " NOT NULL"}${counter}${defaultOf("mysql", column)}`;
-  });
+  const lines = columnLines("mysql", table);
   if (keys.primaryKey) lines.push(`PRIMARY KEY (${list(keys.primaryKey)})`);
   // MySQL has no CREATE INDEX IF NOT EXISTS: with the indexes inside, a table is there whole or not at all.
   for (const { name, columns, unique } of keys.indexes ?? [])

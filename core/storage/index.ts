@@ -2,12 +2,11 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Db, StorageError } from "./db.ts";
-import { checkSchema, type SchemaProblem } from "./inspect.ts";
-import { MONGOOSEIM_TABLES } from "./migrations/0001_mongooseim.ts";
 import { migrate } from "./migrations/runner.ts";
 import type { MysqlOptions } from "./mysql/client.ts";
 import type { PgsqlOptions } from "./pgsql.ts";
 import { openSqlite, type SqliteOptions } from "./sqlite/client.ts";
+import { examine, refusal } from "./upgrade.ts";
 
 export type StorageOptions =
   /** The embedded database: `file`, or `mongooseim.db` in the state directory, which is made when missing. */
@@ -19,9 +18,10 @@ export type StorageOptions =
 export async function openStorage(options: StorageOptions): Promise<Db> {
   const db = await openDatabase(options);
   try {
-    await migrate(db);
-    const problems = await checkSchema(db, MONGOOSEIM_TABLES);
-    if (problems.length > 0) throw new StorageError("syntax", describe(problems));
+    // Looked at first: a database that will not be served is not changed either.
+    const { runs, problems } = await examine(db);
+    if (problems.length > 0) throw refusal(db.dialect, problems);
+    if (runs.length > 0) await migrate(db);
     return db;
   } catch (cause) {
     await db.close();
@@ -44,9 +44,4 @@ async function openEmbedded({ stateDir, file, sqlite }: Extract<StorageOptions, 
     throw new StorageError("unavailable", `Cannot make state directory "${stateDir}": ${(cause as Error).message}`);
   }
   return openSqlite({ ...sqlite, file: file ?? join(stateDir, "mongooseim.db") });
-}
-
-function describe(problems: readonly SchemaProblem[]): string {
-  const names = problems.map(({ table, column }) => (column === undefined ? table : `${table}.${column}`));
-  return `Cannot use database: it lacks ${names.join(", ")}; run the migration scripts of MongooseIM up to 6.8 on it first`;
 }

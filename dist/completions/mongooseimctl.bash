@@ -13,8 +13,9 @@ _mongooseimctl() {
     --config|check) COMPREPLY=($(compgen -f -- "$cur")); return ;;
   esac
   case "$first:$second" in
-    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config completion print_install_dir version account blocklist broadcast domain invite last metric offline private report retention roster server session stanza stat token vcard' ;;
+    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config backup completion print_install_dir version account blocklist broadcast domain inbox invite last metric offline private report retention roster server session stanza stat token vcard' ;;
     'config:') list='check' ;;
+    'backup:') list='create verify restore' ;;
     'completion:') list='bash zsh fish' ;;
     'account:') list='banUser changeUserPassword checkPassword checkPasswordHash checkUser countUsers importUsers listUsers registerUser removeUser' ;;
     'account:banUser') list='--user --reason --help' ;;
@@ -50,6 +51,10 @@ _mongooseimctl() {
     'domain:removeDomain') list='--domain --hostType --help' ;;
     'domain:requestRemoveDomain') list='--domain --hostType --help' ;;
     'domain:setDomainPassword') list='--domain --password --help' ;;
+    'inbox:') list='flushDomainBin flushGlobalBin flushUserBin' ;;
+    'inbox:flushDomainBin') list='--domain --days --help' ;;
+    'inbox:flushGlobalBin') list='--hostType --days --help' ;;
+    'inbox:flushUserBin') list='--user --days --help' ;;
     'invite:') list='createInvite listInvites revokeInvite' ;;
     'invite:createInvite') list='--domain --inviter --username --uses --days --help' ;;
     'invite:listInvites') list='--domain --inviter --limit --index --help' ;;

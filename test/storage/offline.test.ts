@@ -159,7 +159,12 @@ onEachDatabase("offline messages", (database: TestDatabase) => {
       const user = newUser();
       await store.writeMessages(user, message("x", { expire: NOW + 5 }));
       const columns = "timestamp, expire, from_jid, packet, permanent_fields";
-      expect(await db.query(`SELECT ${columns} FROM offline_message WHERE username = ?`, [user.local])).toEqual([
+      const rows = await db.query<{ packet: unknown }>(`SELECT ${columns} FROM offline_message WHERE username = ?`, [
+        user.local,
+      ]);
+      // Bytes in MySQL.
+      const asText = (packet: unknown) => (packet instanceof Uint8Array ? Buffer.from(packet).toString() : packet);
+      expect(rows.map((row) => ({ ...row, packet: asText(row.packet) }))).toEqual([
         {
           timestamp: NOW,
           expire: NOW + 5,

@@ -65,7 +65,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   core: ["core"],
 };
 
-const LEAF = /^core\/(?:(?:jid|ns|stanza|errors|hints)\.ts|(?:precis|xml)\/)/;
+const LEAF = /^core\/(?:(?:jid|ns|stanza|errors|hints|retraction)\.ts|(?:precis|xml)\/)/;
 const KERNEL = /^core\/(?:(?:hooks|module|operations)\.ts|(?:operations|config)\/)/;
 /** Services whose types the kernel's contracts name. */
 const NAMED_BY_KERNEL = /^core\/(?:(?:log|metrics)\/|storage\/db\.ts$)/;

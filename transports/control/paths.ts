@@ -23,3 +23,11 @@ export interface ServerStatus {
   /** Where the log goes: file names, or "stdout". */
   readonly logs: readonly string[];
 }
+
+/** A database that a server uses and that is not in its state directory. */
+export interface Elsewhere {
+  /** What names it in the configuration. */
+  readonly name: string;
+  readonly driver: string;
+  readonly database?: string;
+}

@@ -9,7 +9,7 @@ import { commandTree } from "../../core/operations/commands.ts";
 import { execute } from "../../core/operations/execute.ts";
 import { coreTypes } from "../../core/operations/types.ts";
 import type { LogLevelName, OperationNode } from "../../core/operations.ts";
-import { type ServerStatus, socketPath } from "./paths.ts";
+import { type Elsewhere, type ServerStatus, socketPath } from "./paths.ts";
 
 /** sun_path of sockaddr_un, less the final zero. */
 const MAX_SOCKET_PATH = 107;
@@ -25,6 +25,8 @@ export interface ControlOptions {
   /** Begin an orderly stop or restart and return at once. */
   stop(otherHost?: string): void;
   restart(): void;
+  /** Leave the write-ahead logs of SQLite alone until what it gives is called: somebody copies the databases. */
+  hold(): { readonly elsewhere: readonly Elsewhere[]; release(): void };
   /** Told of errors that a client only learns as status 500. */
   onError(error: unknown): void;
 }
@@ -112,6 +114,22 @@ function controlApp(options: ControlOptions): Hono {
   app.get("/commands", (c) => {
     commands ??= JSON.stringify(commandTree(schema));
     return c.body(commands, 200, { "Content-Type": "application/json" });
+  });
+
+  // Lasts as long as the connection: a client that dies lets go too.
+  app.get("/hold", (c) => {
+    const { elsewhere, release } = options.hold();
+    let held = true;
+    const end = (): void => {
+      if (held) release();
+      held = false;
+    };
+    c.req.raw.signal.addEventListener("abort", end);
+    const body = new ReadableStream({
+      start: (stream) => stream.enqueue(Buffer.from(`${JSON.stringify({ elsewhere })}\n`)),
+      cancel: end,
+    });
+    return c.body(body, 200, { "Content-Type": "application/json" });
   });
 
   app.post("/graphql", async (c) => {

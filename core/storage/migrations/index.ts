@@ -6,6 +6,8 @@ import { invites } from "./0007_invites.ts";
 import { abuseReports } from "./0008_abuse_reports.ts";
 import { announcements } from "./0010_announcements.ts";
 import { removals } from "./0011_removals.ts";
+import { mongooseimColumns } from "./0016_mongooseim_columns.ts";
+import { mongooseimKeys } from "./0017_mongooseim_keys.ts";
 import { offlineAge } from "./0022_offline_age.ts";
 import type { Migration } from "./migration.ts";
 
@@ -17,5 +19,7 @@ export const MIGRATIONS: readonly Migration[] = [
   abuseReports,
   announcements,
   removals,
+  mongooseimColumns,
+  mongooseimKeys,
   offlineAge,
 ];

@@ -297,7 +297,7 @@ function narrow(value: bigint): number | bigint {
  * Locks a side file for the life of this process, so that a second server on the same database fails at once.
  * The database file itself stays open to backups and shells. The kernel drops the lock when the process dies.
  */
-function takeLock(file: string): Database {
+export function takeLock(file: string): Database {
   const lock = new Database(`${file}.lock`, { create: true, readwrite: true });
   try {
     lock.run(`PRAGMA busy_timeout = ${LOCK_WAIT_MS}`);

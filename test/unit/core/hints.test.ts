@@ -4,6 +4,8 @@ import { viewText } from "../../../core/xml/framer.ts";
 
 const message = (inner: string, type = "chat") => viewText(`<message type='${type}'>${inner}</message>`);
 const hint = (name: string) => `<${name} xmlns='urn:xmpp:hints'/>`;
+const fastened = (ns: string, id: string) =>
+  `<apply-to xmlns='urn:xmpp:fasten:0'${id}><retract xmlns='${ns}'/></apply-to>`;
 const BODY = "<body>b</body>";
 
 describe("XEP-0334: the four hints", () => {
@@ -36,6 +38,11 @@ describe("what an archive keeps", () => {
     ["a receipt", RECEIPT, "chat", false, true],
     ["a request for a receipt, alone", "<request xmlns='urn:xmpp:receipts'/>", "chat", false, false],
     ["a retraction", "<retract xmlns='urn:xmpp:message-retract:1' id='1'/>", "chat", true, true],
+    ["a retraction of nothing", "<retract xmlns='urn:xmpp:message-retract:1'/>", "chat", false, false],
+    ["a fastened retraction", fastened("urn:xmpp:message-retract:0", " id='1'"), "chat", true, true],
+    ["a retraction by archive id", fastened("urn:esl:message-retract-by-stanza-id:0", " id='1'"), "chat", true, true],
+    ["a fastened retraction of nothing", fastened("urn:xmpp:message-retract:0", ""), "chat", false, false],
+    ["something else that is fastened", fastened("urn:example:x", " id='1'"), "chat", false, false],
     ["reactions", "<reactions xmlns='urn:xmpp:reactions:0' id='1'/>", "chat", true, true],
     ["no-store", BODY + hint("no-store"), "chat", false, false],
     ["no-permanent-store", BODY + hint("no-permanent-store"), "chat", false, false],

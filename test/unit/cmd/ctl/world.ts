@@ -57,6 +57,11 @@ export function world(io: Partial<CtlIo> = {}): World {
         status: () => self.status,
         stop: () => void did.push("stop"),
         restart: () => void did.push("restart"),
+        hold() {
+          did.push("hold");
+          const elsewhere = [{ name: "outgoing_pools.rdbms.default", driver: "pgsql", database: "xmpp" }];
+          return { elsewhere, release: () => void did.push("release") };
+        },
         onError: (error) => void did.push(String(error)),
       });
       closers.push(server.close);

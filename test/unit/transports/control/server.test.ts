@@ -31,6 +31,7 @@ const options = (more: Partial<ControlOptions> = {}): ControlOptions => ({
   status: () => ({ node: "mim@here", pid: 1234, state: "started", version: "1.2.3", uptime: 5, logs: [] }),
   stop: () => void did.push("stop"),
   restart: () => void did.push("restart"),
+  hold: () => ({ elsewhere: [], release: () => void did.push("release") }),
   onError: (error) => void did.push(String(error)),
   ...more,
 });
@@ -118,4 +119,27 @@ describe("what it answers", () => {
     const [, tree] = await ask("/commands");
     expect(tree).toContainEqual(expect.objectContaining({ name: "account", description: "Account management" }));
   });
+});
+
+test("a hold lasts as long as the connection of whoever asked for it", async () => {
+  const { path } = await open({
+    hold() {
+      did.push("hold");
+      return {
+        elsewhere: [{ name: "pool", driver: "pgsql", database: "xmpp" }],
+        release: () => void did.push("release"),
+      };
+    },
+  });
+  const ending = new AbortController();
+  const response = await fetch("http://control/hold", { unix: path, signal: ending.signal });
+  const { value } = await response.body!.getReader().read();
+  expect(JSON.parse(Buffer.from(value!).toString())).toEqual({
+    elsewhere: [{ name: "pool", driver: "pgsql", database: "xmpp" }],
+  });
+  expect(did).toEqual(["hold"]);
+  ending.abort();
+  while (did.length < 2) await Bun.sleep(1);
+  await Bun.sleep(20);
+  expect(did).toEqual(["hold", "release"]);
 });

@@ -1,0 +1,124 @@
+// Makes a backup of a state directory, whether a server runs on it or not.
+
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { contentsOf, copyDatabase, isSqlite } from "./database.ts";
+import { copyHashed, reasonOf, sync, writeSynced } from "./files.ts";
+import { BackupError, MANIFEST, type Manifest, newManifest } from "./manifest.ts";
+
+/** What a state directory has beside its databases that cannot be made again: keys, certificates, a password. */
+const KEPT = ["salt-secret", "graphql-admin-password", "tls"];
+
+export interface CreateOptions {
+  readonly stateDir: string;
+  /** The backup: a directory that does not exist yet. */
+  readonly target: string;
+  /** Of this server. */
+  readonly version: string;
+  readonly now: Date;
+}
+
+/**
+ * Makes the backup; it has its name only when it is whole and on the disk.
+ * @throws BackupError; then nothing is left of it
+ */
+export function createBackup(options: CreateOptions): Manifest {
+  const { stateDir } = options;
+  const target = resolve(options.target);
+  const databases = databasesIn(stateDir);
+  if (databases.length === 0) throw new BackupError(`Cannot make a backup: there is no database in "${stateDir}"`);
+  if (existsSync(target)) throw new BackupError(`Cannot make the backup: "${target}" exists already`);
+  const partial = `${target}.partial`;
+  try {
+    begin(partial);
+    haveSpace(dirname(target), stateDir, databases);
+    const manifest = fill(partial, databases, options);
+    rmSync(join(partial, "pid"));
+    sync(partial);
+    renameSync(partial, target);
+    sync(dirname(target));
+    return manifest;
+  } catch (error) {
+    if (error instanceof Taken) throw error;
+    rmSync(partial, { recursive: true, force: true });
+    if (error instanceof BackupError) throw error;
+    throw new BackupError(`Cannot make the backup "${target}": ${reasonOf(error)}`);
+  }
+}
+
+/** Files in the state directory that are databases, wherever a pool with driver "sqlite" has put them there. */
+function databasesIn(stateDir: string): string[] {
+  let entries: string[];
+  try {
+    entries = readdirSync(stateDir, { withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => name);
+  } catch (error) {
+    throw new BackupError(`Cannot read the state directory: ${(error as Error).message}`);
+  }
+  return entries.filter((name) => !name.endsWith(".lock") && isSqlite(join(stateDir, name))).sort();
+}
+
+class Taken extends BackupError {}
+
+/** Makes the directory that the backup grows in. One that a killed process left is removed. */
+function begin(partial: string): void {
+  mkdirSync(dirname(partial), { recursive: true, mode: 0o700 });
+  const pid = existsSync(join(partial, "pid")) ? Number(readFileSync(join(partial, "pid"), "utf8")) : 0;
+  if (pid > 0 && pid !== process.pid && existsSync(`/proc/${pid}`)) {
+    throw new Taken(`Cannot make the backup: process ${pid} is making the same one in "${partial}"`);
+  }
+  rmSync(partial, { recursive: true, force: true });
+  mkdirSync(partial, { mode: 0o700 });
+  writeFileSync(join(partial, "pid"), String(process.pid), { mode: 0o600 });
+}
+
+/** Says at once what a full disk would say after minutes. */
+function haveSpace(dir: string, stateDir: string, databases: readonly string[]): void {
+  const needed = databases.reduce((sum, name) => sum + statSync(join(stateDir, name)).size, 0);
+  const { bavail, bsize } = statfsSync(dir);
+  if (bavail * bsize < needed) {
+    const mib = (bytes: number): string => `${Math.ceil(bytes / 1_048_576)} MiB`;
+    throw new BackupError(
+      `Cannot make the backup: it may need ${mib(needed)}, and "${dir}" has ${mib(bavail * bsize)} left`,
+    );
+  }
+}
+
+function fill(partial: string, databases: readonly string[], { stateDir, version, now }: CreateOptions): Manifest {
+  const files: Manifest["files"] = [];
+  const described: Manifest["databases"] = [];
+  for (const path of databases) {
+    const copy = join(partial, path);
+    copyDatabase(join(stateDir, path), copy);
+    sync(copy);
+    described.push({ path, ...contentsOf(copy) });
+    files.push({ path, ...copyHashed(copy) });
+  }
+  // After the databases: what a database refers to was there before.
+  for (const path of KEPT.flatMap((name) => filesUnder(stateDir, name))) {
+    files.push({ path, ...copyHashed(join(stateDir, path), join(partial, path)) });
+  }
+  const manifest = newManifest({ version, created: now.toISOString(), files, databases: described });
+  writeSynced(join(partial, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
+  return manifest;
+}
+
+function filesUnder(dir: string, name: string): string[] {
+  const found = statSync(join(dir, name), { throwIfNoEntry: false });
+  if (found?.isFile()) return [name];
+  if (!found?.isDirectory()) return [];
+  return readdirSync(join(dir, name))
+    .sort()
+    .flatMap((entry) => filesUnder(dir, `${name}/${entry}`));
+}

@@ -1,0 +1,62 @@
+// What a backup says about itself. A backup is a directory: manifest.json, and the files of the state directory under
+// the names they have there.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+
+export const MANIFEST = "manifest.json";
+/** Goes up when a build of today could not read what a later one writes. */
+const FORMAT = 1;
+
+const count = z.int().min(0);
+/** Below the backup and below the state directory; never outside of them. */
+const path = z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.?(\/|$))[^\0]+$/);
+
+const manifest = z.strictObject({
+  format: z.literal(FORMAT),
+  /** Of the server that made it. */
+  version: z.string(),
+  /** ISO 8601, UTC. */
+  created: z.iso.datetime(),
+  /** All files, databases among them. */
+  files: z.array(z.strictObject({ path, bytes: count, sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
+  databases: z.array(
+    z.strictObject({
+      path,
+      /** Migrations that it has had, in order. */
+      schema: z.array(count),
+      /** Rows by table. */
+      rows: z.record(z.string(), count),
+    }),
+  ),
+});
+
+export type Manifest = z.output<typeof manifest>;
+export type FileEntry = Manifest["files"][number];
+export type DatabaseEntry = Manifest["databases"][number];
+
+/** A backup, or a state directory, that cannot be used; the message is one line for whoever gave the command. */
+export class BackupError extends Error {
+  override readonly name = "BackupError";
+}
+
+export const newManifest = (fields: Omit<Manifest, "format">): Manifest => ({ format: FORMAT, ...fields });
+
+/** @throws BackupError */
+export function readManifest(dir: string): Manifest {
+  const file = join(dir, MANIFEST);
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new BackupError(`"${dir}" is no backup: cannot read "${file}": ${(error as Error).message}`);
+  }
+  const parsed = manifest.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const format = (value as { format?: unknown } | null)?.format;
+  if (typeof format === "number" && format > FORMAT) {
+    throw new BackupError(`Cannot use backup "${dir}": it was made by a newer server; use its mongooseimctl`);
+  }
+  throw new BackupError(`Cannot use backup "${dir}": "${file}" is damaged`);
+}

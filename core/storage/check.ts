@@ -1,0 +1,182 @@
+// Compares the tables of a database, which MongooseIM may have made, with those that the server needs.
+import type { Db, Dialect } from "./db.ts";
+import { keyOf, readKeys } from "./inspect.ts";
+import { scriptOf } from "./mongooseim.ts";
+import type { Column, Table } from "./schema.ts";
+
+export interface SchemaProblem {
+  table: string;
+  /** Undefined when the whole table is missing, and for a key. */
+  column?: string;
+  kind: "missing" | "type" | "key";
+  /** What there is and what there should be, for a type; the columns, for a key. */
+  detail?: string;
+  /** The server can do without: it is told and passed over. */
+  harmless?: true;
+}
+
+interface Found {
+  /** Types by column, by table. */
+  columns: Map<string, Map<string, string>>;
+  keys: ReadonlyMap<string, ReadonlySet<string>> | undefined;
+}
+
+const COLUMNS: Readonly<Record<Dialect, string>> = {
+  sqlite: `SELECT m.name AS t, c.name AS c, c.type AS y FROM sqlite_master m, pragma_table_info(m.name) c
+           WHERE m.type = 'table'`,
+  pgsql: `SELECT table_name AS t, column_name AS c,
+                 CASE WHEN data_type = 'USER-DEFINED' THEN udt_name ELSE data_type END AS y
+          FROM information_schema.columns WHERE table_schema = ANY (current_schemas(false))`,
+  mysql: `SELECT table_name AS t, column_name AS c, data_type AS y FROM information_schema.columns
+          WHERE table_schema = DATABASE()`,
+};
+
+/** What a database lacks of the given tables, or has otherwise; more columns than needed are no problem. */
+export async function checkSchema(db: Db, needed: readonly Table[]): Promise<SchemaProblem[]> {
+  const found = await read(db);
+  return needed.flatMap((table) => {
+    const present = found.columns.get(table.name);
+    if (present === undefined) return [{ table: table.name, kind: "missing" as const }];
+    const columns = Object.entries(table.columns).flatMap(([name, column]) =>
+      columnProblem(db.dialect, table.name, name, column, present.get(name)),
+    );
+    return [...columns, ...keyProblem(table, found.keys?.get(table.name), found.keys !== undefined)];
+  });
+}
+
+async function read(db: Db): Promise<Found> {
+  const columns = new Map<string, Map<string, string>>();
+  for (const { t, c, y } of await db.query<{ t: string; c: string; y: string }>(COLUMNS[db.dialect])) {
+    const known = columns.get(t);
+    if (known) known.set(c, y.toLowerCase());
+    else columns.set(t, new Map([[c, y.toLowerCase()]]));
+  }
+  return { columns, keys: await readKeys(db) };
+}
+
+function columnProblem(
+  dialect: Dialect,
+  table: string,
+  name: string,
+  column: Column,
+  type: string | undefined,
+): SchemaProblem[] {
+  if (type === undefined) return [{ table, column: name, kind: "missing" }];
+  // The embedded database is always of our making, and its columns take every type.
+  if (dialect === "sqlite") return [];
+  const wanted = TYPES[dialect](column);
+  if (wanted.includes(type)) return [];
+  return [{ table, column: name, kind: "type", detail: `${type} instead of ${wanted[0]}` }];
+}
+
+/** Tables whose keys the server does not lean on; MongooseIM gave them theirs in 6.2.1. */
+const KEY_NOT_NEEDED: ReadonlySet<string> = new Set(["rostergroups", "discovery_nodes"]);
+
+/** A row is found and replaced by its key: a unique index serves as well as a primary key. */
+function keyProblem(
+  { name, primaryKey }: Table,
+  keys: ReadonlySet<string> | undefined,
+  told: boolean,
+): SchemaProblem[] {
+  if (!told || primaryKey === undefined || keys?.has(keyOf(primaryKey))) return [];
+  const problem: SchemaProblem = { table: name, kind: "key", detail: primaryKey.join(", ") };
+  return [KEY_NOT_NEEDED.has(name) ? { ...problem, harmless: true } : problem];
+}
+
+// --- Types: those that serve, the usual one first --------------------------------------------------------------------------
+
+const PGSQL_TEXT = ["character varying", "text", "character", "name"];
+const PGSQL_NUMBERS = ["smallint", "integer", "bigint"];
+const MYSQL_TEXT = ["varchar", "text", "char", "mediumtext", "longtext", "tinytext"];
+const MYSQL_BYTES = ["varbinary", "blob", "mediumblob", "longblob", "tinyblob", "binary"];
+const MYSQL_NUMBERS = ["tinyint", "smallint", "mediumint", "int", "bigint"];
+
+/** A list with one of its words first. */
+const first = (word: string, words: readonly string[]): string[] => [word, ...words.filter((w) => w !== word)];
+/** Numbers as wide as needed. */
+const from = (word: string, words: readonly string[]): readonly string[] => words.slice(words.indexOf(word));
+
+function pgsqlTypes({ kind, type }: Column): readonly string[] {
+  switch (kind) {
+    case "varchar":
+      return PGSQL_TEXT;
+    case "text":
+      return first("text", PGSQL_TEXT);
+    case "char":
+      return first("character", PGSQL_TEXT);
+    case "enum":
+      return [...(type === undefined ? [] : [type]), ...PGSQL_TEXT];
+    case "bytes":
+      return ["bytea"];
+    case "smallint":
+      return from("smallint", PGSQL_NUMBERS);
+    case "int":
+    case "serial":
+      return from("integer", PGSQL_NUMBERS);
+    case "bigint":
+    case "bigserial":
+      return ["bigint"];
+    case "boolean":
+      return ["boolean"];
+    case "timestamp":
+      return ["timestamp without time zone", "timestamp with time zone"];
+    case "timestamptz":
+      return ["timestamp with time zone", "timestamp without time zone"];
+    case "json":
+      return ["json", "jsonb"];
+  }
+}
+
+function mysqlTypes(column: Column): readonly string[] {
+  const { kind } = column;
+  const usual = mysqlType(column);
+  switch (kind) {
+    case "varchar":
+    case "text":
+    case "char":
+    case "enum":
+      // Drivers give text for both.
+      return first(usual, MYSQL_BYTES.includes(usual) ? [...MYSQL_BYTES, ...MYSQL_TEXT] : MYSQL_TEXT);
+    case "bytes":
+      return first(usual, MYSQL_BYTES);
+    case "smallint":
+    case "int":
+    case "serial":
+    case "bigint":
+    case "bigserial":
+      return from(usual, MYSQL_NUMBERS);
+    case "boolean":
+      return ["tinyint", "smallint", "int", "bit"];
+    case "timestamp":
+    case "timestamptz":
+      return ["timestamp", "datetime"];
+    case "json":
+      // MariaDB keeps JSON as text.
+      return ["json", ...MYSQL_TEXT];
+  }
+}
+
+const MYSQL_USUAL: Readonly<Record<string, string>> = { bytes: "blob", serial: "int", bigserial: "bigint" };
+
+/** The word of a column's type that `information_schema` shows. */
+function mysqlType({ kind, mysql }: Column): string {
+  if (mysql === undefined) return MYSQL_USUAL[kind] ?? kind;
+  if (mysql.includes("character set binary")) return "varbinary";
+  return mysql === "serial" ? "bigint" : (/^[a-z]+/.exec(mysql)?.[0] ?? mysql);
+}
+
+const TYPES: Readonly<Record<Exclude<Dialect, "sqlite">, (column: Column) => readonly string[]>> = {
+  pgsql: pgsqlTypes,
+  mysql: mysqlTypes,
+};
+
+/** A problem in words, with the file of MongooseIM that would have prevented it. */
+export function describeProblem(dialect: Dialect, { table, column, kind, detail }: SchemaProblem): string {
+  const what = {
+    missing: `${column === undefined ? table : `${table}.${column}`} is missing`,
+    type: `${table}.${column} is ${detail}`,
+    key: `${table} has no unique key (${detail})`,
+  }[kind];
+  const script = scriptOf(dialect, table, kind === "missing" ? column : undefined, kind === "key");
+  return script === undefined ? what : `${what} (see MongooseIM's ${script})`;
+}

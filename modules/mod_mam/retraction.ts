@@ -1,0 +1,129 @@
+// Retracted messages in an archive (XEP-0424): what is left of them is a tombstone. Only the author takes a message
+// back, and only in the conversation in which he asks for it; whatever else is asked for changes nothing.
+
+import { type Jid, tryParseJid } from "../../core/jid.ts";
+import { NS_SID } from "../../core/ns.ts";
+import {
+  NS_RETRACT,
+  NS_RETRACT_FASTENED,
+  NS_RETRACT_STANZA_ID,
+  type Retraction,
+  retractionOf,
+} from "../../core/retraction.ts";
+import { type Element, parseElement, type Stanza } from "../../core/stanza.ts";
+import { attr, escapeXml, Markup, xml } from "../../core/xml/markup.ts";
+import type { ArchiveBackend, Found, Owner } from "./backend.ts";
+
+const RETRACTIONS = [NS_RETRACT, NS_RETRACT_FASTENED, NS_RETRACT_STANZA_ID];
+const NS_MUC_USER = "http://jabber.org/protocol/muc#user";
+
+/** Newest messages of a conversation among which one is looked for by its `id` attribute, which has no index. */
+const RECENT = 100;
+
+/** disco#info features; the tombstones only where retracted messages become such. */
+export function retractionFeatures(tombstones: boolean): string[] {
+  return tombstones ? [...RETRACTIONS, `${NS_RETRACT}#tombstone`, `${NS_RETRACT_FASTENED}#tombstone`] : RETRACTIONS;
+}
+
+/** A message that asks to retract another, as one of the two archives sees it. */
+export interface Asked {
+  readonly owner: Owner;
+  /** The other party. */
+  readonly remote: Jid;
+  /** Of the message that asks, and so of the one that is meant. */
+  readonly direction: "in" | "out";
+  /** Who asks. */
+  readonly from: Jid;
+  readonly message: Stanza;
+  /** The id of the message that asks in this archive. */
+  readonly id: bigint;
+  /** Resolves when the message that asks is archived, and everything that was archived before it. */
+  readonly archived: Promise<void>;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/**
+ * Puts a tombstone in the place of the message that is meant. What is to be retracted may still wait to be written: it is
+ * looked for after everything before `archived` is in the archive. Resolves to whether there was such a message.
+ */
+export async function retract(backend: ArchiveBackend, asked: Asked): Promise<boolean> {
+  const retraction = retractionOf(asked.message);
+  if (retraction === undefined) return false;
+  await asked.archived;
+  const found = await meant(backend, asked, retraction);
+  if (found === undefined) return false;
+  await backend.replace(asked.owner, found.id, tombstone(found.stanza, retraction, asked).text);
+  return true;
+}
+
+async function meant(backend: ArchiveBackend, asked: Asked, retraction: Retraction): Promise<Found | undefined> {
+  const { owner, remote, direction, id } = asked;
+  const may = (found: Found, stanza: Element): boolean =>
+    found.id < id && byAuthor(found, stanza, asked) && !isTombstone(stanza);
+
+  if (retraction.ns === NS_RETRACT_STANZA_ID) {
+    const wanted = archiveId(retraction.id);
+    if (wanted === undefined) return undefined;
+    const page = { dir: "after", max: 1, count: false } as const;
+    const { messages } = await backend.lookup(owner, { ids: [wanted], with: remote.bare }, page);
+    return messages.find((found) => may(found, parseElement(found.stanza)));
+  }
+  const named = await backend.byOriginId(owner, remote.bare, direction, retraction.id);
+  if (named !== undefined) return may(named, parseElement(named.stanza)) ? named : undefined;
+  if (retraction.ns !== NS_RETRACT || asked.message.type === "groupchat") return undefined;
+  const page = { dir: "before", max: RECENT, count: false } as const;
+  const { messages } = await backend.lookup(owner, { with: remote.bare, beforeId: id }, page);
+  const text = escapeXml(retraction.id);
+  return messages.findLast((found) => {
+    // Most of them need not be parsed. An id with a character that XML has two ways to write is not found by chance.
+    if (!found.stanza.includes(text) && !found.stanza.includes("&")) return false;
+    const stanza = parseElement(found.stanza);
+    return stanza.attrs["id"] === retraction.id && may(found, stanza);
+  });
+}
+
+/**
+ * Whether who asks is the author. A person is known by the bare JID; in a room and in private messages through one, whose
+ * people share the room's bare JID, by the full one.
+ */
+function byAuthor(found: Found, stanza: Element, { from, message }: Asked): boolean {
+  const author = tryParseJid(found.from);
+  if (author === undefined) return false;
+  const groupchat = message.type === "groupchat";
+  if (groupchat !== (stanza.attrs["type"] === "groupchat")) return false;
+  const throughRoom = message.has("x", NS_MUC_USER) || stanza.getChild("x", NS_MUC_USER) !== undefined;
+  return groupchat || throughRoom ? author.text === from.text : author.bare.text === from.bare.text;
+}
+
+const isTombstone = (stanza: Element): boolean =>
+  RETRACTIONS.some((ns) => stanza.getChild("retracted", ns) !== undefined);
+
+/** The number of an id as the archive shows it, base 32 with the digits 0-9A-V; undefined for what is none. */
+function archiveId(text: string): bigint | undefined {
+  if (!/^[0-9A-V]{1,13}$/.test(text)) return undefined;
+  let id = 0n;
+  for (const digit of text) id = id * 32n + BigInt(Number.parseInt(digit, 32));
+  return id < 2n ** 63n ? id : undefined;
+}
+
+/**
+ * What is left of a message (XEP-0424 §4): its own tag and `<retracted/>`. That names the message that asked (its `id`),
+ * or with the older namespaces the one that was meant.
+ */
+export function tombstone(stanza: string, { ns, id }: Retraction, { message, owner, now }: Asked): Markup {
+  const was = parseElement(stanza);
+  const kept = Object.entries(was.attrs).map(([name, value]) => xml` ${new Markup(name)}='${value}'`);
+  const stamp = new Date(now).toISOString();
+  if (ns === NS_RETRACT) {
+    const asking = attr("id", message.id);
+    return xml`<message${kept}><retracted xmlns='${ns}' stamp='${stamp}'${asking}/></message>`;
+  }
+  const byArchive = ns === NS_RETRACT_STANZA_ID;
+  const origin = byArchive ? was.getChild("origin-id", NS_SID)?.attrs["id"] : id;
+  const by = owner.local === "" ? owner.domain : `${owner.local}@${owner.domain}`;
+  return xml`<message${kept}><retracted xmlns='${ns}' stamp='${stamp}'>${[
+    ...(byArchive ? [xml`<stanza-id xmlns='${NS_SID}' id='${id}' by='${by}'/>`] : []),
+    ...(origin === undefined ? [] : [xml`<origin-id xmlns='${NS_SID}' id='${origin}'/>`]),
+  ]}</retracted></message>`;
+}
