@@ -134,6 +134,8 @@ export interface ModuleDef<C = unknown, S = undefined, M extends string = string
   uses?: readonly string[];
   /** Features that answer the same requests: where one of them runs (name them in `uses`), this one's `iq` is left out. */
   yieldsTo?: readonly string[];
+  /** MongooseIM's names of parts of the feature that are on with a configuration, for operations that need them. */
+  parts?(config: C): readonly string[];
   /** disco#info features of the server. */
   features?: readonly string[];
   /** disco#info features of an account. */

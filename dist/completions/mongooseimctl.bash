@@ -117,7 +117,8 @@ _mongooseimctl() {
     'session:listUserSessions') list='--user --help' ;;
     'session:listUsersWithStatus') list='--domain --status --help' ;;
     'session:setPresence') list='--user --type --show --status --priority --help' ;;
-    'stanza:') list='sendMessage sendMessageHeadLine sendStanza subscribeForMessages' ;;
+    'stanza:') list='getLastMessages sendMessage sendMessageHeadLine sendStanza subscribeForMessages' ;;
+    'stanza:getLastMessages') list='--caller --with --limit --before --help' ;;
     'stanza:sendMessage') list='--from --to --body --help' ;;
     'stanza:sendMessageHeadLine') list='--from --to --subject --body --help' ;;
     'stanza:sendStanza') list='--stanza --help' ;;

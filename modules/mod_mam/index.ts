@@ -2,9 +2,11 @@
 // pm.ts writes; backend.ts says what an archive is; sql/ is the archive on SQLite, PostgreSQL and MySQL.
 
 import { defineModule } from "../../core/module.ts";
+import { askedArchive, askedHooks, preferencesOf, requests } from "./asked.ts";
 import { config, pmConfig } from "./config.ts";
 import type { Context } from "./context.ts";
 import { metrics } from "./metrics.ts";
+import { operations } from "./operations.ts";
 import { hooks, PmRecorder } from "./pm.ts";
 import { MamStore } from "./store.ts";
 
@@ -12,13 +14,18 @@ export default defineModule({
   name: "mod_mam",
   xeps: [
     { n: 313, version: "1.1.3" },
+    { n: 59, version: "1.0" },
+    { n: 441, version: "0.2.0" },
     { n: 359, version: "0.7.0" },
     { n: 334, version: "0.4.0" },
   ],
   config,
+  parts: ({ pm }) => (pm === undefined ? [] : ["mod_mam_pm"]),
   store: (db) => new MamStore(db),
   metrics,
-  hooks,
+  iq: requests,
+  hooks: { ...hooks, ...askedHooks },
+  operations,
   start: open,
 });
 
@@ -62,9 +69,10 @@ function open(ctx: Context): void {
     backend: built.sql,
     sql: built.sql,
     writer: built.writer,
-    prefs: undefined,
+    prefs: preferencesOf(ctx, pm),
     searchBody: () => "",
     afterwards: undefined,
   };
-  store.opened({ ...archive, recorder: new PmRecorder(ctx, archive) }, built.owners, pm);
+  const asked = askedArchive(ctx, pm, built.sql, archive.prefs);
+  store.opened({ ...archive, recorder: new PmRecorder(ctx, archive), asked }, built.owners, pm);
 }

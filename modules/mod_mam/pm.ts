@@ -27,7 +27,7 @@ export class PmRecorder {
 
   constructor(
     private readonly ctx: Context,
-    private readonly archive: Omit<PmArchive, "recorder">,
+    private readonly archive: Omit<PmArchive, "recorder" | "asked">,
   ) {}
 
   /** A client has sent a message. */

@@ -12,15 +12,12 @@ import { jidCodec } from "./codecs/jid.ts";
 import { DEFAULT_MESSAGE_FORMAT, messageCodec } from "./codecs/message.ts";
 import type { MamConfig, PmConfig } from "./config.ts";
 import type { PmRecorder } from "./pm.ts";
+import type { Preferences } from "./prefs/index.ts";
+import type { AskedArchive } from "./query/index.ts";
 import { COLUMNS, SqlArchive } from "./sql/archive.ts";
 import { Owners } from "./sql/owners.ts";
 import { Ranks } from "./sql/ranks.ts";
 import { ArchiveWriter, type WriterObserver } from "./writer.ts";
-
-/** Archiving preferences as the writing side asks for them; see prefs/. */
-export interface Preferences {
-  shouldArchive(owner: BareJid, remote: Archived["remote"]): boolean | Promise<boolean>;
-}
 
 /** The archives of the users of one host type. */
 export interface PmArchive {
@@ -31,6 +28,8 @@ export interface PmArchive {
   /** Undefined where everything is archived. */
   readonly prefs: Preferences | undefined;
   readonly recorder: PmRecorder;
+  /** The asking side. */
+  readonly asked: AskedArchive;
   /** What searches will find of a message; "" for nothing. */
   searchBody(stanza: Stanza): string;
   /** Told of every message that was given to the archive. */
@@ -90,6 +89,7 @@ export class MamStore implements PersonalStore {
     const number = await owners.find(jid);
     if (number === undefined) return;
     await sql.removeAll(number, this.limit);
+    this.pm?.prefs?.forget(jid);
     await owners.remove(jid);
   }
 
@@ -100,6 +100,7 @@ export class MamStore implements PersonalStore {
       const numbers = await owners.ofDomain(domain, 0, BATCH);
       if (numbers.length === 0) return;
       for (const number of numbers) await sql.removeAll(number, this.limit, deleted);
+      this.pm?.prefs?.forgetAll();
       await owners.removeNumbers(numbers);
     }
   }
