@@ -1,7 +1,8 @@
 // The archive of users in the databases of the SQL family: tables mam_message, mam_server_user (MongooseIM's).
 
 import type { Jid } from "../../../core/jid.ts";
-import type { Db, SqlValue } from "../../../core/storage/db.ts";
+import { pause } from "../../../core/storage/batches.ts";
+import type { Db, Deleted, SqlValue } from "../../../core/storage/db.ts";
 import type { ArchiveBackend, Archived, Filter, Found, Owner, Page, PageFound } from "../backend.ts";
 import type { JidCodec } from "../codecs/jid.ts";
 import type { MessageCodec } from "../codecs/message.ts";
@@ -229,8 +230,14 @@ export class SqlArchive implements ArchiveBackend {
   }
 
   /** Deletes everything under an owner's number, preferences too, so many messages at a time. */
-  async removeAll(number: number, batch: number): Promise<void> {
-    while ((await this.deleteOf(number, MAX_ID, batch)) >= batch) await Bun.sleep(0);
+  async removeAll(number: number, batch: number, deleted?: Deleted): Promise<void> {
+    for (let more = true; more; ) {
+      const begun = performance.now();
+      const gone = await this.deleteOf(number, MAX_ID, batch);
+      if (gone > 0) deleted?.(gone);
+      more = gone >= batch;
+      if (more) await pause(begun);
+    }
     await this.parts.db.execute("DELETE FROM mam_config WHERE user_id = ?", [number]);
   }
 
