@@ -1,5 +1,6 @@
 // Compares the tables of a database, which MongooseIM may have made, with those that the server needs.
 import type { Db, Dialect } from "./db.ts";
+import { keyOf, readKeys } from "./inspect.ts";
 import { scriptOf } from "./mongooseim.ts";
 import type { Column, Table } from "./schema.ts";
 
@@ -17,8 +18,7 @@ export interface SchemaProblem {
 interface Found {
   /** Types by column, by table. */
   columns: Map<string, Map<string, string>>;
-  /** Columns of each unique key, sorted, by table; undefined where the database does not tell. */
-  keys: Map<string, Set<string>> | undefined;
+  keys: ReadonlyMap<string, ReadonlySet<string>> | undefined;
 }
 
 const COLUMNS: Readonly<Record<Dialect, string>> = {
@@ -29,20 +29,6 @@ const COLUMNS: Readonly<Record<Dialect, string>> = {
           FROM information_schema.columns WHERE table_schema = ANY (current_schemas(false))`,
   mysql: `SELECT table_name AS t, column_name AS c, data_type AS y FROM information_schema.columns
           WHERE table_schema = DATABASE()`,
-};
-
-/** A row for each column of each unique index that holds all rows. */
-const KEYS: Readonly<Record<Exclude<Dialect, "sqlite">, string>> = {
-  pgsql: `SELECT t.relname AS t, i.relname AS i, a.attname AS c
-          FROM pg_catalog.pg_index x
-          JOIN pg_catalog.pg_class t ON t.oid = x.indrelid
-          JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
-          JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
-          JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = ANY (x.indkey)
-          WHERE x.indisunique AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL
-            AND n.nspname = ANY (current_schemas(false))`,
-  mysql: `SELECT table_name AS t, index_name AS i, column_name AS c FROM information_schema.statistics
-          WHERE table_schema = DATABASE() AND non_unique = 0`,
 };
 
 /** What a database lacks of the given tables, or has otherwise; more columns than needed are no problem. */
@@ -65,22 +51,7 @@ async function read(db: Db): Promise<Found> {
     if (known) known.set(c, y.toLowerCase());
     else columns.set(t, new Map([[c, y.toLowerCase()]]));
   }
-  return { columns, keys: db.dialect === "sqlite" ? undefined : await readKeys(db, KEYS[db.dialect]) };
-}
-
-async function readKeys(db: Db, sql: string): Promise<Map<string, Set<string>>> {
-  const indexes = new Map<string, { table: string; columns: string[] }>();
-  for (const { t, i, c } of await db.query<{ t: string; i: string; c: string }>(sql)) {
-    const index = indexes.get(`${t} ${i}`);
-    if (index) index.columns.push(c);
-    else indexes.set(`${t} ${i}`, { table: t, columns: [c] });
-  }
-  const keys = new Map<string, Set<string>>();
-  for (const { table, columns } of indexes.values()) {
-    const known = keys.get(table) ?? new Set();
-    keys.set(table, known.add(columns.sort().join(", ")));
-  }
-  return keys;
+  return { columns, keys: await readKeys(db) };
 }
 
 function columnProblem(
@@ -102,8 +73,12 @@ function columnProblem(
 const KEY_NOT_NEEDED: ReadonlySet<string> = new Set(["rostergroups", "discovery_nodes"]);
 
 /** A row is found and replaced by its key: a unique index serves as well as a primary key. */
-function keyProblem({ name, primaryKey }: Table, keys: Set<string> | undefined, told: boolean): SchemaProblem[] {
-  if (!told || primaryKey === undefined || keys?.has([...primaryKey].sort().join(", "))) return [];
+function keyProblem(
+  { name, primaryKey }: Table,
+  keys: ReadonlySet<string> | undefined,
+  told: boolean,
+): SchemaProblem[] {
+  if (!told || primaryKey === undefined || keys?.has(keyOf(primaryKey))) return [];
   const problem: SchemaProblem = { table: name, kind: "key", detail: primaryKey.join(", ") };
   return [KEY_NOT_NEEDED.has(name) ? { ...problem, harmless: true } : problem];
 }

@@ -36,11 +36,12 @@ export async function examine(db: Db): Promise<Examination> {
   };
 }
 
-function cures(sql: string, { table, column, kind }: SchemaProblem): boolean {
-  if (kind !== "missing") return false;
-  const begin =
-    column === undefined ? `CREATE TABLE IF NOT EXISTS ${table} (` : `ALTER TABLE ${table} ADD COLUMN ${column} `;
-  return sql.startsWith(begin);
+function cures(sql: string, { table, column, kind, detail }: SchemaProblem): boolean {
+  if (kind === "type") return false;
+  if (kind === "key") return sql.startsWith("CREATE UNIQUE INDEX ") && sql.endsWith(` ON ${table} (${detail})`);
+  return sql.startsWith(
+    column === undefined ? `CREATE TABLE IF NOT EXISTS ${table} (` : `ALTER TABLE ${table} ADD COLUMN ${column} `,
+  );
 }
 
 /** The one line with which a database is refused. */

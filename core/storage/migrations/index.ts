@@ -7,6 +7,7 @@ import { abuseReports } from "./0008_abuse_reports.ts";
 import { announcements } from "./0010_announcements.ts";
 import { removals } from "./0011_removals.ts";
 import { mongooseimColumns } from "./0016_mongooseim_columns.ts";
+import { mongooseimKeys } from "./0017_mongooseim_keys.ts";
 import { offlineAge } from "./0022_offline_age.ts";
 import type { Migration } from "./migration.ts";
 
@@ -19,5 +20,6 @@ export const MIGRATIONS: readonly Migration[] = [
   announcements,
   removals,
   mongooseimColumns,
+  mongooseimKeys,
   offlineAge,
 ];

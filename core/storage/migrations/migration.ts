@@ -8,6 +8,8 @@ export interface Existing {
   tables: ReadonlyMap<string, ReadonlySet<string>>;
   /** How a table compares texts, by its name (MySQL). */
   collations?: ReadonlyMap<string, string>;
+  /** Unique keys by table, as `keyOf` writes them; undefined where they are ours in any case. */
+  keys?: ReadonlyMap<string, ReadonlySet<string>>;
   /** Named types (PostgreSQL). */
   types: ReadonlySet<string>;
 }

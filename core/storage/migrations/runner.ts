@@ -81,8 +81,7 @@ export async function migrate(db: Db, options: MigrateOptions = {}): Promise<Mig
       const run = await apply(db, migration);
       if (run !== undefined) runs.push(run);
     } catch (cause) {
-      if (!isForbidden(cause)) throw cause;
-      throw await forbidden(db, cause, pending.slice(i));
+      throw isForbidden(cause) ? await forbidden(db, cause, pending.slice(i)) : failed(cause, migration);
     }
   }
   return runs;
@@ -148,6 +147,13 @@ function isForbidden(cause: unknown): boolean {
   const origin = cause instanceof StorageError ? cause.cause : undefined;
   if (!(origin instanceof Error)) return false;
   return ("code" in origin && FORBIDDEN.has(origin.code)) || ("errno" in origin && FORBIDDEN.has(origin.errno));
+}
+
+/** One line: what the database says, and what it was asked. */
+function failed(cause: unknown, { id, name }: Migration): unknown {
+  if (!(cause instanceof StorageError) || cause.code === "unavailable") return cause;
+  const message = `Cannot bring the database up to date (step ${id}, ${name}): ${cause.message}`;
+  return new StorageError(cause.code, message, { cause });
 }
 
 async function forbidden(db: Db, cause: unknown, left: readonly Migration[]): Promise<StorageError> {
