@@ -3,9 +3,11 @@
 import { readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import type { Config } from "../core/config/index.ts";
+import type { Log } from "../core/log/index.ts";
 import type { Db } from "../core/storage/db.ts";
 import { openStorage } from "../core/storage/index.ts";
 import type { PgsqlOptions } from "../core/storage/pgsql.ts";
+import { DAMAGE_ADVICE } from "../core/storage/sqlite/damage.ts";
 import { readContextOptions } from "../core/tls/settings.ts";
 import type { Elsewhere } from "../transports/control/paths.ts";
 
@@ -18,7 +20,7 @@ type Connection = NonNullable<Config["outgoing_pools"]["rdbms"]>["default"]["con
  * without a file of its own. Rejects with one line when the database cannot be used: to serve an empty one in its place
  * would look like the loss of all accounts.
  */
-export async function openRdbms(config: Config, stateDir: string): Promise<Db | undefined> {
+export async function openRdbms(config: Config, stateDir: string, log: Log): Promise<Db | undefined> {
   const pool = config.outgoing_pools.rdbms?.["default"];
   if (pool === undefined) return undefined;
   const { connection } = pool;
@@ -26,7 +28,11 @@ export async function openRdbms(config: Config, stateDir: string): Promise<Db | 
     case "sqlite": {
       const { database } = connection;
       if (database === undefined) return undefined;
-      return openStorage({ stateDir, file: isAbsolute(database) ? database : join(stateDir, database) });
+      return openStorage({
+        stateDir,
+        file: isAbsolute(database) ? database : join(stateDir, database),
+        sqlite: { damaged: onDamage(log, database) },
+      });
     }
     case "pgsql":
       return openStorage({
@@ -60,6 +66,10 @@ export async function openRdbms(config: Config, stateDir: string): Promise<Db | 
       );
   }
 }
+
+/** Tells once a minute that requests find a file damaged; everything that is not touched is served on. */
+export const onDamage = (log: Log, file: string) => (reason: string) =>
+  log.limited(`damage ${file}`, 60)?.critical("database_damaged", { file, reason, advice: DAMAGE_ADVICE });
 
 /** Databases that the server uses beside those in its state directory, which backups have. */
 export function databasesElsewhere(config: Config): Elsewhere[] {

@@ -25,7 +25,7 @@ import type { HttpHandler } from "../transports/http/app.ts";
 import { ctlCommand, embeddedConfig, greeting } from "./embedded.ts";
 import { httpHandlers } from "./handlers.ts";
 import { Listeners } from "./listeners.ts";
-import { databasesElsewhere, openRdbms, POOL, unusedPools } from "./rdbms.ts";
+import { databasesElsewhere, onDamage, openRdbms, POOL, unusedPools } from "./rdbms.ts";
 import { executeAgain } from "./tune.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
@@ -128,10 +128,10 @@ export async function startServer(config: Config, options: ServerOptions, log: L
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   for (const name of config.unbuilt) log.warning("feature_not_in_this_build", { section: name });
   for (const name of unusedPools(config)) log.warning("database_pool_not_used", { section: name, used: POOL });
-  const embedded = await openStorage({ stateDir });
+  const embedded = await openStorage({ stateDir, sqlite: { damaged: onDamage(log, "mongooseim.db") } });
   const opened: Db[] = [embedded];
   try {
-    const rdbms = await openRdbms(config, stateDir);
+    const rdbms = await openRdbms(config, stateDir, log);
     if (rdbms !== undefined) opened.push(rdbms);
     return await assemble(config, options, log, embedded, rdbms, opened);
   } catch (error) {
