@@ -42,7 +42,7 @@ const BURST = 10;
 type Behaviour = "online" | "offline" | "fetching" | "leaving" | "slow" | "broken" | "inactive";
 const BEHAVIOURS: readonly Behaviour[] = ["online", "offline", "fetching", "leaving", "slow", "broken", "inactive"];
 /** Milliseconds in which the server notices that a connection broke, and commits what it had not been acknowledged. */
-const NOTICED = 50;
+const NOTICED = 100;
 
 /** Mulberry32: the same moments again for the same --seed. */
 let state = seed;
