@@ -1,69 +1,58 @@
-// From outgoing_pools.rdbms.default to an open database.
+// From outgoing_pools.rdbms to open databases.
 
 import { readFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import type { Config } from "../core/config/index.ts";
 import type { Log } from "../core/log/index.ts";
-import type { Db } from "../core/storage/db.ts";
+import { type Db, type DbCalls, StorageError } from "../core/storage/db.ts";
 import { openStorage } from "../core/storage/index.ts";
+import type { MysqlOptions } from "../core/storage/mysql/client.ts";
 import type { PgsqlOptions } from "../core/storage/pgsql.ts";
+import { type Pool, Pools } from "../core/storage/pools.ts";
 import { DAMAGE_ADVICE } from "../core/storage/sqlite/damage.ts";
 import { readContextOptions } from "../core/tls/settings.ts";
 import type { Elsewhere } from "../transports/control/paths.ts";
 
-export const POOL = "outgoing_pools.rdbms.default";
+type PoolOptions = NonNullable<Config["outgoing_pools"]["rdbms"]>[string];
 
-type Connection = NonNullable<Config["outgoing_pools"]["rdbms"]>["default"]["connection"];
+/** A pool as configured. */
+interface Plan extends Pick<Pool, "tag" | "hostType"> {
+  /** Its place in the file. */
+  readonly key: string;
+  readonly options: Omit<PoolOptions, "scope">;
+}
+
+export interface OpenOptions {
+  stateDir: string;
+  log: Log;
+  /**
+   * How long a database that does not answer is tried again before the start is given up, in ms; default one minute.
+   * MongooseIM tries eight times with growing pauses, up to max_start_interval, and then does not start either. A database
+   * that starts together with the server gets its time so; whoever supervises us starts us again after that.
+   */
+  patienceMs?: number;
+}
+
+const PATIENCE_MS = 60_000;
+const FIRST_PAUSE_MS = 250;
 
 /**
- * Opens the database of the pool. Undefined when the embedded one serves: there is no pool, or its driver is "sqlite"
- * without a file of its own. Rejects with one line when the database cannot be used: to serve an empty one in its place
- * would look like the loss of all accounts.
+ * Opens the embedded store and every pool that is configured, whether a feature asks for it or not, as MongooseIM starts
+ * them: their users want to see in metrics and in the log that they work. Each database is brought up to date once,
+ * however many pools lead to it. Rejects with one line when one cannot be used: to serve an empty one in its place would
+ * look like the loss of all accounts.
  */
-export async function openRdbms(config: Config, stateDir: string, log: Log): Promise<Db | undefined> {
-  const pool = config.outgoing_pools.rdbms?.["default"];
-  if (pool === undefined) return undefined;
-  const { connection } = pool;
-  switch (connection.driver) {
-    case "sqlite": {
-      const { database } = connection;
-      if (database === undefined) return undefined;
-      return openStorage({
-        stateDir,
-        file: isAbsolute(database) ? database : join(stateDir, database),
-        sqlite: { damaged: onDamage(log, database) },
-      });
-    }
-    case "pgsql":
-      return openStorage({
-        pgsql: {
-          host: connection.host!,
-          port: connection.port,
-          database: connection.database!,
-          username: connection.username!,
-          password: connection.password,
-          ssl: tlsOf(connection),
-          poolSize: pool.workers,
-          statementTimeoutMs: connection.query_timeout,
-        },
-      });
-    case "mysql":
-      return openStorage({
-        mysql: {
-          host: connection.host!,
-          port: connection.port,
-          database: connection.database!,
-          username: connection.username!,
-          password: connection.password,
-          ssl: tlsOf(connection),
-          poolSize: pool.workers,
-          statementTimeoutMs: connection.query_timeout,
-        },
-      });
-    default:
-      throw new Error(
-        `Cannot use driver "${connection.driver}" of ${POOL}.connection: it is not in this build; use "pgsql", or remove the pool to use the embedded database`,
-      );
+export async function openPools(config: Config, options: OpenOptions): Promise<Pools> {
+  const { stateDir, log } = options;
+  const embedded = await openStorage({ stateDir, sqlite: { damaged: onDamage(log, "mongooseim.db") } });
+  const opened = new Set<Db>([embedded]);
+  try {
+    const pools = await new Opener(config, options, embedded, opened).openAll();
+    checkDomainPool(config, pools);
+    return pools;
+  } catch (error) {
+    for (const db of opened) await db.close();
+    throw error;
   }
 }
 
@@ -73,44 +62,191 @@ export const onDamage = (log: Log, file: string) => (reason: string) =>
 
 /** Databases that the server uses beside those in its state directory, which backups have. */
 export function databasesElsewhere(config: Config): Elsewhere[] {
-  const pool = config.outgoing_pools.rdbms?.["default"];
-  if (pool === undefined) return [];
-  const { driver, database } = pool.connection;
-  if (driver === "sqlite" && (database === undefined || !isAbsolute(database))) return [];
-  return [{ name: POOL, driver, ...(database === undefined ? {} : { database }) }];
+  const inside = ({ driver, database }: PoolOptions["connection"]): boolean =>
+    driver === "sqlite" && (database === undefined || !isAbsolute(database));
+  return plans(config).flatMap(({ key, options: { connection } }) => {
+    const { driver, database } = connection;
+    return inside(connection) ? [] : [{ name: key, driver, ...(database === undefined ? {} : { database }) }];
+  });
 }
 
-/** Pools of databases that are configured and that nothing asks: only the global `default` one is used so far. */
-export function unusedPools(config: Config): string[] {
-  const tags = Object.keys(config.outgoing_pools.rdbms ?? {}).filter((tag) => tag !== "default");
-  const found = tags.map((tag) => `outgoing_pools.rdbms.${tag}`);
-  for (const [i, table] of config.host_config.entries()) {
-    for (const tag of Object.keys(table.outgoing_pools?.rdbms ?? {})) {
-      found.push(`host_config[${i}].outgoing_pools.rdbms.${tag}`);
+/** The pools of a configuration, those of the whole server first. */
+function plans(config: Config): Plan[] {
+  const found: Plan[] = [];
+  for (const [tag, options] of Object.entries(config.outgoing_pools.rdbms ?? {})) {
+    if (options.scope !== "host_type") {
+      found.push({ tag, hostType: undefined, options, key: `outgoing_pools.rdbms.${tag}` });
+    }
+  }
+  for (const hostType of config.hostTypes) {
+    const own = Object.entries(config.forHostType(hostType).outgoing_pools.rdbms ?? {});
+    for (const [tag, options] of own) {
+      if (options.scope !== "host_type") continue;
+      const at = config.outgoing_pools.rdbms?.[tag] === options ? "" : `host_config of "${hostType}": `;
+      found.push({ tag, hostType, options, key: `${at}outgoing_pools.rdbms.${tag}` });
     }
   }
   return found;
+}
+
+function checkDomainPool(config: Config, pools: Pools): void {
+  const name = config.services.service_domain_db?.db_pool;
+  if (name === undefined || pools.named(name, config.hostTypes) !== undefined) return;
+  throw new Error(
+    `Cannot use "${name}" as services.service_domain_db.db_pool: use "global", a host type with a pool "default" of its own, or the tag of a global pool of outgoing_pools.rdbms`,
+  );
+}
+
+class Opener {
+  /** Databases whose tables have been looked after, and files that are open. */
+  private readonly ready = new Map<string, Db | undefined>();
+  private readonly until: number;
+
+  constructor(
+    private readonly config: Config,
+    private readonly options: OpenOptions,
+    private readonly embedded: Db,
+    private readonly opened: Set<Db>,
+  ) {
+    this.until = performance.now() + (options.patienceMs ?? PATIENCE_MS);
+  }
+
+  async openAll(): Promise<Pools> {
+    const all: Pool[] = [];
+    for (const plan of plans(this.config)) {
+      const { connection, workers } = plan.options;
+      const { tag, hostType } = plan;
+      const file = connection.driver === "sqlite";
+      const place = file
+        ? (connection.database ?? "embedded")
+        : `${connection.host}:${connection.port}/${connection.database}`;
+      const calls: DbCalls = {};
+      const db = file ? await this.openFile(plan) : await this.openServer(plan, place, calls);
+      this.opened.add(db);
+      all.push({ tag, hostType, driver: connection.driver, place, workers: file ? 1 : workers, db, calls });
+    }
+    return new Pools(this.embedded, all);
+  }
+
+  /** SQLite's own lock lets one open a file once: its pools share it. */
+  private async openFile({ options }: Plan): Promise<Db> {
+    const { database } = options.connection;
+    if (database === undefined) return this.embedded;
+    const { stateDir, log } = this.options;
+    const file = isAbsolute(database) ? database : join(stateDir, database);
+    const sqlite = { damaged: onDamage(log, database) };
+    const open = this.ready.get(file) ?? (await openStorage({ stateDir, file, sqlite }));
+    this.ready.set(file, open);
+    return open;
+  }
+
+  private async openServer(plan: Plan, place: string, calls: DbCalls): Promise<Db> {
+    const { connection } = plan.options;
+    const options = { ...serverOptions(plan, this.options.log), calls };
+    const open = connection.driver === "mysql" ? openMysql : openPgsql;
+    if (!this.ready.has(place)) {
+      await this.patiently(plan, async () => {
+        // A change of a large table takes the time it takes.
+        const unhurried = { ...options, changed: undefined, calls: undefined, keepAliveMs: undefined, poolSize: 1 };
+        await (await open({ ...unhurried, statementTimeoutMs: 0, callTimeoutMs: Infinity }, true)).close();
+      });
+      this.ready.set(place, undefined);
+    }
+    return this.patiently(plan, () => open(options, false));
+  }
+
+  /** Tries again while a database does not answer; what is wrong with the configuration is not waited for. */
+  private async patiently<T>({ key, options }: Plan, open: () => Promise<T>): Promise<T> {
+    const { log } = this.options;
+    const longest = options.connection.max_start_interval * 1000;
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, longest)) {
+      try {
+        return await open();
+      } catch (error) {
+        const left = this.until - performance.now();
+        if (!(error instanceof StorageError) || error.code !== "unavailable" || isRefusal(error) || left <= 0)
+          throw error;
+        const wait = Math.min(pause, left);
+        log.warning("database_not_reached", { pool: key, error: error.message, retry_ms: Math.round(wait) });
+        await Bun.sleep(wait);
+      }
+    }
+  }
+}
+
+/** A server that answers, and lets this user or this database not in: waiting does not help. */
+function isRefusal({ cause }: StorageError): boolean {
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string" && /^(28|3D)/.test(cause.code);
+}
+
+/** Opens a database, with `prepare` only after its tables have been looked after. */
+async function openPgsql(options: PgsqlOptions, prepare: boolean): Promise<Db> {
+  if (prepare) return openStorage({ pgsql: options });
+  return (await import("../core/storage/pgsql.ts")).openPgsql(options);
+}
+
+async function openMysql({ ssl, ...rest }: PgsqlOptions, prepare: boolean): Promise<Db> {
+  const options: MysqlOptions = { ...rest, ssl: typeof ssl === "object" ? ssl.options : ssl };
+  if (prepare) return openStorage({ mysql: options });
+  return (await import("../core/storage/mysql/client.ts")).openMysql(options);
+}
+
+function serverOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOptions {
+  const { connection, workers, strategy, call_timeout, max_worker_queue_len } = options;
+  const { host = "", port, database = "", username = "" } = connection;
+  const { password, query_timeout, max_start_interval, keepalive_interval } = connection;
+  const fields = { pool: tag, ...(hostType === undefined ? {} : { host_type: hostType }), host, port };
+  return {
+    host,
+    port,
+    database,
+    username,
+    password,
+    ssl: tlsOf(connection, key),
+    poolSize: workers,
+    strategy,
+    statementTimeoutMs: query_timeout,
+    callTimeoutMs: call_timeout,
+    // So many wait for each worker, beside the one that it works on.
+    ...(max_worker_queue_len === undefined ? {} : { maxRequests: workers * (max_worker_queue_len + 1) }),
+    maxPauseMs: max_start_interval * 1000,
+    keepAliveMs: keepalive_interval && keepalive_interval * 1000,
+    changed: ({ up, error, awayMs }) => {
+      if (up) log.notice("database_back", { ...fields, away_ms: awayMs });
+      else log.error("database_lost", { ...fields, error: error?.message });
+    },
+  };
 }
 
 /**
  * TLS towards the database. MongooseIM goes on in clear text when it is not required and the server has none; so do we
  * when nothing is to be verified either, and refuse otherwise.
  */
-function tlsOf({ driver, tls, host }: Connection): PgsqlOptions["ssl"] {
+function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string): PgsqlOptions["ssl"] {
   if (tls === undefined) return false;
   // `required` is no option of MySQL, where a TLS table always means TLS.
   const optional = driver !== "mysql" && !tls.required;
   if (optional && tls.verify_mode === "none" && tls.certfile === undefined) return "prefer";
-  const { options } = readContextOptions(tls, `${POOL}.connection.tls`);
+  if (driver === "mysql" && tls.verify_mode === "selfsigned_peer") {
+    throw new Error(
+      `Cannot use "selfsigned_peer" as ${key}.connection.tls.verify_mode: for MySQL use "peer", with the certificate itself as cacertfile`,
+    );
+  }
+  const { options } = readContextOptions(tls, `${key}.connection.tls`);
   const own =
     tls.certfile === undefined || tls.keyfile === undefined
       ? {}
       : { cert: readFileSync(tls.certfile, "utf8"), key: readFileSync(tls.keyfile, "utf8"), passphrase: tls.password };
   const { enabled, host: name = host } = tls.server_name_indication;
   return {
-    ...options,
-    ...own,
-    rejectUnauthorized: tls.verify_mode !== "none",
-    ...(enabled ? { servername: name } : {}),
+    optional: false,
+    selfSigned: tls.verify_mode === "selfsigned_peer",
+    options: {
+      ...options,
+      ...own,
+      rejectUnauthorized: tls.verify_mode !== "none" && tls.disconnect_on_failure,
+      host: name,
+      servername: enabled ? name : "",
+    },
   };
 }

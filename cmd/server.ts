@@ -15,8 +15,7 @@ import { buildSchema } from "../core/operations/schema.ts";
 import type { Audience } from "../core/operations.ts";
 import { holdCheckpoints } from "../core/storage/backup/hold.ts";
 import { restoreJournal } from "../core/storage/backup/journal.ts";
-import type { Db } from "../core/storage/db.ts";
-import { openStorage } from "../core/storage/index.ts";
+import type { Pools } from "../core/storage/pools.ts";
 import { CertificateStore } from "../core/tls/index.ts";
 import { MODULES } from "../modules/index.ts";
 import { pidPath } from "../transports/control/paths.ts";
@@ -25,7 +24,7 @@ import type { HttpHandler } from "../transports/http/app.ts";
 import { ctlCommand, embeddedConfig, greeting } from "./embedded.ts";
 import { httpHandlers } from "./handlers.ts";
 import { Listeners } from "./listeners.ts";
-import { databasesElsewhere, onDamage, openRdbms, POOL, unusedPools } from "./rdbms.ts";
+import { databasesElsewhere, openPools } from "./rdbms.ts";
 import { executeAgain } from "./tune.ts";
 import { COMMIT, VERSION } from "./version.ts";
 
@@ -33,6 +32,8 @@ export interface ServerOptions {
   /** Absent: the embedded default. */
   configFile?: string;
   stateDir: string;
+  /** How long a database that does not answer is waited for at the start, in ms; see `openPools`. */
+  databasePatienceMs?: number;
 }
 
 const modules: ReadonlyMap<string, AnyModule> = new Map(MODULES.map((m) => [m.name, m]));
@@ -127,29 +128,18 @@ export async function startServer(config: Config, options: ServerOptions, log: L
   const { stateDir } = options;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   for (const name of config.unbuilt) log.warning("feature_not_in_this_build", { section: name });
-  for (const name of unusedPools(config)) log.warning("database_pool_not_used", { section: name, used: POOL });
-  const embedded = await openStorage({ stateDir, sqlite: { damaged: onDamage(log, "mongooseim.db") } });
-  const opened: Db[] = [embedded];
+  const pools = await openPools(config, { stateDir, log, patienceMs: options.databasePatienceMs });
   try {
-    const rdbms = await openRdbms(config, stateDir, log);
-    if (rdbms !== undefined) opened.push(rdbms);
-    return await assemble(config, options, log, embedded, rdbms, opened);
+    return await assemble(config, options, log, pools);
   } catch (error) {
-    for (const db of opened) await db.close();
+    await pools.close();
     throw error;
   }
 }
 
-async function assemble(
-  config: Config,
-  options: ServerOptions,
-  log: Log,
-  embedded: Db,
-  rdbms: Db | undefined,
-  opened: readonly Db[],
-): Promise<RunningServer> {
+async function assemble(config: Config, options: ServerOptions, log: Log, pools: Pools): Promise<RunningServer> {
   const { stateDir } = options;
-  const node = new Node({ config, modules, embedded, rdbms, log, version: VERSION, saltSecret: secret(stateDir) });
+  const node = new Node({ config, modules, pools, log, version: VERSION, saltSecret: secret(stateDir) });
   const certificates = new CertificateStore({ stateDir, log, now: Date.now });
   const domains = config.general.hosts.length > 0 ? config.general.hosts : [config.general.default_server_domain];
   certificates.ensureSelfSigned(domains as [string, ...string[]]);
@@ -197,7 +187,7 @@ async function assemble(
       tell("stop");
     },
     restart: () => tell("restart"),
-    hold: () => ({ elsewhere: databasesElsewhere(config), release: holdCheckpoints(opened, log) }),
+    hold: () => ({ elsewhere: databasesElsewhere(config), release: holdCheckpoints([...pools.databases()], log) }),
     onError,
   });
   try {
@@ -230,7 +220,7 @@ async function assemble(
       await node.stop();
       await listeners.close();
       await control.close();
-      for (const db of opened) await db.close();
+      await pools.close();
     },
   };
 }

@@ -7,7 +7,8 @@ import type { HookTable } from "./hooks.ts";
 import { authMetrics, type CallMetrics, sessionTotals, systemMetrics } from "./metrics/names.ts";
 import type { Registry } from "./metrics/registry.ts";
 import type { Session } from "./module.ts";
-import type { Db } from "./storage/db.ts";
+import type { Pools } from "./storage/pools.ts";
+import { storageMetrics } from "./storage-metrics.ts";
 
 /** A host type, as far as its numbers go. */
 interface MeteredHost {
@@ -30,7 +31,7 @@ export interface MeteredNode {
   readonly domains: { readonly count: number; readonly dynamicCount: number };
   readonly startedAt: number;
   now(): number;
-  db(backend: string | undefined): Db;
+  readonly pools: Pools;
 }
 
 /** Declares the node's metrics. Once a node, after its host types are made. */
@@ -55,7 +56,7 @@ export function wireMetrics(node: MeteredNode): void {
   const domains = registry.gauge("domains_count", "Domains in service", ["type"]);
   domains.probe({ type: "static" }, () => node.domains.count - node.domains.dynamicCount);
   domains.probe({ type: "dynamic" }, () => node.domains.dynamicCount);
-  storage(registry, node);
+  storageMetrics(registry, node.pools);
 }
 
 /** The metrics in Prometheus' text format 0.0.4. */
@@ -178,32 +179,6 @@ function traffic(registry: Registry, { tcp, tls, websocket }: MeteredNode["traff
   bytes("tls_data_out_byte_size", "Bytes sent over TLS, before encryption", () => tls.out);
   registry.counter("websocket_data_received_byte_size", "Bytes received over WebSocket").probe({}, () => websocket.in);
   registry.counter("websocket_data_sent_byte_size", "Bytes sent over WebSocket").probe({}, () => websocket.out);
-}
-
-/** Of the databases; MongooseIM has a name for the queue of a pool alone. */
-function storage(registry: Registry, node: MeteredNode): void {
-  const embedded = node.db(undefined);
-  const rdbms = node.db("rdbms");
-  const databases: [name: string, db: Db][] = [["embedded", embedded]];
-  if (rdbms !== embedded) {
-    databases.push(["rdbms", rdbms]);
-    registry
-      .gauge("wpool_global_queue_lengths_total", "Requests that wait in a pool", ["pool_tag", "pool_type"])
-      .probe({ pool_tag: "default", pool_type: "rdbms" }, () => rdbms.stats().queued);
-  }
-  for (const [database, db] of databases) {
-    const labels = { database };
-    registry
-      .gauge("storage_queue_length", "Requests to a database that are not answered yet", ["database"])
-      .probe(labels, () => db.stats().queued);
-    registry
-      .counter("storage_batches_count", "Commits of SQLite, round trips to other databases", ["database"])
-      .probe(labels, () => db.stats().batches);
-    registry.counter("storage_rows_count", "Rows read and changed", ["database"]).probe(labels, () => db.stats().rows);
-    registry
-      .gauge("storage_last_batch_seconds", "Seconds the last batch took", ["database"])
-      .probe(labels, () => db.stats().lastBatchMs / 1000);
-  }
 }
 
 /** Streams of clients that have a connection. */

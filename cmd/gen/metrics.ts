@@ -9,6 +9,7 @@ import type { AnyModule } from "../../core/module.ts";
 import { type MeteredNode, observeAuth, wireMetrics } from "../../core/node-metrics.ts";
 import { retentionMetrics } from "../../core/retention/metrics.ts";
 import type { Db } from "../../core/storage/db.ts";
+import { type Pool, Pools } from "../../core/storage/pools.ts";
 import { storeMetrics } from "../../core/store-metrics.ts";
 
 const HEAD = `# Metrics
@@ -47,7 +48,15 @@ export function metricsPage(modules: readonly AnyModule[]): string {
 const HOST_TYPE = "localhost";
 
 function declareAll(registry: Registry): void {
-  const [embedded, external] = [pretended(), pretended()];
+  const pool = (driver: string, hostType?: string): Pool => ({
+    tag: "default",
+    hostType,
+    driver,
+    place: "",
+    workers: 1,
+    db: pretended(),
+    calls: {},
+  });
   const traffic = { in: 0, out: 0 };
   const node: MeteredNode = {
     registry,
@@ -70,7 +79,10 @@ function declareAll(registry: Registry): void {
     domains: { count: 0, dynamicCount: 0 },
     startedAt: 0,
     now: () => 0,
-    db: (backend) => (backend === "rdbms" ? external : embedded),
+    pools: new Pools(pretended(), [
+      ...["pgsql", "mysql", "cockroachdb"].map((driver) => pool(driver)),
+      pool("pgsql", HOST_TYPE),
+    ]),
   };
   wireMetrics(node);
   retentionMetrics(registry);

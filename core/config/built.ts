@@ -19,6 +19,7 @@ export const BUILT: ReadonlySet<string> = new Set([
   "auth.pki",
   "services.service_domain_db",
   "instrumentation.prometheus",
+  "outgoing_pools.rdbms.cockroachdb",
   "outgoing_pools.rdbms.mysql",
   "outgoing_pools.rdbms.pgsql",
   "outgoing_pools.rdbms.sqlite",

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { type Names, selected } from "./selected.ts";
 import { clientTls, sqlTls } from "./tls.ts";
-import { enumOf, inert, nonEmpty, nonNegative, port, positive, rule, secret, uniqueNonEmptyList } from "./types.ts";
+import { enumOf, nonEmpty, nonNegative, port, positive, rule, secret, uniqueNonEmptyList } from "./types.ts";
 
 const scope = () =>
   z
@@ -14,16 +14,15 @@ const scope = () =>
 
 const common = (workers: number, callTimeout: number) => ({
   workers: positive().default(workers).describe("Connections"),
-  strategy: inert(
-    enumOf("best_worker", "random_worker", "next_worker", "available_worker", "next_available_worker"),
-    "a free connection is always taken first",
-  )
+  strategy: enumOf("best_worker", "random_worker", "next_worker", "available_worker", "next_available_worker")
     .default("best_worker")
-    .describe("How a connection is chosen"),
-  call_timeout: positive().default(callTimeout).describe("Milliseconds a request may take"),
-  max_worker_queue_len: inert(nonNegative(), "requests wait in one queue for the whole pool")
+    .describe(
+      "How a connection is chosen when none has nothing to do: the least busy, any, the next; with available_worker and next_available_worker requests wait until one is free",
+    ),
+  call_timeout: positive().default(callTimeout).describe("Milliseconds a request may take in all, waiting included"),
+  max_worker_queue_len: nonNegative()
     .optional()
-    .describe("Requests that wait for one connection"),
+    .describe("Requests that may wait for each connection; when as many wait in the pool, more are refused at once"),
 });
 
 function checked<T extends z.ZodType<{ strategy: string; max_worker_queue_len?: number }>>(table: T) {
@@ -157,13 +156,13 @@ const rdbms = () => {
     database: nonEmpty().optional().describe("Name of the database"),
     username: nonEmpty().optional().describe("User"),
     password: secret(nonEmpty()).optional().describe("Password"),
-    keepalive_interval: inert(positive(), "a connection that broke is noticed and replaced by itself")
+    keepalive_interval: positive()
       .optional()
-      .describe("Seconds between two questions that keep a connection open"),
-    max_start_interval: inert(positive(), "a lost database is tried again every second")
-      .default(30)
-      .describe("Longest pause between two tries to connect, seconds"),
-    query_timeout: nonNegative().default(5000).describe("Milliseconds a query may take"),
+      .describe(
+        "Seconds between two questions on each connection that has nothing else to do, which keep it open; none when not set",
+      ),
+    max_start_interval: positive().default(30).describe("Longest pause between two tries to connect, seconds"),
+    query_timeout: nonNegative().default(5000).describe("Milliseconds a query may take in the database; 0 is no limit"),
     tls: sqlTls().optional().describe("TLS"),
   });
   for (const key of ["host", "database", "username", "password"] as const) {

@@ -1,5 +1,7 @@
 // The one interface that every store of the SQL family is written against.
 
+import type { WireStats } from "./wire.ts";
+
 /** A value that may be bound to a placeholder. A boolean becomes 1/0 where the database has no boolean. */
 export type SqlValue = string | number | bigint | boolean | Uint8Array | null;
 
@@ -8,6 +10,9 @@ export interface Statement {
   sql: string;
   params?: readonly SqlValue[];
 }
+
+/** Told of rows that were deleted. */
+export type Deleted = (rows: number) => void;
 
 /** The databases whose SQL we write. CockroachDB is `pgsql`, MariaDB is `mysql`. */
 export type Dialect = "sqlite" | "pgsql" | "mysql";
@@ -52,6 +57,16 @@ export interface DbStats {
   lastBatchMs: number;
   /** False while no server answers: requests are refused then. */
   up: boolean;
+  /** What goes over its sockets, where there are any. */
+  wire?: WireStats;
+}
+
+/** MongooseIM's names for a request: `execute` is of a prepared statement. */
+export type DbCall = "query" | "execute";
+
+/** Who is told how long requests to a database took, in microseconds. */
+export interface DbCalls {
+  report?: (call: DbCall, microseconds: number) => void;
 }
 
 /**

@@ -127,6 +127,12 @@ export class Patience {
     clearTimeout(this.#pause);
   }
 
+  /** Resolves when nobody waits for an answer any more, or after `ms`. */
+  async drained(ms: number): Promise<void> {
+    const until = performance.now() + ms;
+    while (this.#stats.queued > 0 && performance.now() < until) await Bun.sleep(5);
+  }
+
   /** Ends the look-outs, once nothing runs any more. */
   end(): void {
     clearInterval(this.#watch);

@@ -1,12 +1,15 @@
 // The PostgreSQL (and CockroachDB) store, through the postgres package: each connection of the pool is a client of one.
 import postgres from "postgres";
-import type { Db, DbStats, SqlValue, Statement } from "./db.ts";
+import type { Db, DbCall, DbCalls, DbStats, SqlValue, Statement } from "./db.ts";
 import { StorageError } from "./db.ts";
 import { DIALECTS, insert, Statements } from "./dialect.ts";
 import { type Attempt, Patience, type PatienceOptions } from "./patience.ts";
-import { toStorageError } from "./pgsql_errors.ts";
+import { isConnectionError, toStorageError } from "./pgsql_errors.ts";
+import { arrayText, COLUMN_TYPES, type RowInsert, rowInsert } from "./pgsql_rows.ts";
+import { dial, type PgsqlTls } from "./pgsql_socket.ts";
 import { TYPES, toParameter } from "./pgsql_types.ts";
 import { numberPlaceholders } from "./placeholders.ts";
+import { WireStats } from "./wire.ts";
 import { type Strategy, Workers } from "./workers.ts";
 
 export interface PgsqlOptions extends PatienceOptions {
@@ -17,10 +20,9 @@ export interface PgsqlOptions extends PatienceOptions {
   username: string;
   password?: string;
   /**
-   * TLS: true verifies the server's certificate against the system's authorities; an object is `tls.connect`'s;
-   * "prefer" verifies nothing, and goes on in clear text where the server has no TLS.
+   * TLS: true verifies the server's certificate against the system's authorities; an object says it all; "prefer" verifies nothing, and goes on in clear text where the server has no TLS.
    */
-  ssl?: boolean | "prefer" | object;
+  ssl?: boolean | "prefer" | PgsqlTls;
   /** Connections; default 10. */
   poolSize?: number;
   /** How a request finds its connection; default "best_worker". */
@@ -31,12 +33,16 @@ export interface PgsqlOptions extends PatienceOptions {
   connectTimeoutMs?: number;
   /** How often a connection that has nothing to do is asked something, so that nobody takes it for dead. Default: never. */
   keepAliveMs?: number;
+  /** Told how long requests took, once somebody wants to know. */
+  calls?: DbCalls;
 }
 
 /** The wire protocol counts parameters in 16 bits; rows past it go in further statements of one transaction. */
 const MAX_PARAMETERS = 65_000;
 /** Rows of a multi-row INSERT that is kept prepared; others are parsed each time, for their texts are many. */
-const PREPARED_ROWS = 8;
+const FEW_ROWS = 2;
+/** Rows of an INSERT whose columns travel as arrays. */
+const MOST_ROWS = 5000;
 /** Statement texts whose numbered form is remembered. */
 const MAX_TEXTS = 1000;
 /** Requests on their way on one connection. More would only wait in the server instead of here. */
@@ -68,8 +74,10 @@ class PgsqlDb implements Db {
   readonly #options: PgsqlOptions;
   readonly #statements = new Statements(DIALECTS.pgsql);
   readonly #numbered = new Map<string, string>();
+  readonly #rowInserts = new Map<string, RowInsert>();
   readonly #patience: Patience;
   readonly #workers: Workers<postgres.Sql>;
+  readonly #wire = new WireStats();
   readonly #keepAlive: ReturnType<typeof setInterval> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -80,7 +88,8 @@ class PgsqlDb implements Db {
       count: options.poolSize ?? 10,
       strategy: options.strategy,
       depth: DEPTH,
-      open: () => connect(options),
+      open: () => connect(options, this.#wire),
+      broken: isConnectionError,
       close: (sql, atOnce) => sql.end(atOnce ? { timeout: 0 } : {}),
       answerMs: statementTimeoutMs === 0 ? Number.POSITIVE_INFINITY : statementTimeoutMs + connectTimeoutMs,
     });
@@ -96,7 +105,7 @@ class PgsqlDb implements Db {
 
   /** Resolves when a server answers on a new connection. */
   async probe(wasUp: boolean): Promise<void> {
-    const sql = connect(this.#options);
+    const sql = connect(this.#options, this.#wire);
     try {
       await sql.unsafe("SELECT 1").execute();
     } catch (cause) {
@@ -135,16 +144,33 @@ class PgsqlDb implements Db {
         "syntax",
         `a row for ${table} does not have ${columns.length} values (${columns.join(", ")})`,
       );
-    const most = Math.floor(MAX_PARAMETERS / columns.length);
+    const whole = rows.length > FEW_ROWS ? await this.#rowInsert(table, columns) : undefined;
+    const most = whole === undefined ? Math.floor(MAX_PARAMETERS / columns.length) : MOST_ROWS;
     const statements: Statement[] = [];
     for (let at = 0; at < rows.length; at += most) {
-      const part = rows.slice(at, at + most);
-      statements.push({ sql: insert(table, columns, part.length), params: part.flat() });
+      const part = rows.length <= most ? rows : rows.slice(at, at + most);
+      statements.push(
+        whole === undefined
+          ? { sql: insert(table, columns, part.length), params: part.flat() }
+          : { sql: whole.sql, params: whole.types.map((type, column) => arrayText(part, column, type)) },
+      );
     }
-    if (statements.length === 1) {
-      const options = rows.length <= PREPARED_ROWS ? PREPARED : PARSED;
-      await this.#send(statements[0].sql, statements[0].params ?? [], options, rows.length);
-    } else if (statements.length > 1) await this.#begin(statements, PARSED, rows.length);
+    const options = whole !== undefined || rows.length <= FEW_ROWS ? PREPARED : PARSED;
+    if (statements.length === 1) await this.#send(statements[0].sql, statements[0].params ?? [], options, rows.length);
+    else if (statements.length > 1) await this.#begin(statements, options, rows.length);
+  }
+
+  /** How many rows of a table are inserted at once; undefined where its types cannot be read. */
+  async #rowInsert(table: string, columns: readonly string[]): Promise<RowInsert | undefined> {
+    const key = `${table} ${columns}`;
+    let known = this.#rowInserts.get(key);
+    if (known === undefined) {
+      const rows = await this.query<{ name: string; type: string }>(COLUMN_TYPES, [table]);
+      known = rowInsert(table, columns, new Map(rows.map(({ name, type }) => [name, type])));
+      if (known === undefined) return undefined;
+      this.#rowInserts.set(key, known);
+    }
+    return known;
   }
 
   async transaction(statements: readonly Statement[]): Promise<number[]> {
@@ -153,7 +179,7 @@ class PgsqlDb implements Db {
   }
 
   stats(): DbStats {
-    return this.#patience.stats();
+    return { ...this.#patience.stats(), wire: this.#wire };
   }
 
   close(): Promise<void> {
@@ -164,7 +190,8 @@ class PgsqlDb implements Db {
   async #end(): Promise<void> {
     clearInterval(this.#keepAlive);
     this.#patience.close();
-    await this.#workers.end(this.#patience.stats().up ? CLOSE_MS : 0);
+    await this.#patience.drained(CLOSE_MS);
+    await this.#workers.end(0);
     this.#patience.end();
   }
 
@@ -176,7 +203,7 @@ class PgsqlDb implements Db {
   ): Promise<postgres.RowList<postgres.Row[]>> {
     const text = options === PARSED ? numberPlaceholders(sql) : this.#number(sql);
     const values = params.map(toParameter);
-    return this.#patience.run(rows, (attempt) =>
+    return this.#run(options === PREPARED ? "execute" : "query", rows, (attempt) =>
       this.#workers.run((connection) => {
         still(attempt);
         // Outside a transaction the statement commits by itself.
@@ -192,21 +219,39 @@ class PgsqlDb implements Db {
       values: params.map(toParameter),
       options: options ?? (FREQUENT.test(sql) ? PREPARED : params.length > 0 ? PARSED : SIMPLE),
     }));
-    return this.#patience.run(rows, (attempt) =>
-      // Alone: the library loses a BEGIN that it sends behind others, and leaves the connection inside the transaction.
+    return this.#run("execute", rows, (attempt) =>
       this.#workers.alone(ready.length, async (connection) => {
         still(attempt);
-        const results = await connection.begin(async (tx) => {
-          const done = await Promise.all(ready.map(({ text, values, options }) => tx.unsafe(text, values, options)));
+        await connection.unsafe("BEGIN", [], SIMPLE).execute();
+        let results: { count?: number | null }[];
+        try {
+          const all = ready.map(({ text, values, options }) => connection.unsafe(text, values, options).execute());
+          results = await Promise.all(all);
           // Its caller has been told that nothing was done.
           still(attempt);
-          // From here on COMMIT is on its way; before, a lost connection undoes it all.
-          attempt.mayBeDone = true;
-          return done;
-        });
-        return (results as readonly { count?: number }[]).map(({ count }) => count ?? 0);
+        } catch (error) {
+          // A connection that is gone takes the transaction with it.
+          await connection.unsafe("ROLLBACK", [], SIMPLE).execute();
+          throw error;
+        }
+        // From here on COMMIT is on its way; before, a lost connection undoes it all.
+        attempt.mayBeDone = true;
+        await connection.unsafe("COMMIT", [], SIMPLE).execute();
+        return results.map(({ count }) => count ?? 0);
       }),
     );
+  }
+
+  /** Runs a request, and reports how long it took under MongooseIM's name for its kind. */
+  async #run<T>(call: DbCall, rows: number, work: (attempt: Attempt) => Promise<T>): Promise<T> {
+    const { calls } = this.#options;
+    if (calls?.report === undefined) return this.#patience.run(rows, work);
+    const started = performance.now();
+    try {
+      return await this.#patience.run(rows, work);
+    } finally {
+      calls.report(call, (performance.now() - started) * 1000);
+    }
   }
 
   #number(sql: string): string {
@@ -225,29 +270,32 @@ function still(attempt: Attempt): void {
   if (attempt.givenUp) throw new StorageError("unavailable", "the request was given up");
 }
 
-/** A client of the library with one connection, made when it is first used and again after it broke. */
-function connect(options: PgsqlOptions): postgres.Sql {
-  const sql = postgres({
-    host: options.host,
-    port: options.port ?? 5432,
+/** A client of the library with one connection, made when it is first used. */
+function connect(options: PgsqlOptions, wire: WireStats): postgres.Sql {
+  const { host, port = 5432, statementTimeoutMs = 5000, connectTimeoutMs = 5000 } = options;
+  const own = {
+    host,
+    port,
+    // TLS is ours, and so is the time that all of it may take.
+    ssl: false,
+    socket: () => dial({ host, port, tls: tlsOf(options.ssl), timeoutMs: connectTimeoutMs, wire }),
+    connect_timeout: connectTimeoutMs / 1000,
     database: options.database,
     username: options.username,
     password: options.password ?? "",
-    ssl: options.ssl === true ? "verify-full" : (options.ssl ?? false),
     max: 1,
     // It is replaced when it breaks; to end one that works serves nobody.
     max_lifetime: null,
-    connect_timeout: (options.connectTimeoutMs ?? 5000) / 1000,
-    // Whether there is a server is found out by probes.
-    backoff: () => 0,
     fetch_types: false,
     onnotice: () => {},
     types: TYPES,
-    connection: {
-      application_name: "mongooseim",
-      statement_timeout: options.statementTimeoutMs ?? 5000,
-      TimeZone: "UTC",
-    },
-  });
-  return sql as unknown as postgres.Sql;
+    connection: { application_name: "mongooseim", statement_timeout: statementTimeoutMs, TimeZone: "UTC" },
+  };
+  return postgres(own) as unknown as postgres.Sql;
+}
+
+function tlsOf(ssl: PgsqlOptions["ssl"]): PgsqlTls | undefined {
+  if (ssl === undefined || ssl === false) return undefined;
+  if (ssl === true) return { optional: false, options: {} };
+  return ssl === "prefer" ? { optional: true, options: { rejectUnauthorized: false } } : ssl;
 }

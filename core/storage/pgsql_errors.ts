@@ -31,6 +31,13 @@ const BY_STATE: readonly [prefix: string, code: StorageErrorCode][] = [
 const CLIENT_CODES = /^(CONNECT|CONNECTION_|E[A-Z]+$|ERR_|SASL_)/;
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 
+/** Whether an error means that the connection is gone: the client's own, or the server's that it ends the session. */
+export function isConnectionError(cause: unknown): boolean {
+  if (cause instanceof StorageError) return cause.code === "unavailable";
+  const code = cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "";
+  return code === "" || CLIENT_CODES.test(code) || /^(57P|08|25P03)/.test(code);
+}
+
 export function toStorageError(cause: unknown): StorageError {
   if (cause instanceof StorageError) return cause;
   const message = cause instanceof Error ? cause.message : String(cause);

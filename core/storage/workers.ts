@@ -15,6 +15,8 @@ export interface WorkersOptions<H> {
   open(): H;
   /** Ends one: at once, or when what it does is done. */
   close(handle: H, atOnce: boolean): Promise<void>;
+  /** Whether an error means that its connection is of no more use; without it one that breaks mends itself. */
+  broken?(error: unknown): boolean;
   /** A connection that has answered nothing for so long, with requests on it, is dead; Infinity where a request may take for ever. */
   answerMs: number;
 }
@@ -132,8 +134,12 @@ export class Workers<H> {
     worker.taken = alone;
     worker.answerMs = this.#options.answerMs * statements;
     worker.handle ??= this.#options.open();
+    const { handle } = worker;
     try {
-      return await work(worker.handle);
+      return await work(handle);
+    } catch (error) {
+      if (worker.handle === handle && this.#options.broken?.(error)) this.#replace(worker);
+      throw error;
     } finally {
       worker.answeredAt = performance.now();
       worker.load--;

@@ -161,14 +161,14 @@ onEachDatabase("accounts", (database: TestDatabase) => {
   test("a snapshot has no account made after it, and goes on after a name", async () => {
     const domain = "snapshot.example";
     for (const name of ["b", "a", "c", "late"]) await store.create(name, domain, { plain: "x" });
-    await db.execute("UPDATE users SET created_at = '2099-01-01 00:00:00' WHERE server = ? AND username = ?", [
+    await db.execute("UPDATE users SET created_at = '2037-01-01 00:00:00' WHERE server = ? AND username = ?", [
       domain,
       "late",
     ]);
     const until = Date.now() + 60_000;
     expect(await store.snapshot(domain, { limit: 10, after: "", until })).toEqual(["a", "b", "c"]);
     expect(await store.snapshot(domain, { limit: 1, after: "a", until })).toEqual(["b"]);
-    expect(await store.snapshot(domain, { limit: 10, after: "", until: Date.parse("2099-01-01T00:00:00Z") })).toEqual([
+    expect(await store.snapshot(domain, { limit: 10, after: "", until: Date.parse("2037-01-01T00:00:00Z") })).toEqual([
       "a",
       "b",
       "c",

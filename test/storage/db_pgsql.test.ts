@@ -81,6 +81,72 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("a PostgreSQL server", 
     await other.close();
   });
 
+  test("a transaction whose connection is ended before COMMIT is undone, and says so", async () => {
+    const other = await openPgsql({ ...pgsqlOptions(), poolSize: 1 });
+    const [{ pid }] = await other.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+    const running = other.transaction([
+      { sql: `INSERT INTO ${table} (id, n) VALUES (9, 0)` },
+      { sql: "SELECT pg_sleep(2)" },
+    ]);
+    await Promise.all([
+      expect(running).rejects.toMatchObject({ code: "unavailable", maybeDone: false }),
+      Bun.sleep(100).then(() => db.query("SELECT pg_terminate_backend(?)", [pid])),
+    ]);
+    expect(await other.query(`SELECT n FROM ${table} WHERE id = 9`)).toEqual([]);
+    expect(await other.transaction([{ sql: `INSERT INTO ${table} (id, n) VALUES (9, 1)` }])).toEqual([1]);
+    await other.close();
+  });
+
+  test("a transaction whose answer to COMMIT is lost says that it may be done", async () => {
+    const server = pgsqlOptions();
+    let mute = false;
+    const proxy = forward(server.port as number, (towards, bytes) => {
+      // The server gets the COMMIT; what it answers goes nowhere.
+      if (towards === "server" && Buffer.from(bytes).includes("COMMIT")) mute = true;
+      return towards === "client" && mute;
+    });
+    const far = await openPgsql({ ...server, port: proxy.port, poolSize: 1, callTimeoutMs: 500 });
+    const lost = far.transaction([{ sql: `INSERT INTO ${table} (id, n) VALUES (10, 0)` }]);
+    await expect(lost).rejects.toMatchObject({ code: "unavailable", maybeDone: true });
+    expect(await db.query(`SELECT n FROM ${table} WHERE id = 10`)).toEqual([{ n: 0 }]);
+    mute = false;
+    await far.close();
+    proxy.stop(true);
+  });
+
+  test("a BEGIN behind many other requests begins a transaction, and its end ends it", async () => {
+    const busy = await openPgsql({ ...pgsqlOptions(), poolSize: 1 });
+    const bytes = "x".repeat(20_000);
+    const work: Promise<unknown>[] = [];
+    for (let i = 0; i < 400; i++) {
+      work.push(busy.query("SELECT length(?) AS n", [bytes]));
+      if (i % 4 === 0) work.push(busy.transaction([{ sql: `INSERT INTO ${table} (id, n) VALUES (${1000 + i}, 0)` }]));
+    }
+    await Promise.all(work);
+    // Seen from outside: nothing of it is in a transaction that is still open.
+    expect(await db.query(`SELECT count(*) AS n FROM ${table} WHERE id >= 1000`)).toEqual([{ n: 100 }]);
+    await busy.close();
+  });
+
+  test.each(["available_worker", "random_worker", "next_worker"] as const)("strategy %s", async (strategy) => {
+    const other = await openPgsql({ ...pgsqlOptions(), poolSize: 3, strategy });
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, i) => other.query("SELECT CAST(? AS int) AS n", [i])),
+    );
+    expect(answers.flat()).toEqual(Array.from({ length: 200 }, (_, n) => ({ n })));
+    expect(other.stats()).toMatchObject({ queued: 0, up: true, wire: { connections: 3 } });
+    await other.close();
+  });
+
+  test("keepalive_interval: a connection with nothing to do is asked something", async () => {
+    const other = await openPgsql({ ...pgsqlOptions(), poolSize: 1, keepAliveMs: 50 });
+    await other.query("SELECT 1");
+    const before = other.stats().wire?.sent.count ?? 0;
+    await expect.poll(() => (other.stats().wire?.sent.count ?? 0) - before, { timeout: 2000 }).toBeGreaterThan(3);
+    expect(other.stats().queued).toBe(0);
+    await other.close();
+  });
+
   test("requests through a network that went dead are given up, and new connections are made when it is back", async () => {
     const server = pgsqlOptions();
     let dead = false;
@@ -135,12 +201,12 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("a PostgreSQL server", 
   });
 });
 
-/** A TCP proxy that swallows everything while `dead()`. */
-function forward(port: number, dead: () => boolean) {
-  type Side = { peer: Bun.Socket<Side> | undefined };
+/** A TCP proxy that swallows what `swallows` says. */
+function forward(port: number, swallows: (towards: "server" | "client", bytes: Uint8Array) => boolean) {
+  type Side = { peer: Bun.Socket<Side> | undefined; towards: "server" | "client" };
   const relay = {
     data(socket: Bun.Socket<Side>, data: Uint8Array) {
-      if (!dead()) socket.data.peer?.write(data);
+      if (!swallows(socket.data.towards, data)) socket.data.peer?.write(data);
     },
     close(socket: Bun.Socket<Side>) {
       socket.data.peer?.end();
@@ -153,12 +219,12 @@ function forward(port: number, dead: () => boolean) {
     socket: {
       ...relay,
       async open(socket) {
-        socket.data = { peer: undefined };
+        socket.data = { peer: undefined, towards: "server" };
         socket.pause();
         socket.data.peer = await Bun.connect<Side>({
           hostname: "127.0.0.1",
           port,
-          data: { peer: socket },
+          data: { peer: socket, towards: "client" },
           socket: relay,
         });
         socket.resume();

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { moduleSchemas, type RunningServer, startServer } from "../../cmd/server.ts";
 import { formatProblem, parseConfig } from "../../core/config/index.ts";
 import { Log, MemorySink } from "../../core/log/index.ts";
+import { renderMetrics } from "../../core/node-metrics.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { openPgsql } from "../../core/storage/pgsql.ts";
 import { Client } from "../support/client.ts";
@@ -18,7 +19,8 @@ import { PgsqlRelay } from "./pgsql_relay.ts";
 const GIVEN_UP_MS = 9000;
 
 describe.skipIf(process.env["TEST_PGSQL"] === undefined)("a server on PostgreSQL", () => {
-  const database = `server_${crypto.randomUUID().replaceAll("-", "")}`;
+  const made = `server_${crypto.randomUUID().replaceAll("-", "")}`;
+  let database = made;
   const stateDir = mkdtempSync(join(tmpdir(), "pgsql-server-"));
   const clients: Client[] = [];
   let maintenance: Db;
@@ -47,7 +49,7 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("a server on PostgreSQL
     rmSync(stateDir, { recursive: true });
   });
 
-  function start(): Promise<RunningServer> {
+  function start(databasePatienceMs = 500): Promise<RunningServer> {
     const { username, password = "" } = pgsqlOptions();
     const connection = {
       driver: "pgsql",
@@ -87,7 +89,7 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("a server on PostgreSQL
     const { config, problems } = parseConfig(text, { file: "pgsql.toml", modules: moduleSchemas() });
     if (!config) throw new Error(problems.map(formatProblem).join("\n"));
     sink = new MemorySink();
-    return startServer(config, { stateDir }, new Log({ sink, level: "info", format: "json" }));
+    return startServer(config, { stateDir, databasePatienceMs }, new Log({ sink, level: "info", format: "json" }));
   }
 
   async function restart(): Promise<void> {
@@ -252,8 +254,54 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("a server on PostgreSQL
       (error: Error) => error.message,
     );
     expect(refusal).toMatch(/^Cannot reach PostgreSQL at "127\.0\.0\.1:\d+": .+$/);
+    const events = sink.lines.map((line) => JSON.parse(line).what);
+    expect(events.filter((what) => what === "database_not_reached").length).toBeGreaterThan(0);
     await relay.start();
     server = await start();
     expect((await online("romeo")).full).toContain("romeo@localhost/");
+  });
+
+  test("starts when its database comes a little later", async () => {
+    await server.close();
+    await relay.stop();
+    const starting = start(10_000);
+    await Bun.sleep(400);
+    await relay.start();
+    server = await starting;
+    expect((await online("romeo")).full).toContain("romeo@localhost/");
+  });
+
+  test("does not wait for a database that lets it not in", async () => {
+    await server.close();
+    const started = performance.now();
+    database = "nobody_made_it";
+    const refusal = await start(60_000).catch((error: Error) => error.message);
+    expect(refusal).toMatch(/database "nobody_made_it" does not exist/);
+    expect(performance.now() - started).toBeLessThan(3000);
+    database = made;
+    server = await start();
+  });
+
+  test("says once when the database goes and once when it is back, and refuses at once between", async () => {
+    const romeo = await online("romeo");
+    const said = (what: string) => sink.lines.map((line) => JSON.parse(line)).filter((line) => line.what === what);
+    await relay.stop();
+    const asks = async (id: string): Promise<number> => {
+      const begun = performance.now();
+      romeo.sends`<iq type="get" id="${id}"><query xmlns="jabber:iq:private"><x xmlns="urn:x"/></query></iq>`;
+      expect((await answerTo(romeo, id)).attrs["type"]).toBe("error");
+      return performance.now() - begun;
+    };
+    await asks("first");
+    await eventually(async () => expect(said("database_lost")).toHaveLength(1));
+    for (let i = 0; i < 20; i++) expect(await asks(`refused-${i}`)).toBeLessThan(500);
+    const metrics = renderMetrics(server.node);
+    expect(metrics).toContain('storage_up{database="rdbms"} 0');
+    await relay.start();
+    await eventually(async () => expect(said("database_back")).toHaveLength(1));
+    expect(said("database_lost")).toMatchObject([{ pool: "default", host: "127.0.0.1", port: relay.port }]);
+    romeo.sends`<iq type="get" id="back"><query xmlns="jabber:iq:private"><x xmlns="urn:x"/></query></iq>`;
+    expect((await answerTo(romeo, "back")).attrs["type"]).toBe("result");
+    expect(renderMetrics(server.node)).toContain('storage_up{database="rdbms"} 1');
   });
 });

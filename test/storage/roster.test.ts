@@ -17,6 +17,8 @@ onEachDatabase("rosters", (database: TestDatabase) => {
     store = new RosterStore(db);
   });
 
+  // Part of a key in MySQL, and then of limited length.
+  const LONGEST_GROUP = database.dialect === "mysql" ? 250 : 1000;
   const newUser = (domain = "roster.example"): BareJid => makeBare(`romeo${++users}`, domain);
   const item = (jid: string, more: Partial<RosterItem> = {}): RosterItem => ({
     jid,
@@ -40,7 +42,7 @@ onEachDatabase("rosters", (database: TestDatabase) => {
     ["a name and groups", { name: "Juliet", groups: ["Family", "Verona"] }],
     ["other scripts", { name: "Żaneta 🐎 \u200dä", groups: ["Семья", "家族", "🏰"] }],
     ["what SQL could mistake", { name: "'; DROP TABLE rosterusers; --", groups: ["\\", "a'b", "?", "$1"] }],
-    ["long texts", { name: "n".repeat(1023), groups: ["g".repeat(1000)], askMessage: "m".repeat(20_000) }],
+    ["long texts", { name: "n".repeat(1023), groups: ["g".repeat(LONGEST_GROUP)], askMessage: "m".repeat(20_000) }],
     ["a hundred groups", { groups: Array.from({ length: 100 }, (_, i) => `group ${String(i).padStart(3, "0")}`) }],
     ["groups that differ in case", { groups: ["Friends", "friends"] }],
   ])("an item with %s comes back as it was", async (_, more) => {

@@ -3,6 +3,7 @@ import { formatProblem, parseConfig } from "../../core/config/index.ts";
 import { Log, MemorySink } from "../../core/log/index.ts";
 import type { AnyModule } from "../../core/module.ts";
 import { Node } from "../../core/node.ts";
+import { Pools } from "../../core/storage/pools.ts";
 import { MemoryDb } from "./memory-db.ts";
 
 export interface StubNodeOptions {
@@ -48,7 +49,7 @@ ${modules.map(({ name }) => (more.includes(`[modules.${name}]`) ? "" : `[modules
   const node = new Node({
     config,
     modules: new Map(modules.map((module) => [module.name, module])),
-    embedded: db,
+    pools: new Pools(db),
     log: new Log({ sink: log, level: "info" }),
     version: "0.0.0-test",
     name: "mongooseim@test",

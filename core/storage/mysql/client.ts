@@ -1,26 +1,29 @@
-// The MySQL and MariaDB store, through the mysql2 package: bounded queue, deadlines, retries.
+// The MySQL and MariaDB store, through the mysql2 package: each connection of the pool runs one request at a time.
 import type { Db, DbStats, SqlValue, Statement } from "../db.ts";
 import { StorageError } from "../db.ts";
 import { DIALECTS, insert, Statements } from "../dialect.ts";
-import { isFrequent, type MysqlOptions } from "./connection.ts";
+import { type Attempt, Patience } from "../patience.ts";
+import { Workers } from "../workers.ts";
+import { MysqlConnection, type MysqlOptions } from "./connection.ts";
 import { toStorageError } from "./errors.ts";
-import { MysqlPool } from "./pool.ts";
 import { type Answer, toParameter } from "./values.ts";
 
 export type { MysqlOptions } from "./connection.ts";
 
-/** Attempts at a transaction that loses to concurrent ones. */
-const ATTEMPTS = 5;
 /** Rows of one INSERT: few texts are few prepared statements. */
 const MAX_ROWS = 128;
 /** Bytes of one INSERT, far below what a server takes as one packet (max_allowed_packet, at least 16 MB by default). */
 const MAX_BYTES = 1_000_000;
+/** The longest wait for the last answers when the pool is closed. */
+const CLOSE_MS = 10_000;
+/** The server has no room for one more connection. */
+const FULL = new Set(["ER_CON_COUNT_ERROR", "ER_TOO_MANY_USER_CONNECTIONS"]);
 
 /** Opens a pool and proves that a server answers. Rejects with a {@link StorageError}, "unavailable" in most cases. */
 export async function openMysql(options: MysqlOptions): Promise<Db> {
   const db = new MysqlDb(options);
   try {
-    await db.query("SELECT 1");
+    await db.probe(false);
     return db;
   } catch (cause) {
     await db.close();
@@ -30,19 +33,83 @@ export async function openMysql(options: MysqlOptions): Promise<Db> {
   }
 }
 
+/** One connection of the pool: opened when it is wanted, and again when it is lost. */
+class Link {
+  readonly #options: MysqlOptions;
+  #opened: Promise<MysqlConnection> | undefined;
+  #connection: MysqlConnection | undefined;
+  #closed = false;
+
+  constructor(options: MysqlOptions) {
+    this.#options = options;
+  }
+
+  /** The connection. Only one caller at a time. */
+  async ready(): Promise<MysqlConnection> {
+    if (this.#connection !== undefined && !this.#connection.gone) return this.#connection;
+    this.#opened = MysqlConnection.open(this.#options);
+    const connection = await this.#opened;
+    if (this.#closed) {
+      connection.destroy();
+      throw new StorageError("unavailable", "the connection was given up");
+    }
+    this.#connection = connection;
+    return connection;
+  }
+
+  async close(atOnce: boolean): Promise<void> {
+    this.#closed = true;
+    if (atOnce) this.#connection?.destroy();
+    else this.#connection?.end();
+  }
+}
+
 class MysqlDb implements Db {
   readonly dialect = "mysql";
-  readonly #pool: MysqlPool;
-  readonly #maxQueued: number;
+  readonly #options: MysqlOptions;
   readonly #statements = new Statements(DIALECTS.mysql);
-  readonly #stats: DbStats = { queued: 0, batches: 0, rows: 0, lastBatchMs: 0, up: true };
-  #weight = 0;
-  #idle: (() => void) | undefined;
+  readonly #patience: Patience;
+  readonly #workers: Workers<Link>;
+  readonly #keepAlive: ReturnType<typeof setInterval> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: MysqlOptions) {
-    this.#pool = new MysqlPool(options);
-    this.#maxQueued = options.maxQueued ?? 100_000;
+    this.#options = options;
+    const { statementTimeoutMs = 5000, connectTimeoutMs = 5000, keepAliveMs } = options;
+    this.#workers = new Workers<Link>({
+      count: options.poolSize ?? 10,
+      strategy: options.strategy,
+      // The client sends a statement when the one before it is answered.
+      depth: 1,
+      open: () => new Link(options),
+      close: (link, atOnce) => link.close(atOnce),
+      answerMs: statementTimeoutMs === 0 ? Number.POSITIVE_INFINITY : statementTimeoutMs + connectTimeoutMs,
+    });
+    const server = {
+      probe: (wasUp: boolean) => this.probe(wasUp),
+      drop: () => this.#workers.drop(),
+      look: (now: number) => this.#workers.look(now),
+      errorOf: toStorageError,
+    };
+    this.#patience = new Patience(server, options);
+    if (keepAliveMs !== undefined) this.#keepAlive = setInterval(() => this.#keep(), keepAliveMs);
+  }
+
+  /** Resolves when a server answers on a new connection. */
+  async probe(wasUp: boolean): Promise<void> {
+    try {
+      (await MysqlConnection.open(this.#options)).end();
+    } catch (cause) {
+      // "Too many connections" is an answer: those that are open work.
+      if (!(wasUp && cause instanceof Error && "code" in cause && FULL.has(String(cause.code)))) throw cause;
+    }
+  }
+
+  #keep(): void {
+    // A connection that breaks by it is replaced when it is wanted; whether the server is gone is found out at once.
+    this.#workers
+      .idle(async (link) => (await link.ready()).run({ sql: "SELECT 1", values: [] }))
+      .catch(() => this.#patience.suspect());
   }
 
   async query<R extends object>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
@@ -82,7 +149,7 @@ class MysqlDb implements Db {
   }
 
   stats(): DbStats {
-    return { ...this.#stats };
+    return this.#patience.stats();
   }
 
   close(): Promise<void> {
@@ -91,63 +158,44 @@ class MysqlDb implements Db {
   }
 
   async #end(): Promise<void> {
-    // Each of them has a deadline.
-    if (this.#stats.queued > 0) {
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve;
-      });
-    }
-    this.#pool.close();
+    clearInterval(this.#keepAlive);
+    this.#patience.close();
+    await this.#workers.end(this.#patience.stats().up ? CLOSE_MS : 0);
+    this.#patience.end();
   }
 
-  #send(sql: string, params: readonly SqlValue[], weight = 1): Promise<Answer> {
+  #send(sql: string, params: readonly SqlValue[], rows = 1): Promise<Answer> {
     const ready = { sql, values: params.map(toParameter) };
-    return this.#retrying(weight, () => this.#pool.run((connection) => connection.run(ready), !isFrequent(sql)));
-  }
-
-  async #begin(statements: readonly Statement[], weight: number): Promise<number[]> {
-    const ready = statements.map(({ sql, params = [] }) => ({ sql, values: params.map(toParameter) }));
-    const patient = !statements.every(({ sql }) => isFrequent(sql));
-    const answers = await this.#retrying(weight, () =>
-      this.#pool.run((connection) => connection.transaction(ready), patient),
+    return this.#patience.run(rows, (attempt) =>
+      this.#workers.run(async (link) => {
+        const connection = await link.ready();
+        still(attempt);
+        // Outside a transaction the statement commits by itself.
+        attempt.mayBeDone = true;
+        return connection.run(ready);
+      }),
     );
-    return answers.map(({ changes }) => changes);
   }
 
-  async #retrying<T extends Answer | readonly Answer[]>(weight: number, run: () => Promise<T>): Promise<T> {
-    if (this.#closing) throw new StorageError("unavailable", "Cannot use database: the database is closed");
-    if (this.#weight + weight > this.#maxQueued && this.#weight > 0)
-      throw new StorageError("unavailable", `Cannot use database: ${this.#weight} requests wait for it already`);
-    this.#weight += weight;
-    this.#stats.queued++;
-    const begin = performance.now();
-    try {
-      for (let attempt = 1; ; attempt++) {
-        const outcome = await this.#once(run);
-        if (!(outcome instanceof StorageError)) return outcome;
-        // A lock may have been waited for as long as a request may last.
-        const late = performance.now() - begin > this.#pool.patienceMs;
-        if (outcome.code !== "conflict" || attempt === ATTEMPTS || late) throw outcome;
-        await Bun.sleep(5 * 2 ** attempt * (1 + Math.random()));
-      }
-    } finally {
-      this.#weight -= weight;
-      this.#stats.queued--;
-      if (this.#stats.queued === 0) this.#idle?.();
-    }
+  async #begin(statements: readonly Statement[], rows: number): Promise<number[]> {
+    const ready = statements.map(({ sql, params = [] }) => ({ sql, values: params.map(toParameter) }));
+    return this.#patience.run(rows, (attempt) =>
+      this.#workers.alone(ready.length, async (link) => {
+        const connection = await link.ready();
+        const answers = await connection.transaction(ready, () => {
+          // Its caller has been told that nothing was done.
+          still(attempt);
+          attempt.mayBeDone = true;
+        });
+        return answers.map(({ changes }) => changes);
+      }),
+    );
   }
+}
 
-  async #once<T extends Answer | readonly Answer[]>(run: () => Promise<T>): Promise<T | StorageError> {
-    const begin = performance.now();
-    const outcome = await run().catch((cause: unknown) => toStorageError(cause));
-    this.#stats.batches++;
-    this.#stats.lastBatchMs = performance.now() - begin;
-    if (!(outcome instanceof StorageError)) {
-      const answers: readonly Answer[] = "changes" in outcome ? [outcome] : outcome;
-      for (const { changes } of answers) this.#stats.rows += changes;
-    }
-    return outcome;
-  }
+/** Throws when nobody waits for the answer any more. */
+function still(attempt: Attempt): void {
+  if (attempt.givenUp) throw new StorageError("unavailable", "the request was given up");
 }
 
 /** Cuts rows into INSERT statements. */

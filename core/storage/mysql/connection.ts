@@ -1,10 +1,13 @@
 // One connection to MySQL or MariaDB: how it is opened, and what runs on it.
 import { connect as connectTcp } from "node:net";
+import type { SecureContextOptions } from "node:tls";
 import mysql, { type Connection, type Field, type Header, type MysqlError, type Row } from "mysql2";
 import { StorageError } from "../db.ts";
+import type { PatienceOptions } from "../patience.ts";
+import type { Strategy } from "../workers.ts";
 import { type Answer, toAnswer } from "./values.ts";
 
-export interface MysqlOptions {
+export interface MysqlOptions extends PatienceOptions {
   host: string;
   /** Default 3306. */
   port?: number;
@@ -15,15 +18,23 @@ export interface MysqlOptions {
    * TLS: true verifies the server's certificate against the system's authorities; an object is `tls.connect`'s;
    * "prefer" verifies nothing, and goes on in clear text where the server has no TLS.
    */
-  ssl?: boolean | "prefer" | { rejectUnauthorized?: boolean; servername?: string };
+  ssl?: boolean | "prefer" | Tls;
   /** Connections; default 10. */
   poolSize?: number;
-  /** The server gives up a statement after this many milliseconds; default 5000. */
+  /** How a request finds its connection; default "best_worker". */
+  strategy?: Strategy;
+  /** The server gives up a statement after this many milliseconds, 0 for never; default 5000. */
   statementTimeoutMs?: number;
   /** A connection that is not ready after this many milliseconds has failed; default 5000. */
   connectTimeoutMs?: number;
-  /** Requests and rows that may wait; past it new requests fail at once; default 100,000. */
-  maxQueued?: number;
+  /** How often a connection that has nothing to do is asked something, so that nobody takes it for dead. Default: never. */
+  keepAliveMs?: number;
+}
+
+interface Tls extends SecureContextOptions {
+  rejectUnauthorized?: boolean;
+  /** The name that is asked for and that the certificate must have; default: the host's. */
+  servername?: string;
 }
 
 /** A statement whose values are ready to travel. */
@@ -58,13 +69,19 @@ export const isFrequent = (sql: string): boolean => FREQUENT.test(sql);
 export class MysqlConnection {
   readonly #client: Connection;
   #gone = false;
-  /** Called once when the connection is there no more, whoever ended it. */
-  onGone: () => void = () => {};
 
   private constructor(client: Connection) {
     this.#client = client;
-    client.on("error", () => this.#lost());
-    client.on("end", () => this.#lost());
+    const lost = () => {
+      this.#gone = true;
+    };
+    client.on("error", lost);
+    client.on("end", lost);
+  }
+
+  /** True when the connection is there no more, whoever ended it. */
+  get gone(): boolean {
+    return this.#gone;
   }
 
   /** Connects, logs in and sets the session up. */
@@ -80,10 +97,7 @@ export class MysqlConnection {
     }
   }
 
-  static async #open(
-    options: MysqlOptions,
-    tls: { rejectUnauthorized?: boolean; servername?: string } | undefined,
-  ): Promise<MysqlConnection> {
+  static async #open(options: MysqlOptions, tls: Tls | undefined): Promise<MysqlConnection> {
     const connection = new MysqlConnection(await connect(options, tls));
     try {
       await connection.#setUp(options);
@@ -107,7 +121,7 @@ export class MysqlConnection {
         "time_zone = '+00:00'",
         // MySQL limits SELECT only; what other statements wait for are locks.
         isMariaDb ? `max_statement_time = ${ms / 1000}` : `max_execution_time = ${ms}`,
-        `innodb_lock_wait_timeout = ${Math.max(1, Math.floor(ms / 1000))}`,
+        ...(ms === 0 ? [] : [`innodb_lock_wait_timeout = ${Math.max(1, Math.floor(ms / 1000))}`]),
       ].join(", "),
     );
     await this.#query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
@@ -117,13 +131,19 @@ export class MysqlConnection {
     return isFrequent(sql) || values.length > 0 ? this.#execute(sql, values) : this.#query(sql);
   }
 
-  /** Runs all or none. After definitions the connection is not used again: they may have changed the session. */
-  async transaction(statements: readonly Ready[]): Promise<Answer[]> {
+  /**
+   * Runs all or none; `committing` is called before it is too late to tell which. After definitions the connection is not
+   * used again: they may have changed the session.
+   */
+  async transaction(statements: readonly Ready[], committing: () => void): Promise<Answer[]> {
     const answers: Answer[] = [];
     const hasDefinitions = !statements.every(({ sql }) => isFrequent(sql));
     try {
       await this.#query("START TRANSACTION");
+      // Each commits what was before it.
+      if (hasDefinitions) committing();
       for (const statement of statements) answers.push(await this.run(statement));
+      committing();
       await this.#query("COMMIT");
       if (hasDefinitions) this.end();
       return answers;
@@ -134,22 +154,16 @@ export class MysqlConnection {
     }
   }
 
-  /** Tells the server that nothing more comes. */
+  /** Tells the server that nothing more comes, when what runs is done. */
   end(): void {
-    this.#client.end();
-    this.#lost();
+    if (!this.#gone) this.#client.end();
+    this.#gone = true;
   }
 
   /** Ends it without a word; what runs fails. */
   destroy(): void {
-    this.#client.destroy();
-    this.#lost();
-  }
-
-  #lost(): void {
-    if (this.#gone) return;
     this.#gone = true;
-    this.onGone();
+    this.#client.destroy();
   }
 
   #execute(sql: string, values: readonly unknown[]): Promise<Answer> {
@@ -183,7 +197,7 @@ function expectAnswer(sql: string) {
 
 function connect(
   { host, port = 3306, username, password = "", database, connectTimeoutMs = 5000 }: MysqlOptions,
-  tls: { rejectUnauthorized?: boolean; servername?: string } | undefined,
+  tls: Tls | undefined,
 ): Promise<Connection> {
   const { promise, resolve, reject } = Promise.withResolvers<Connection>();
   const client = mysql.createConnection({

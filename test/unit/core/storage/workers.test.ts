@@ -14,6 +14,7 @@ function pool(count: number, strategy: Strategy, depth = 4, answerMs = Number.PO
     strategy,
     depth,
     answerMs,
+    broken: (error) => error === "broken",
     open: () => {
       const wire: Wire = { id: wires.length, closed: undefined };
       wires.push(wire);
@@ -101,6 +102,15 @@ describe("the workers of a pool", () => {
     expect(wires.map(({ closed }) => closed)).toEqual(["at once", undefined]);
     await silent.ends();
     expect(starts().on).toBe(2);
+  });
+
+  test("a connection that broke is replaced for what comes next; a mere error is none of its business", async () => {
+    const { workers, wires, starts } = pool(1, "best_worker");
+    await expect(workers.run(() => Promise.reject("an error"))).rejects.toBe("an error");
+    expect(starts().on).toBe(0);
+    await expect(workers.run(() => Promise.reject("broken"))).rejects.toBe("broken");
+    expect(wires[0].closed).toBe("at once");
+    expect(starts().on).toBe(1);
   });
 
   test("the end waits for what runs and what waits", async () => {
