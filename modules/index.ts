@@ -15,6 +15,7 @@ import mod_csi from "./mod_csi.ts";
 import mod_disco from "./mod_disco/index.ts";
 import mod_domain_isolation from "./mod_domain_isolation.ts";
 import mod_fast_auth_token from "./mod_fast_auth_token/index.ts";
+import mod_inbox from "./mod_inbox/index.ts";
 import mod_invites from "./mod_invites/index.ts";
 import mod_keystore from "./mod_keystore.ts";
 import mod_last from "./mod_last/index.ts";
@@ -56,6 +57,7 @@ export const MODULES: readonly AnyModule[] = [
   mod_disco,
   mod_domain_isolation,
   mod_fast_auth_token,
+  mod_inbox,
   mod_invites,
   mod_keystore,
   mod_last,

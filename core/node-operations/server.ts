@@ -1,6 +1,7 @@
 // The server itself, as operations ask for it.
 
 import { type FileHandle, open } from "node:fs/promises";
+import type { RunningModule } from "../module.ts";
 import type { Node } from "../node.ts";
 import type { HostTypeDescription, ServerOps } from "../operations.ts";
 import type { OperationParts } from "./parts.ts";
@@ -25,7 +26,7 @@ export function serverOps(node: Node, parts: OperationParts): ServerOps {
     hostTypes: () => [...node.hosts.keys()].map((hostType) => describe(node, hostType)),
     services: () => services,
     internalDatabases: () => databases,
-    modules: (hostType) => new Set(node.hosts.get(hostType)?.modules.keys()),
+    modules: (hostType) => namesOf(node.hosts.get(hostType)?.modules ?? new Map()),
     s2s: () => parts.s2s?.() ?? { incoming: 0, outgoing: 0 },
     readLines,
   };
@@ -81,4 +82,11 @@ async function* linesOf(handle: FileHandle): AsyncGenerator<string> {
   } finally {
     await handle.close();
   }
+}
+
+/** The features that run, and their parts. */
+function namesOf(modules: ReadonlyMap<string, RunningModule>): ReadonlySet<string> {
+  const names = new Set(modules.keys());
+  for (const { def, ctx } of modules.values()) for (const part of def.parts?.(ctx.config) ?? []) names.add(part);
+  return names;
 }

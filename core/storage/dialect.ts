@@ -13,6 +13,13 @@ export interface SqlDialect {
   upsert(table: string, keys: readonly string[], values: readonly string[]): string;
   /** Inserts a row unless a unique key exists; the rows changed say which. */
   insertNew(table: string, columns: readonly string[]): string;
+  /**
+   * Goes behind the VALUES of an INSERT, before a list of assignments that are made where the key exists. `table.column`
+   * is the old value; in MySQL of a column that is assigned further to the left it is the new one.
+   */
+  onConflict(keys: readonly string[]): string;
+  /** In those assignments: what would have been inserted. */
+  incoming(column: string): string;
 }
 
 /** `INSERT INTO t (a, b) VALUES (?, ?), …` for a number of rows. */
@@ -37,6 +44,9 @@ function onConflict(table: string, keys: readonly string[], values: readonly str
 const insertOrNothing = (table: string, columns: readonly string[]) =>
   `${insert(table, columns)} ON CONFLICT DO NOTHING`;
 
+const conflictOn = (keys: readonly string[]) => `ON CONFLICT (${keys.join(", ")}) DO UPDATE SET`;
+const excluded = (column: string) => `excluded.${column}`;
+
 /** `VALUES(column)` and not a row alias: MariaDB has no alias. Setting a column to itself changes no row. */
 function onDuplicateKey(table: string, keys: readonly string[], values: readonly string[]): string {
   const set = values.length === 0 ? [`${keys[0]} = ${keys[0]}`] : values.map((v) => `${v} = VALUES(${v})`);
@@ -51,6 +61,8 @@ export const DIALECTS: Readonly<Record<Dialect, SqlDialect>> = {
     unixSeconds: "unixepoch()",
     upsert: onConflict,
     insertNew: insertOrNothing,
+    onConflict: conflictOn,
+    incoming: excluded,
   },
   pgsql: {
     name: "pgsql",
@@ -59,6 +71,8 @@ export const DIALECTS: Readonly<Record<Dialect, SqlDialect>> = {
     unixSeconds: "extract(epoch from now())::bigint",
     upsert: onConflict,
     insertNew: insertOrNothing,
+    onConflict: conflictOn,
+    incoming: excluded,
   },
   mysql: {
     name: "mysql",
@@ -67,6 +81,8 @@ export const DIALECTS: Readonly<Record<Dialect, SqlDialect>> = {
     unixSeconds: "UNIX_TIMESTAMP()",
     upsert: onDuplicateKey,
     insertNew: (table, columns) => onDuplicateKey(table, columns, []),
+    onConflict: () => "ON DUPLICATE KEY UPDATE",
+    incoming: (column) => `VALUES(${column})`,
   },
 };
 

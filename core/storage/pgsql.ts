@@ -5,6 +5,7 @@ import { StorageError } from "./db.ts";
 import { DIALECTS, insert, Statements } from "./dialect.ts";
 import { type Attempt, Patience, type PatienceOptions } from "./patience.ts";
 import { isConnectionError, toStorageError } from "./pgsql_errors.ts";
+import { arrayText, COLUMN_TYPES, type RowInsert, rowInsert } from "./pgsql_rows.ts";
 import { dial, type PgsqlTls } from "./pgsql_socket.ts";
 import { TYPES, toParameter } from "./pgsql_types.ts";
 import { numberPlaceholders } from "./placeholders.ts";
@@ -39,7 +40,9 @@ export interface PgsqlOptions extends PatienceOptions {
 /** The wire protocol counts parameters in 16 bits; rows past it go in further statements of one transaction. */
 const MAX_PARAMETERS = 65_000;
 /** Rows of a multi-row INSERT that is kept prepared; others are parsed each time, for their texts are many. */
-const PREPARED_ROWS = 8;
+const FEW_ROWS = 2;
+/** Rows of an INSERT whose columns travel as arrays. */
+const MOST_ROWS = 5000;
 /** Statement texts whose numbered form is remembered. */
 const MAX_TEXTS = 1000;
 /** Requests on their way on one connection. More would only wait in the server instead of here. */
@@ -71,6 +74,7 @@ class PgsqlDb implements Db {
   readonly #options: PgsqlOptions;
   readonly #statements = new Statements(DIALECTS.pgsql);
   readonly #numbered = new Map<string, string>();
+  readonly #rowInserts = new Map<string, RowInsert>();
   readonly #patience: Patience;
   readonly #workers: Workers<postgres.Sql>;
   readonly #wire = new WireStats();
@@ -140,16 +144,33 @@ class PgsqlDb implements Db {
         "syntax",
         `a row for ${table} does not have ${columns.length} values (${columns.join(", ")})`,
       );
-    const most = Math.floor(MAX_PARAMETERS / columns.length);
+    const whole = rows.length > FEW_ROWS ? await this.#rowInsert(table, columns) : undefined;
+    const most = whole === undefined ? Math.floor(MAX_PARAMETERS / columns.length) : MOST_ROWS;
     const statements: Statement[] = [];
     for (let at = 0; at < rows.length; at += most) {
-      const part = rows.slice(at, at + most);
-      statements.push({ sql: insert(table, columns, part.length), params: part.flat() });
+      const part = rows.length <= most ? rows : rows.slice(at, at + most);
+      statements.push(
+        whole === undefined
+          ? { sql: insert(table, columns, part.length), params: part.flat() }
+          : { sql: whole.sql, params: whole.types.map((type, column) => arrayText(part, column, type)) },
+      );
     }
-    if (statements.length === 1) {
-      const options = rows.length <= PREPARED_ROWS ? PREPARED : PARSED;
-      await this.#send(statements[0].sql, statements[0].params ?? [], options, rows.length);
-    } else if (statements.length > 1) await this.#begin(statements, PARSED, rows.length);
+    const options = whole !== undefined || rows.length <= FEW_ROWS ? PREPARED : PARSED;
+    if (statements.length === 1) await this.#send(statements[0].sql, statements[0].params ?? [], options, rows.length);
+    else if (statements.length > 1) await this.#begin(statements, options, rows.length);
+  }
+
+  /** How many rows of a table are inserted at once; undefined where its types cannot be read. */
+  async #rowInsert(table: string, columns: readonly string[]): Promise<RowInsert | undefined> {
+    const key = `${table} ${columns}`;
+    let known = this.#rowInserts.get(key);
+    if (known === undefined) {
+      const rows = await this.query<{ name: string; type: string }>(COLUMN_TYPES, [table]);
+      known = rowInsert(table, columns, new Map(rows.map(({ name, type }) => [name, type])));
+      if (known === undefined) return undefined;
+      this.#rowInserts.set(key, known);
+    }
+    return known;
   }
 
   async transaction(statements: readonly Statement[]): Promise<number[]> {

@@ -13,7 +13,7 @@ _mongooseimctl() {
     --config|check) COMPREPLY=($(compgen -f -- "$cur")); return ;;
   esac
   case "$first:$second" in
-    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config backup completion print_install_dir version account blocklist broadcast domain invite last metric offline private report retention roster server session stanza stat token vcard' ;;
+    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config backup completion print_install_dir version account blocklist broadcast domain gdpr inbox invite last metric offline private report retention roster server session stanza stat token vcard' ;;
     'config:') list='check' ;;
     'backup:') list='create verify restore' ;;
     'completion:') list='bash zsh fish' ;;
@@ -51,6 +51,12 @@ _mongooseimctl() {
     'domain:removeDomain') list='--domain --hostType --help' ;;
     'domain:requestRemoveDomain') list='--domain --hostType --help' ;;
     'domain:setDomainPassword') list='--domain --password --help' ;;
+    'gdpr:') list='retrievePersonalData' ;;
+    'gdpr:retrievePersonalData') list='--username --domain --resultFilepath --help' ;;
+    'inbox:') list='flushDomainBin flushGlobalBin flushUserBin' ;;
+    'inbox:flushDomainBin') list='--domain --days --help' ;;
+    'inbox:flushGlobalBin') list='--hostType --days --help' ;;
+    'inbox:flushUserBin') list='--user --days --help' ;;
     'invite:') list='createInvite listInvites revokeInvite' ;;
     'invite:createInvite') list='--domain --inviter --username --uses --days --help' ;;
     'invite:listInvites') list='--domain --inviter --limit --index --help' ;;
@@ -113,7 +119,8 @@ _mongooseimctl() {
     'session:listUserSessions') list='--user --help' ;;
     'session:listUsersWithStatus') list='--domain --status --help' ;;
     'session:setPresence') list='--user --type --show --status --priority --help' ;;
-    'stanza:') list='sendMessage sendMessageHeadLine sendStanza subscribeForMessages' ;;
+    'stanza:') list='getLastMessages sendMessage sendMessageHeadLine sendStanza subscribeForMessages' ;;
+    'stanza:getLastMessages') list='--caller --with --limit --before --help' ;;
     'stanza:sendMessage') list='--from --to --body --help' ;;
     'stanza:sendMessageHeadLine') list='--from --to --subject --body --help' ;;
     'stanza:sendStanza') list='--stanza --help' ;;

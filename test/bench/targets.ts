@@ -83,6 +83,8 @@ export interface LoadOptions {
   readonly auth?: "plain" | "hashed";
   /** Over STARTTLS. */
   readonly tls?: boolean;
+  /** With an archive of both ends: in the peer's plainest store, or in one of SQL. */
+  readonly archive?: "plain" | "sql";
 }
 
 const clientsOf = (args: readonly string[]): number => {
@@ -94,6 +96,8 @@ export interface OurVariant {
   readonly auth: "plain" | "hashed";
   /** The one static domain; absent: domains are made at run time. */
   readonly host?: string;
+  /** More of the configuration. */
+  readonly more?: string;
 }
 
 /** Our executable with the default features, on a state directory of its own for each variant. */
@@ -130,6 +134,7 @@ export class Ours implements Target {
   async restart(variant: OurVariant): Promise<number> {
     await this.stop();
     this.key = `${variant.auth}-${variant.host ?? "dynamic"}`;
+    if (variant.more !== undefined) this.key += "-more";
     const stateDir = join(this.base, this.key);
     mkdirSync(stateDir, { recursive: true });
     this.server = new BinaryServer({
@@ -154,7 +159,11 @@ export class Ours implements Target {
   private where = (domain: string, port: number): string[] => ["--port", String(port), "--domain", domain];
 
   async load(step: string, scenario: string, args: readonly string[], options: LoadOptions = {}): Promise<Row> {
-    const variant: OurVariant = { auth: options.auth ?? "plain", host: "localhost" };
+    const variant: OurVariant = {
+      auth: options.auth ?? "plain",
+      host: "localhost",
+      more: options.archive === undefined ? undefined : ARCHIVE,
+    };
     await this.restart(variant);
     const n = clientsOf(args);
     if ((this.accounts.get(`${this.key}/localhost`) ?? 0) < n) {
@@ -201,10 +210,15 @@ export class Ours implements Target {
   }
 }
 
+const ARCHIVE = "[modules.mod_mam.pm]";
+
 /** The features that are on without a configuration file. */
 const MODULES = [...DEFAULT_TEXT.matchAll(/^\[modules\.\w+\]$/gm)].join("\n");
 
-const ourConfig = ({ auth, host }: OurVariant, ports: { plain: number; tls: number; ws: number }): string => `
+const ourConfig = (
+  { auth, host, more = "" }: OurVariant,
+  ports: { plain: number; tls: number; ws: number },
+): string => `
 [general]
   ${host === undefined ? 'host_types = ["main"]' : `hosts = ["${host}"]`}
   default_server_domain = "${host ?? "d0.example"}"
@@ -241,6 +255,7 @@ const ourConfig = ({ auth, host }: OurVariant, ports: { plain: number; tls: numb
 ${host === undefined ? "[services.service_domain_db]" : ""}
 
 ${MODULES}
+${more}
 
 [access]
   register = [{acl = "all", value = "allow"}]
@@ -278,7 +293,8 @@ export class Peer implements Target {
   }
 
   async load(step: string, scenario: string, args: readonly string[], options: LoadOptions = {}): Promise<Row> {
-    const env = { RESTART: "1", AUTH: options.auth ?? "plain" };
+    const mam = options.archive === undefined ? "off" : options.archive === "sql" ? "sql" : "on";
+    const env = { RESTART: "1", AUTH: options.auth ?? "plain", MAM: mam };
     const words = [this.name, scenario, ...args, ...(options.tls ? ["--tls"] : [])];
     return { ...lastLine(await this.script(words, env)), peer: this.name, step };
   }

@@ -175,6 +175,46 @@ onEachDatabase("a database", (database) => {
     expect(await names("many%")).toHaveLength(5);
   });
 
+  test("insertMany keeps every kind of value, as one row at a time does", async () => {
+    const texts = [
+      "",
+      "NULL",
+      "null",
+      'a "quoted" one',
+      "\\",
+      "\\x41",
+      "{1,2}",
+      "a,b",
+      "line\nbreak",
+      "Žluť 🐎",
+      "'; --",
+      "$1",
+    ];
+    const bytes = new Uint8Array(256).map((_, i) => i);
+    const columns = ["id", "user_id", "from_jid", "remote_bare_jid", "remote_resource", "direction", "message"];
+    const rows = texts.map((text, i): SqlValue[] => [
+      ...[435_200_000_000_000_000n + BigInt(i), 7, text, text, text, i % 2 ? "I" : "O", i % 2 ? bytes : text],
+      ...[text, i % 3 ? text : null, i % 2 === 0],
+    ]);
+    await db.execute("DELETE FROM mam_message");
+    await db.insertMany("mam_message", [...columns, "search_body", "origin_id", "is_groupchat"], rows);
+    const found = await db.query<Record<string, SqlValue>>(
+      "SELECT * FROM mam_message WHERE user_id = ? ORDER BY id",
+      [7],
+    );
+    const text = (value: SqlValue): SqlValue => (value instanceof Uint8Array ? Buffer.from(value).toString() : value);
+    expect(found.map((row) => [BigInt(row["id"] as bigint), text(row["from_jid"]), text(row["search_body"])])).toEqual(
+      rows.map((row) => [row[0], row[2], row[7]]),
+    );
+    expect(found.map((row) => text(row["origin_id"]))).toEqual(rows.map((row) => row[8]));
+    expect(found.map((row) => [row["direction"], asBoolean(row["is_groupchat"])])).toEqual(
+      rows.map((row) => [row[5], row[9]]),
+    );
+    expect(
+      found.map((row, i) => (i % 2 ? new Uint8Array(row["message"] as Uint8Array) : text(row["message"]))),
+    ).toEqual(rows.map((row) => row[6]));
+  });
+
   test("insertMany takes more rows than one statement has parameters", async () => {
     await db.insertMany("users", ["username", "server", "password"], rowsOf("crowd", 25_000));
     expect(await db.query("SELECT count(*) AS n FROM users WHERE username LIKE 'crowd%'")).toEqual([{ n: 25_000 }]);

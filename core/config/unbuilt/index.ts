@@ -3,7 +3,6 @@
 import type { z } from "zod";
 import * as directory from "./directory.ts";
 import * as globalDistrib from "./global-distrib.ts";
-import * as inbox from "./inbox.ts";
 import * as muc from "./muc.ts";
 import * as outside from "./outside.ts";
 import * as push from "./push.ts";
@@ -12,7 +11,6 @@ import * as push from "./push.ts";
 export const unbuiltModules: Readonly<Record<string, () => z.ZodType>> = {
   ...directory,
   ...globalDistrib,
-  ...inbox,
   ...muc,
   ...outside,
   ...push,

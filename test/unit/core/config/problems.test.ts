@@ -122,7 +122,7 @@ describe("a wrong file", () => {
     ],
     [
       '[modules.mod_inbox]\nboxes = ["bin"]',
-      'Cannot use "bin" as modules.mod_inbox.boxes[0]: it must be the name of a box other than all, inbox, archive, bin',
+      'Cannot use "bin" as modules.mod_inbox.boxes[0]: it must be the name of a box, at most 64 characters, other than all, inbox, archive, bin',
     ],
     [
       '[[modules.mod_keystore.keys]]\nname = "a"\ntype = "file"',

@@ -30,8 +30,8 @@ const rowsOf = (file: string): string[][] =>
     .slice(1)
     .map((line) => line.split("\t"));
 
-/** Operations of the modules that keep an archive, and of service_traffic, are not in this build. */
-const ABSENT = new Set(["stanza.getLastMessages", "stanza.subscribeForTraffic"]);
+/** Operations of service_traffic are not in this build. */
+const ABSENT = new Set(["stanza.subscribeForTraffic"]);
 const operationRows = rowsOf("graphql-operations.tsv").filter(
   ([, , category, name]) => !ABSENT.has(`${category}.${name}`),
 );

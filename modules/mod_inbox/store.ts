@@ -1,0 +1,260 @@
+// Inboxes in table `inbox`: a row for each conversation of a user. Times are microseconds since 1970.
+
+import type { PersonalData } from "../../core/hooks.ts";
+import type { BareJid } from "../../core/jid.ts";
+import type { PersonalStore } from "../../core/module.ts";
+import { printDateTime } from "../../core/operations/scalars.ts";
+import type { Db, SqlValue } from "../../core/storage/db.ts";
+import { Bin } from "./bin.ts";
+import type { Entry, EntryKey, Properties } from "./entry.ts";
+import type { Message } from "./message.ts";
+import { type Query, select } from "./select.ts";
+import { keyValues, THIS_ENTRY, type Update } from "./statements.ts";
+import { Trim } from "./trim.ts";
+import { Writer, type WriterEvents } from "./writer.ts";
+
+interface Row {
+  luser: string | Uint8Array;
+  lserver: string | Uint8Array;
+  remote_bare_jid: string | Uint8Array;
+  box: string | Uint8Array;
+  content: string | Uint8Array;
+  timestamp: number | string;
+  muted_until: number | string | null;
+  unread_count: number | string;
+}
+
+/** What an owner changes of an entry; what is absent stays. */
+export interface Changes {
+  readonly box?: string;
+  readonly mutedUntil?: number;
+  /** True for no unread messages, false for one if there was none. */
+  readonly read?: boolean;
+}
+
+/** Characters of an address: what the columns hold. */
+const MAX_TEXT = 250;
+/** Bytes of a message in MySQL's column. */
+const MYSQL_BLOB = 65_535;
+/** Rows that are deleted in one statement at most. */
+const MAX_DELETE = 10_000;
+
+// Binary columns, as MySQL has them, come as bytes.
+const text = (value: string | Uint8Array): string =>
+  typeof value === "string" ? value : Buffer.from(value).toString();
+
+const NOTHING = Promise.resolve();
+
+/** What the store tells. */
+export interface InboxEvents extends Omit<WriterEvents, "grown"> {
+  /** Something was given to the writers. */
+  requested?(): void;
+}
+
+export class InboxStore implements PersonalStore {
+  /** Set by whoever runs the store. */
+  readonly events: InboxEvents = {};
+  /** Rows that are deleted at once when a domain is removed. */
+  deleteLimit = MAX_DELETE;
+  readonly bin: Bin;
+  private readonly writer: Writer;
+  private readonly trim: Trim;
+  private last = 0;
+
+  constructor(private readonly db: Db) {
+    this.bin = new Bin(db, {
+      settled: () => this.writer.settled(),
+      gone: (key) => this.writer.changed(key),
+    });
+    this.trim = new Trim(db, (user) => this.writer.changedOf(user));
+    this.writer = new Writer(db, {
+      unarchived: (key) => this.events.unarchived?.(key),
+      flushing: (many) => this.events.flushing?.(many),
+      failed: (error, entries) => this.events.failed?.(error, entries),
+      grown: (user) => this.trim.grown(user),
+    });
+  }
+
+  /** Entries that are not written yet. */
+  get waiting(): number {
+    return this.writer.waiting;
+  }
+
+  /** Has so many writers gather what comes while they write. */
+  gather(writers: number): void {
+    this.writer.gather(writers);
+  }
+
+  /** Conversations that a user may have; the oldest go. `failed` hears of what could not be deleted. */
+  bound(conversations: number, failed: (error: unknown) => void): void {
+    this.trim.bound(conversations, failed);
+  }
+
+  /** Resolves when everything that was asked for so far has been written or has failed; undefined when it has. */
+  settled(): Promise<unknown> | undefined {
+    return this.writer.settled();
+  }
+
+  /**
+   * The time of what happens now, by a clock (milliseconds) that may stand still or be set back: each is later than the
+   * one before.
+   */
+  tick(now: number): number {
+    this.last = Math.max(this.last + 1, now * 1000);
+    return this.last;
+  }
+
+  // --- what messages do; each resolves when it is written or has failed ------------------------------------------------
+
+  /** The owner has sent a message: he has read everything before it. */
+  setInbox(key: EntryKey, message: Message, timestamp: number): Promise<void> {
+    return this.put(key, message, timestamp, true);
+  }
+
+  /** A message has come that the owner has not read. */
+  setInboxIncrUnread(key: EntryKey, message: Message, timestamp: number): Promise<void> {
+    return this.put(key, message, timestamp, false);
+  }
+
+  private put(key: EntryKey, { msgId, content }: Message, timestamp: number, own: boolean): Promise<void> {
+    if (!fits(key)) return NOTHING;
+    this.events.requested?.();
+    const bytes = Buffer.from(content);
+    const update: Update = {
+      user: key.user,
+      remote: key.remote,
+      own,
+      unread: own ? 0 : 1,
+      msgId: msgId === undefined || msgId.length > MAX_TEXT ? null : msgId,
+      content: this.db.dialect === "mysql" && bytes.length > MYSQL_BLOB ? envelope(content) : bytes,
+      timestamp,
+      binned: false,
+    };
+    return this.writer.put(update);
+  }
+
+  /** The owner has read up to a message; nothing when it is not the last one. */
+  resetUnread(key: EntryKey, msgId: string): Promise<void> {
+    if (!fits(key) || msgId.length > MAX_TEXT) return NOTHING;
+    this.events.requested?.();
+    return this.writer.read(key, msgId);
+  }
+
+  /** The conversation is over: its entry is removed, or goes into the bin. */
+  removeInboxRow(key: EntryKey, toBin: boolean): Promise<void> {
+    if (!fits(key)) return NOTHING;
+    this.events.requested?.();
+    return this.writer.remove(key, toBin);
+  }
+
+  // --- what owners ask -------------------------------------------------------------------------------------------------
+
+  /** Entries of an inbox, in the order that the query says. */
+  async getInbox(user: BareJid, query: Query): Promise<Entry[]> {
+    await this.writer.settled();
+    const { sql, params, reversed } = select(user, query);
+    const entries = (await this.db.query<Row>(sql, params)).map(decode);
+    return reversed ? entries.reverse() : entries;
+  }
+
+  async getFullEntry(key: EntryKey): Promise<Entry | undefined> {
+    await this.writer.settled();
+    const columns = "remote_bare_jid, box, content, timestamp, muted_until, unread_count";
+    const rows = await this.db.query<Row>(`SELECT ${columns} FROM inbox WHERE ${THIS_ENTRY}`, keyValues(key));
+    return rows.map(decode).at(0);
+  }
+
+  async getEntryProperties(key: EntryKey): Promise<Properties | undefined> {
+    await this.writer.settled();
+    const sql = `SELECT box, muted_until, unread_count FROM inbox WHERE ${THIS_ENTRY}`;
+    const rows = await this.db.query<Row>(sql, keyValues(key));
+    return rows.map(properties).at(0);
+  }
+
+  /** Unread messages of a conversation, those included that are just being written. */
+  async getInboxUnread(key: EntryKey): Promise<number> {
+    return (await this.getEntryProperties(key))?.unread ?? 0;
+  }
+
+  /** Changes an entry; resolves to what it then is, undefined when there is none. */
+  async setEntryProperties(key: EntryKey, { box, mutedUntil, read }: Changes): Promise<Properties | undefined> {
+    await this.writer.settled();
+    const set: string[] = [];
+    const params: SqlValue[] = [];
+    if (read !== undefined) {
+      set.push(`unread_count = ${read ? "0" : "CASE unread_count WHEN 0 THEN 1 ELSE unread_count END"}`);
+    }
+    if (box !== undefined) {
+      set.push("box = ?");
+      params.push(box);
+      if (box === "archive") this.writer.changed(key);
+    }
+    if (mutedUntil !== undefined) {
+      set.push("muted_until = ?");
+      params.push(mutedUntil);
+    }
+    await this.db.execute(`UPDATE inbox SET ${set.join(", ")} WHERE ${THIS_ENTRY}`, [...params, ...keyValues(key)]);
+    // What was written meanwhile may have been remembered again.
+    if (box === "archive") this.writer.changed(key);
+    return this.getEntryProperties(key);
+  }
+
+  // --- removal and export ----------------------------------------------------------------------------------------------
+
+  /** His own inbox; what others have of their conversations with him is theirs. */
+  removeUser(user: BareJid): Promise<void> {
+    return this.clearInbox(user);
+  }
+
+  async clearInbox(user: BareJid): Promise<void> {
+    await this.writer.forget((other) => other.text === user.text);
+    this.trim.forget(user);
+    await this.db.execute("DELETE FROM inbox WHERE luser = ? AND lserver = ?", [user.local, user.domain]);
+  }
+
+  /** In batches, each of which is over when it is done: what is left after a crash goes with the next attempt. */
+  async removeDomain(domain: string): Promise<void> {
+    await this.writer.forget((user) => user.domain === domain);
+    const size = Math.min(this.deleteLimit, MAX_DELETE);
+    for (;;) {
+      const [last] = await this.db.query<Row>(
+        `SELECT luser, remote_bare_jid FROM inbox WHERE lserver = ?
+         ORDER BY luser, remote_bare_jid LIMIT 1 OFFSET ${size - 1}`,
+        [domain],
+      );
+      if (last === undefined) break;
+      await this.db.execute(
+        "DELETE FROM inbox WHERE lserver = ? AND (luser < ? OR (luser = ? AND remote_bare_jid <= ?))",
+        [domain, text(last.luser), text(last.luser), text(last.remote_bare_jid)],
+      );
+    }
+    await this.db.execute("DELETE FROM inbox WHERE lserver = ?", [domain]);
+  }
+
+  async personalData(user: BareJid): Promise<PersonalData[]> {
+    const entries = await this.getInbox(user, { order: "asc", box: "all" });
+    const rows = entries.map((e) => [e.remote, e.content, String(e.unread), printDateTime(e.timestamp)]);
+    return [{ name: "inbox", columns: ["jid", "content", "unread_count", "timestamp"], rows }];
+  }
+}
+
+/** Whether the columns hold the addresses; a conversation with a longer one has no entry. */
+const fits = ({ user, remote }: EntryKey): boolean =>
+  remote.length <= MAX_TEXT && user.local.length <= MAX_TEXT && user.domain.length <= MAX_TEXT;
+
+/** A message without what is in it: it would be too large. */
+const envelope = (content: string): Uint8Array =>
+  Buffer.from(`${/^<message(?:"[^"]*"|'[^']*'|[^>"'])*/.exec(content)?.[0].replace(/\/$/, "") ?? "<message"}/>`);
+
+const properties = (row: Row): Properties => ({
+  box: text(row.box),
+  unread: Number(row.unread_count),
+  mutedUntil: Number(row.muted_until ?? 0),
+});
+
+const decode = (row: Row): Entry => ({
+  ...properties(row),
+  remote: text(row.remote_bare_jid),
+  content: text(row.content),
+  timestamp: Number(row.timestamp),
+});

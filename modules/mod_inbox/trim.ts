@@ -1,0 +1,74 @@
+// Keeps inboxes bounded: strangers may write to a user from any number of addresses. When an inbox has grown past its
+// bound, the conversations without a message for longest go; the archive has what was said in them.
+
+import { BoundedMap } from "../../core/bounded-map.ts";
+import type { BareJid } from "../../core/jid.ts";
+import type { Db } from "../../core/storage/db.ts";
+
+/** Users whose number of rows is remembered. */
+const USERS = 10_000;
+
+export class Trim {
+  readonly #db: Db;
+  readonly #trimmed: (user: BareJid) => void;
+  /** Rows that a user has at most; undefined while they are being counted. */
+  readonly #counts = new BoundedMap<string, number | undefined>(USERS, () => 1);
+  #bound = Number.POSITIVE_INFINITY;
+  #failed: (error: unknown) => void = () => {};
+
+  /** @param trimmed hears whose inbox has lost entries */
+  constructor(db: Db, trimmed: (user: BareJid) => void) {
+    this.#db = db;
+    this.#trimmed = trimmed;
+  }
+
+  bound(rows: number, failed: (error: unknown) => void): void {
+    this.#bound = rows;
+    this.#failed = failed;
+  }
+
+  /** A row may have been added. Nobody waits for what follows. */
+  grown(user: BareJid): void {
+    if (this.#bound === Number.POSITIVE_INFINITY) return;
+    const known = this.#counts.get(user.text);
+    if (known === undefined && this.#counts.has(user.text)) return;
+    if (known !== undefined && known < this.#bound) this.#counts.set(user.text, known + 1);
+    else {
+      this.#counts.set(user.text, undefined);
+      this.#trim(user).then(
+        (rows) => this.#counts.set(user.text, rows),
+        (error: unknown) => {
+          this.#counts.delete(user.text);
+          this.#failed(error);
+        },
+      );
+    }
+  }
+
+  forget(user: BareJid): void {
+    this.#counts.delete(user.text);
+  }
+
+  /** Resolves to the rows that are left. */
+  async #trim(user: BareJid): Promise<number> {
+    const { local, domain } = user;
+    const whose = "luser = ? AND lserver = ?";
+    const sql = `SELECT count(*) AS n FROM inbox WHERE ${whose}`;
+    const [{ n }] = await this.#db.query<{ n: number | string }>(sql, [local, domain]);
+    if (Number(n) <= this.#bound) return Number(n);
+    // A little more than must go, so that not every new conversation has the rows counted.
+    const keep = this.#bound - Math.floor(this.#bound / 20);
+    const [newest] = await this.#db.query<{ timestamp: number | string }>(
+      `SELECT timestamp FROM inbox WHERE ${whose} ORDER BY timestamp DESC LIMIT 1 OFFSET ?`,
+      [local, domain, keep],
+    );
+    if (newest === undefined) return Number(n);
+    await this.#db.execute(`DELETE FROM inbox WHERE ${whose} AND timestamp <= ?`, [
+      local,
+      domain,
+      Number(newest.timestamp),
+    ]);
+    this.#trimmed(user);
+    return keep;
+  }
+}

@@ -1,0 +1,239 @@
+// How messages get into inboxes: what comes while a write is under way is gathered, the updates of one entry become one,
+// and everything that waits is one transaction, both ends of a message in the same. A lane writes one batch after the
+// other, and a conversation has its lane, so that its order is kept.
+
+import { BoundedMap } from "../../core/bounded-map.ts";
+import { type BareJid, tryParseJid } from "../../core/jid.ts";
+import { type Db, type Statement, StorageError } from "../../core/storage/db.ts";
+import { DIALECTS } from "../../core/storage/dialect.ts";
+import type { EntryKey } from "./entry.ts";
+import { removeEntry, resetUpTo, throwAway, type Update, Upserts, unarchive } from "./statements.ts";
+
+/** Entries that are remembered not to be in the archive box. */
+const KNOWN = 20_000;
+/** Lanes of backend rdbms where connections work side by side. */
+const LANES = 4;
+/** A batch that has become so large is counted as written because many waited. */
+const MANY = 100;
+
+/** What the writer tells. Unset: nobody listens. */
+export interface WriterEvents {
+  /** A message has brought an entry back from the archive box. */
+  unarchived?(key: EntryKey): void;
+  /** There may be a new entry in an inbox. */
+  grown?(user: BareJid): void;
+  /** A batch is on its way. */
+  flushing?(many: boolean): void;
+  /** Updates that could not be written are lost. */
+  failed?(error: unknown, entries: number): void;
+}
+
+interface Batch {
+  /** What is done before the updates are written. */
+  readonly before: Statement[];
+  readonly updates: Map<string, Update>;
+  /** Resolves when the batch has been written or has failed. */
+  readonly settled: Promise<void>;
+  readonly settle: () => void;
+}
+
+const keyOf = ({ user, remote }: EntryKey): string => `${user.text}\n${remote}`;
+
+export class Writer {
+  readonly #db: Db;
+  readonly #upserts: Upserts;
+  readonly #events: WriterEvents;
+  readonly #known = new BoundedMap<string, true>(KNOWN, () => 1);
+  #lanes: readonly Lane[];
+
+  constructor(db: Db, events: WriterEvents) {
+    this.#db = db;
+    this.#events = events;
+    this.#upserts = new Upserts(DIALECTS[db.dialect]);
+    // The embedded store takes what one turn brings as one transaction, in order.
+    this.#lanes = this.#make(db.dialect === "sqlite" ? 1 : LANES, db.dialect !== "sqlite");
+  }
+
+  /** Has so many writers gather what comes while they write. */
+  gather(lanes: number): void {
+    this.#lanes = this.#make(Math.max(1, lanes), true);
+  }
+
+  #make(lanes: number, serial: boolean): Lane[] {
+    return Array.from({ length: lanes }, () => new Lane(serial, (batch) => this.#write(batch)));
+  }
+
+  /** Entries that are not written yet. */
+  get waiting(): number {
+    return this.#lanes.reduce((n, lane) => n + lane.waiting, 0);
+  }
+
+  /** A message: `update` becomes the writer's. Resolves when it is written or has failed. */
+  put(update: Update): Promise<void> {
+    const batch = this.#laneOf(update).open();
+    const key = keyOf(update);
+    const last = batch.updates.get(key);
+    if (last === undefined) batch.updates.set(key, update);
+    else merge(last, update);
+    return batch.settled;
+  }
+
+  /** The owner has read up to a message. */
+  read(key: EntryKey, msgId: string): Promise<void> {
+    const batch = this.#laneOf(key).open();
+    const waiting = batch.updates.get(keyOf(key));
+    if (waiting === undefined) batch.before.push(resetUpTo(key, msgId));
+    else if (waiting.msgId === msgId) {
+      waiting.own = true;
+      waiting.unread = 0;
+    }
+    return batch.settled;
+  }
+
+  /** The entry goes: for good, or into the bin. */
+  remove(key: EntryKey, toBin: boolean): Promise<void> {
+    const batch = this.#laneOf(key).open();
+    const waiting = batch.updates.get(keyOf(key));
+    if (toBin && waiting !== undefined) waiting.binned = true;
+    else {
+      batch.updates.delete(keyOf(key));
+      this.changed(key);
+      batch.before.push(toBin ? throwAway(key) : removeEntry(key));
+    }
+    return batch.settled;
+  }
+
+  /** Takes what waits for a user's inbox out, or that of all users of a domain; resolves when nothing is under way. */
+  async forget(gone: (user: BareJid) => boolean): Promise<void> {
+    for (const lane of this.#lanes) {
+      for (const [key, update] of lane.pending?.updates ?? []) if (gone(update.user)) lane.pending?.updates.delete(key);
+    }
+    await this.settled();
+    for (const [key] of this.#known) {
+      const user = tryParseJid(key.slice(0, key.indexOf("\n")));
+      if (user !== undefined && gone(user.bare)) this.#known.delete(key);
+    }
+  }
+
+  /** The entry may be in the archive box from now on, or gone. */
+  changed(key: EntryKey): void {
+    this.#known.delete(keyOf(key));
+  }
+
+  /** Entries of a user may be gone. */
+  changedOf(user: BareJid): void {
+    const start = keyOf({ user, remote: "" });
+    for (const [key] of this.#known) if (key.startsWith(start)) this.#known.delete(key);
+  }
+
+  /** Resolves when everything that has come so far is written or has failed; undefined when it is. */
+  settled(): Promise<unknown> | undefined {
+    const busy = this.#lanes.flatMap((lane) => lane.busy);
+    return busy.length === 0 ? undefined : Promise.all(busy);
+  }
+
+  #laneOf({ user, remote }: EntryKey): Lane {
+    const lanes = this.#lanes;
+    return lanes.length === 1 ? lanes[0] : lanes[(hash(user.text) + hash(remote)) % lanes.length];
+  }
+
+  async #write(batch: Batch): Promise<void> {
+    const { before, updates } = batch;
+    this.#events.flushing?.(before.length + updates.size >= MANY);
+    try {
+      await this.#transaction(before, [...updates.values()]);
+    } catch (error) {
+      if (updates.size + before.length > 1 && isFault(error)) await this.#oneByOne(before, updates.values());
+      else this.#events.failed?.(error, updates.size);
+    } finally {
+      batch.settle();
+    }
+  }
+
+  /** One of several has something about it that the database refuses: the others are not to suffer for it. */
+  async #oneByOne(before: readonly Statement[], updates: Iterable<Update>): Promise<void> {
+    const each = async (statements: readonly Statement[], update: readonly Update[]): Promise<void> => {
+      await this.#transaction(statements, update).catch((error: unknown) => this.#events.failed?.(error, 1));
+    };
+    for (const statement of before) await each([statement], []);
+    for (const update of updates) await each([], [update]);
+  }
+
+  async #transaction(before: readonly Statement[], updates: readonly Update[]): Promise<void> {
+    const unknown = updates.filter((update) => !this.#known.has(keyOf(update)));
+    const changed = await this.#db.transaction([...before, ...unknown.map(unarchive), ...this.#upserts.of(updates)]);
+    unknown.forEach((update, i) => {
+      if (!update.binned) this.#known.set(keyOf(update), true);
+      if (changed[before.length + i] > 0 && !update.binned) this.#events.unarchived?.(update);
+      this.#events.grown?.(update.user);
+    });
+  }
+}
+
+/** Batches that are written one after the other, or, where the database keeps the order, as they come. */
+class Lane {
+  pending: Batch | undefined = undefined;
+  readonly #flying = new Set<Batch>();
+  readonly #serial: boolean;
+  readonly #write: (batch: Batch) => Promise<void>;
+
+  constructor(serial: boolean, write: (batch: Batch) => Promise<void>) {
+    this.#serial = serial;
+    this.#write = write;
+  }
+
+  get waiting(): number {
+    let n = this.pending?.updates.size ?? 0;
+    for (const { updates } of this.#flying) n += updates.size;
+    return n;
+  }
+
+  get busy(): Promise<void>[] {
+    const batches = [...this.#flying, ...(this.pending === undefined ? [] : [this.pending])];
+    return batches.map((batch) => batch.settled);
+  }
+
+  /** The batch that takes what comes now. */
+  open(): Batch {
+    if (this.pending !== undefined) return this.pending;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.pending = { before: [], updates: new Map(), settled: promise, settle: resolve };
+    if (!this.#serial) queueMicrotask(() => this.#flush());
+    else if (this.#flying.size === 0) setImmediate(() => this.#flush());
+    return this.pending;
+  }
+
+  #flush(): void {
+    const batch = this.pending;
+    if (batch === undefined || (this.#serial && this.#flying.size > 0)) return;
+    this.pending = undefined;
+    this.#flying.add(batch);
+    void this.#write(batch).finally(() => {
+      this.#flying.delete(batch);
+      if (this.#serial) this.#flush();
+    });
+  }
+}
+
+/** A later message of the same conversation. One whose sender was looked up may come late and is still counted. */
+function merge(last: Update, next: Update): void {
+  if (next.own) {
+    last.own = true;
+    last.unread = next.unread;
+  } else last.unread += next.unread;
+  last.binned ||= next.binned;
+  if (next.timestamp < last.timestamp) return;
+  last.msgId = next.msgId;
+  last.content = next.content;
+  last.timestamp = next.timestamp;
+}
+
+const isFault = (error: unknown): boolean =>
+  error instanceof StorageError && (error.code === "constraint" || error.code === "syntax");
+
+/** Not negative; the same for the two ends of a conversation when added up. */
+function hash(text: string): number {
+  let h = 0;
+  for (let i = 0; i < text.length; i++) h = (h * 31 + text.charCodeAt(i)) & 0x3fffffff;
+  return h;
+}

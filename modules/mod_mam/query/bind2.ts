@@ -1,0 +1,78 @@
+// XEP-0386 §2.2: a session that begins with Bind 2 is told the state of its archive, and has from there what came for
+// it before: that does not come from offline storage too. What is not in the archive does.
+
+import type { HookHandlers } from "../../../core/hooks.ts";
+import type { BareJid } from "../../../core/jid.ts";
+import { type Session, Slot } from "../../../core/module.ts";
+import { idBy } from "../../../core/stable-id.ts";
+import { viewText } from "../../../core/xml/framer.ts";
+import { FrameError } from "../../../core/xml/scan.ts";
+import type { ArchiveBackend } from "../backend.ts";
+import { NS_MAM } from "./archive.ts";
+import { metadataMarkup } from "./results.ts";
+
+/** The newest message of its archive that a session was told of as it began; -1 when there was none. */
+const told = new Slot<bigint>();
+
+/** The archive of users, and who is told when it does not answer. */
+export interface AnnouncedArchive {
+  readonly backend: ArchiveBackend;
+  failed(error: unknown, owner: BareJid): void;
+}
+
+/** @param archive undefined where there are no archives of users */
+export function bind2Hooks<Ctx>(archive: (ctx: Ctx) => AnnouncedArchive | undefined): HookHandlers<Ctx> {
+  return {
+    bind2_enable_features: {
+      at: 60,
+      run(children, { session }, ctx) {
+        const { backend, failed } = archive(ctx) ?? {};
+        if (backend === undefined) return;
+        const owner = session.jid.bare;
+        return backend.bounds(owner).then(
+          (bounds) => {
+            told.set(session, bounds?.last ?? -1n);
+            children.push(metadataMarkup(NS_MAM, bounds));
+          },
+          // The client asks for it as any other does.
+          (error: unknown) => failed?.(error, owner),
+        );
+      },
+    },
+    filter_offline_messages: (messages, { session }, ctx) => {
+      const last = told.get(session);
+      const { backend } = archive(ctx) ?? {};
+      if (backend === undefined || last === undefined || last < 0n || messages.length === 0) return;
+      return withoutArchived(messages, session, last, backend);
+    },
+  };
+}
+
+/** The messages of which the client was not told that they are in its archive. */
+async function withoutArchived<M extends { readonly packet: string }>(
+  messages: readonly M[],
+  { jid }: Session,
+  last: bigint,
+  backend: ArchiveBackend,
+): Promise<readonly M[]> {
+  const ids = new Map<M, bigint>();
+  for (const message of messages) {
+    const id = idOf(message.packet, jid.bare);
+    if (id !== undefined && id <= last) ids.set(message, id);
+  }
+  if (ids.size === 0) return messages;
+  const present = await backend.present(jid.bare, [...ids.values()]);
+  return messages.filter((message) => {
+    const id = ids.get(message);
+    return id === undefined || !present.has(id);
+  });
+}
+
+function idOf(packet: string, owner: BareJid): bigint | undefined {
+  try {
+    return idBy(viewText(packet), owner.text);
+  } catch (error) {
+    if (error instanceof FrameError) return undefined;
+    throw error;
+  }
+}
