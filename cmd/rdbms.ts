@@ -174,9 +174,12 @@ class Opener {
   }
 }
 
+/** What a server says that lets this user or this database not in: PostgreSQL's SQLSTATEs, and MySQL's names. */
+const REFUSAL = /^(28|3D|ER_(ACCESS_DENIED|DBACCESS_DENIED|BAD_DB|HOST_NOT_PRIVILEGED)|AUTH_|HANDSHAKE_)/;
+
 /** A server that answers, and lets this user or this database not in: waiting does not help. */
 function isRefusal({ cause }: StorageError): boolean {
-  return cause instanceof Error && "code" in cause && typeof cause.code === "string" && /^(28|3D)/.test(cause.code);
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string" && REFUSAL.test(cause.code);
 }
 
 /** Opens a database, with `prepare` only after its tables have been looked after. */
