@@ -10,6 +10,7 @@ import type { MysqlOptions } from "../core/storage/mysql/client.ts";
 import type { PgsqlOptions } from "../core/storage/pgsql.ts";
 import { type Pool, Pools } from "../core/storage/pools.ts";
 import { openSqlite } from "../core/storage/sqlite/client.ts";
+import { DAMAGE_ADVICE } from "../core/storage/sqlite/damage.ts";
 import { readContextOptions } from "../core/tls/settings.ts";
 import type { Elsewhere } from "../transports/control/paths.ts";
 
@@ -43,7 +44,8 @@ const FIRST_PAUSE_MS = 250;
  * look like the loss of all accounts.
  */
 export async function openPools(config: Config, options: OpenOptions): Promise<Pools> {
-  const embedded = await openStorage({ stateDir: options.stateDir });
+  const { stateDir, log } = options;
+  const embedded = await openStorage({ stateDir, sqlite: { damaged: onDamage(log, "mongooseim.db") } });
   const opened = new Set<Db>([embedded]);
   try {
     const pools = await new Opener(config, options, embedded, opened).openAll();
@@ -54,6 +56,10 @@ export async function openPools(config: Config, options: OpenOptions): Promise<P
     throw error;
   }
 }
+
+/** Tells once a minute that requests find a file damaged; everything that is not touched is served on. */
+export const onDamage = (log: Log, file: string) => (reason: string) =>
+  log.limited(`damage ${file}`, 60)?.critical("database_damaged", { file, reason, advice: DAMAGE_ADVICE });
 
 /** Databases that the server uses beside those in its state directory, which backups have. */
 export function databasesElsewhere(config: Config): Elsewhere[] {
@@ -176,9 +182,10 @@ class Opener {
   private async openFile({ options }: Plan): Promise<Db> {
     const { database } = options.connection;
     if (database === undefined) return this.embedded;
-    const { stateDir } = this.options;
+    const { stateDir, log } = this.options;
     const file = isAbsolute(database) ? database : join(stateDir, database);
-    const open = this.ready.get(file) ?? (await openStorage({ stateDir, file }));
+    const sqlite = { damaged: onDamage(log, database) };
+    const open = this.ready.get(file) ?? (await openStorage({ stateDir, file, sqlite }));
     this.ready.set(file, open);
     return open;
   }
@@ -215,9 +222,12 @@ class Opener {
   }
 }
 
+/** What a server says that lets this user or this database not in: PostgreSQL's SQLSTATEs, and MySQL's names. */
+const REFUSAL = /^(28|3D|ER_(ACCESS_DENIED|DBACCESS_DENIED|BAD_DB|HOST_NOT_PRIVILEGED)|AUTH_|HANDSHAKE_)/;
+
 /** A server that answers, and lets this user or this database not in: waiting does not help. */
 function isRefusal({ cause }: StorageError): boolean {
-  return cause instanceof Error && "code" in cause && typeof cause.code === "string" && /^(28|3D)/.test(cause.code);
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string" && REFUSAL.test(cause.code);
 }
 
 /** Opens a database, with `prepare` only after its tables have been looked after. */
