@@ -1,6 +1,6 @@
 // A node: one server's whole state. Nothing of a server is a module-level variable, so several run in one process.
 
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { Access } from "./access/access.ts";
 import { AddressLimits } from "./address-limits.ts";
 import { openHostAuth, PasswordHasher } from "./auth/index.ts";
@@ -16,6 +16,7 @@ import type { HookObserver, MaybePromise } from "./hooks.ts";
 import { HostRuntime, newCounters } from "./host.ts";
 import { type BareJid, type FullJid, type Jid, JidCache, makeBare } from "./jid.ts";
 import type { Log } from "./log/index.ts";
+import { MessageIds } from "./message-ids.ts";
 import { Registry } from "./metrics/registry.ts";
 import type { AnyModule, HostType, Server, Session } from "./module.ts";
 import { observeAuth } from "./node-metrics.ts";
@@ -28,6 +29,7 @@ import { SessionDirectory } from "./session/directory.ts";
 import { Shaper } from "./shaper.ts";
 import type { Stanza } from "./stanza.ts";
 import type { Db } from "./storage/db.ts";
+import { MessageIdStore } from "./storage/message-ids.ts";
 import type { Pools } from "./storage/pools.ts";
 import { Wheel } from "./wheel.ts";
 import { ScanPool, viewText } from "./xml/framer.ts";
@@ -81,6 +83,7 @@ export class Node implements StreamEngine, Server {
   readonly retention: Retention;
   readonly hasher: PasswordHasher;
   private readonly removal: Removal;
+  private readonly ids: MessageIds;
   readonly language: string;
   readonly defaultDomain: string;
   readonly hidden: boolean;
@@ -92,7 +95,6 @@ export class Node implements StreamEngine, Server {
   /** Host (and port) that clients are sent to when this server stops; undefined for none. */
   refuge: string | undefined = undefined;
   private sid = 0;
-  private lastId = 0n;
   private readonly expected = new Map<string, (answer: Stanza | undefined) => void>();
   private readonly clock: () => number;
 
@@ -111,6 +113,7 @@ export class Node implements StreamEngine, Server {
     this.wheel = new Wheel(this.clock, (error) => log.error("timer_failed", { error }));
     this.pools = options.pools;
     this.removal = new Removal(this, new RemovalStore(options.pools.embedded));
+    this.ids = this.makeIds();
     this.hasher = new PasswordHasher({ concurrency: 2 });
     this.services = new Services((domain) => this.domains.lookup(domain));
     const hosted = (domain: string): boolean => this.domains.lookup(domain) !== undefined;
@@ -147,6 +150,23 @@ export class Node implements StreamEngine, Server {
       accountExists: (host, jid) => this.accountExists(host as HostRuntime, jid),
       answered: (session, stanza) => this.answered(session, stanza),
       foreign: () => false,
+    });
+  }
+
+  /** Ids of messages are told apart by a number in the database that servers share, when there is one. */
+  private makeIds(): MessageIds {
+    const { saltSecret } = this.options;
+    const { cets } = this.config.internal_databases;
+    const shared = this.pools.shared();
+    const installation = createHash("sha256").update("node").update(saltSecret).digest("hex").slice(0, 12);
+    return new MessageIds({
+      store: new MessageIdStore(shared ?? this.db("rdbms"), `${cets?.cluster_name ?? "mongooseim"}-ids`),
+      shared: shared !== undefined,
+      node: `${this.name}/${installation}`,
+      log: this.log,
+      now: () => this.now(),
+      token: (bytes) => this.token(bytes),
+      after: (ms, run) => this.after(ms, run),
     });
   }
 
@@ -192,6 +212,7 @@ export class Node implements StreamEngine, Server {
   /** Starts the features and takes the dynamic domains into service. */
   async start(): Promise<void> {
     this.wheel.start();
+    await this.ids.start();
     for (const host of this.hosts.values()) await host.start(this.options.modules);
     await this.domains.load();
     await this.removal.resume();
@@ -227,6 +248,7 @@ export class Node implements StreamEngine, Server {
     clearTimeout(patience);
     await this.retention.stop();
     for (const host of this.hosts.values()) await host.stop();
+    await this.ids.stop();
     this.wheel.stop();
   }
 
@@ -291,12 +313,9 @@ export class Node implements StreamEngine, Server {
     return ++this.sid;
   }
 
-  /** Microseconds since 1970 in the high 56 bits, the node's number in the low 8, as MongooseIM's archive ids. */
+  /** See `MessageIds`. */
   messageId(): bigint {
-    let id = BigInt(this.clock()) * 1000n;
-    if (id <= this.lastId) id = this.lastId + 1n;
-    this.lastId = id;
-    return (id << 8n) | 1n;
+    return this.ids.next();
   }
 
   hostOf(domain: string): HostRuntime | undefined {

@@ -14,6 +14,7 @@ import type { MamConfig, PmConfig } from "./config.ts";
 import type { PmRecorder } from "./pm.ts";
 import type { Preferences } from "./prefs/index.ts";
 import type { AskedArchive } from "./query/index.ts";
+import type { SearchForm } from "./search/form.ts";
 import { COLUMNS, SqlArchive } from "./sql/archive.ts";
 import { Owners } from "./sql/owners.ts";
 import { Ranks } from "./sql/ranks.ts";
@@ -33,7 +34,7 @@ export interface PmArchive {
   /** What searches will find of a message; "" for nothing. */
   searchBody(stanza: Stanza): string;
   /** Told of every message that was given to the archive. */
-  readonly afterwards: ((stanza: Stanza, message: Archived) => void) | undefined;
+  readonly afterwards: ((stanza: Stanza, message: Archived, written: Promise<void>) => void) | undefined;
 }
 
 /** Owners whose number is kept in memory, and where `cache_users` is off. */
@@ -56,7 +57,7 @@ export class MamStore implements PersonalStore {
     config: Pick<PmConfig, "cache_users"> & Partial<PmConfig>,
     observer: WriterObserver & { unfit(owner: Archived["owner"], id: bigint): void },
     now: () => number = Date.now,
-    search?: ConstructorParameters<typeof SqlArchive>[0]["search"],
+    search?: SearchForm,
   ) {
     const { db } = this;
     const owners = new Owners(db, config.cache_users ? REMEMBERED : FEW);
