@@ -188,6 +188,14 @@ try {
       full ? 30 : 5,
       env,
     );
+    await counted(
+      "removal",
+      full
+        ? ["test/fault/removal.ts", "--messages", "300000", "--users", "20000", "--kills", "10"]
+        : ["test/fault/removal.ts"],
+      full ? 30 : 5,
+      env,
+    );
     await counted("races", ["test/fault/races.ts", "--rounds", full ? "20" : "1"], full ? 15 : 5, env);
     await counted("flood", ["test/fault/flood.ts", "--scale", full ? "1" : "0.5"], 5);
   } else fail("interop and fault tests need the build");
