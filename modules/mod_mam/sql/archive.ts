@@ -8,6 +8,7 @@ import type { JidCodec } from "../codecs/jid.ts";
 import type { MessageCodec } from "../codecs/message.ts";
 import type { SearchForm } from "../search/form.ts";
 import type { ArchiveWriter } from "../writer.ts";
+import { Ageing } from "./ageing.ts";
 import { type Bounds, boundsOf, type Condition, contentCondition, MAX_ID, pageBounds } from "./lookup.ts";
 import type { Owners } from "./owners.ts";
 import type { Ranks } from "./ranks.ts";
@@ -48,7 +49,11 @@ export interface ArchiveParts {
 }
 
 export class SqlArchive implements ArchiveBackend {
-  constructor(private readonly parts: ArchiveParts) {}
+  private readonly ageing: Ageing;
+
+  constructor(private readonly parts: ArchiveParts) {
+    this.ageing = new Ageing(parts.db, parts.owners, (number, id, limit) => this.deleteOf(number, id, limit));
+  }
 
   get searches(): boolean {
     return this.parts.search !== undefined;
@@ -195,25 +200,12 @@ export class SqlArchive implements ArchiveBackend {
     await this.parts.db.execute(sql, [this.parts.messages.encode(stanza), number, id]);
   }
 
-  async deleteBefore(domain: string, id: bigint, limit: number): Promise<number> {
-    let gone = 0;
-    for (let after = 0; gone < limit; ) {
-      const numbers = await this.parts.owners.ofDomain(domain, after, OWNERS);
-      for (const number of numbers) {
-        if (gone >= limit) break;
-        after = number;
-        gone += await this.deleteOf(number, id, limit - gone);
-      }
-      if (numbers.length < OWNERS) break;
-    }
-    return gone;
+  deleteBefore(domain: string, id: bigint, limit: number): Promise<number> {
+    return this.ageing.deleteBefore(domain, id, limit);
   }
 
-  async countBefore(domain: string, id: bigint): Promise<number> {
-    const sql =
-      "SELECT COUNT(*) AS n FROM mam_message WHERE id < ? AND user_id IN (SELECT id FROM mam_server_user WHERE server = ?)";
-    const [{ n }] = await this.parts.db.query<{ n: number | bigint }>(sql, [id, domain]);
-    return Number(n);
+  countBefore(domain: string, id: bigint): Promise<number> {
+    return this.ageing.countBefore(domain, id);
   }
 
   /** Deletes the messages of one owner below an id, the oldest first, at most `limit`; resolves to how many went. */
@@ -261,9 +253,6 @@ export class SqlArchive implements ArchiveBackend {
     }
   }
 }
-
-/** Owners that are looked at in one go. */
-const OWNERS = 500;
 
 interface Counts {
   total: number;
