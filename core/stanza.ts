@@ -81,6 +81,8 @@ export class Stanza {
   ownId: bigint | undefined = undefined;
   /** It is in the archive of its addressee. */
   archived = false;
+  /** It passed the filters of its addressee's domain before it was held for a stream that is gone: it has been counted. */
+  revived = false;
   /** The element in `appended` that says `stableId`; "" while none does. */
   stamp = "";
 

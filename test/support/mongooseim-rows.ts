@@ -191,7 +191,7 @@ async function fillArchive(insert: Insert): Promise<void> {
     search_body: "",
   });
   await insert("mam_config", { user_id: 1, remote_jid: "", behaviour: "A" });
-  await insert("mam_config", { user_id: 1, remote_jid: "elsewhere.org:spam", behaviour: "N" });
+  await insert("mam_config", { user_id: 1, remote_jid: "spam@elsewhere.org", behaviour: "N" });
 }
 
 async function fillOthers(insert: Insert): Promise<void> {

@@ -67,7 +67,9 @@ export class Owners {
 
   async removeNumbers(numbers: readonly number[]): Promise<void> {
     this.numbers.clear();
-    for (const id of numbers) await this.db.execute("DELETE FROM mam_server_user WHERE id = ?", [id]);
+    if (numbers.length === 0) return;
+    const marks = numbers.map(() => "?").join(", ");
+    await this.db.execute(`DELETE FROM mam_server_user WHERE id IN (${marks})`, numbers);
     this.numbers.clear();
   }
 
