@@ -9,6 +9,7 @@ import { openStorage } from "../core/storage/index.ts";
 import type { MysqlOptions } from "../core/storage/mysql/client.ts";
 import type { PgsqlOptions } from "../core/storage/pgsql.ts";
 import { type Pool, Pools } from "../core/storage/pools.ts";
+import { openSqlite } from "../core/storage/sqlite/client.ts";
 import { DAMAGE_ADVICE } from "../core/storage/sqlite/damage.ts";
 import { readContextOptions } from "../core/tls/settings.ts";
 import type { Elsewhere } from "../transports/control/paths.ts";
@@ -69,6 +70,55 @@ export function databasesElsewhere(config: Config): Elsewhere[] {
     return inside(connection) ? [] : [{ name: key, driver, ...(database === undefined ? {} : { database }) }];
   });
 }
+
+/** A database of a configuration, to look at or to bring up to date while no server need run. */
+export interface Target {
+  /** Its pool's place in the file, or "embedded database". */
+  readonly name: string;
+  /** Where it is. */
+  readonly place: string;
+  /** The file, when it is one. */
+  readonly file?: string;
+  /** Opens it as it is. */
+  open(): Promise<Db>;
+}
+
+/**
+ * Every database of a configuration once, however many pools lead to it, the embedded one first; without a
+ * configuration that is all there is.
+ */
+export function databases(config: Config | undefined, stateDir: string, log: Log): Target[] {
+  const found = new Map<string, Target>();
+  const add = (name: string, file: string): void => {
+    if (!found.has(file)) found.set(file, { name, place: file, file, open: () => openSqlite({ file }) });
+  };
+  add("embedded database", join(stateDir, "mongooseim.db"));
+  for (const plan of config === undefined ? [] : plans(config)) {
+    const { connection } = plan.options;
+    const { driver, database = "" } = connection;
+    if (driver === "sqlite") {
+      if (database !== "") add(plan.key, isAbsolute(database) ? database : join(stateDir, database));
+      continue;
+    }
+    const place = `${connection.host}:${connection.port}/${database}`;
+    if (found.has(place)) continue;
+    const open = driver === "mysql" ? openMysql : openPgsql;
+    const options = unhurried(serverOptions(plan, log));
+    found.set(place, { name: plan.key, place, open: () => open(options, false) });
+  }
+  return [...found.values()];
+}
+
+/** A change of a large table takes the time it takes. */
+const unhurried = (options: PgsqlOptions): PgsqlOptions => ({
+  ...options,
+  changed: undefined,
+  calls: undefined,
+  keepAliveMs: undefined,
+  poolSize: 1,
+  statementTimeoutMs: 0,
+  callTimeoutMs: Infinity,
+});
 
 /** The pools of a configuration, those of the whole server first. */
 function plans(config: Config): Plan[] {
@@ -146,9 +196,7 @@ class Opener {
     const open = connection.driver === "mysql" ? openMysql : openPgsql;
     if (!this.ready.has(place)) {
       await this.patiently(plan, async () => {
-        // A change of a large table takes the time it takes.
-        const unhurried = { ...options, changed: undefined, calls: undefined, keepAliveMs: undefined, poolSize: 1 };
-        await (await open({ ...unhurried, statementTimeoutMs: 0, callTimeoutMs: Infinity }, true)).close();
+        await (await open(unhurried(options), true)).close();
       });
       this.ready.set(place, undefined);
     }

@@ -189,6 +189,14 @@ try {
       full ? 30 : 5,
       env,
     );
+    await counted(
+      "removal",
+      full
+        ? ["test/fault/removal.ts", "--messages", "300000", "--users", "20000", "--kills", "10"]
+        : ["test/fault/removal.ts"],
+      full ? 30 : 5,
+      env,
+    );
     await counted("races", ["test/fault/races.ts", "--rounds", full ? "20" : "1"], full ? 15 : 5, env);
     await counted("embedded", ["test/fault/embedded.ts"], 5);
     await counted("flood", ["test/fault/flood.ts", "--scale", full ? "1" : "0.5"], 5);

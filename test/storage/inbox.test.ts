@@ -5,6 +5,7 @@ import { type BareJid, parseBareJid } from "../../core/jid.ts";
 import type { Db } from "../../core/storage/db.ts";
 import type { EntryKey } from "../../modules/mod_inbox/entry.ts";
 import { InboxStore } from "../../modules/mod_inbox/store.ts";
+import { whole } from "../support/personal.ts";
 import { onEachDatabase } from "./db_each.ts";
 
 const alice = parseBareJid("alice@localhost");
@@ -270,7 +271,7 @@ onEachDatabase("inboxes", ({ open, dialect }) => {
       await store.setInboxIncrUnread(key(alice, bob), message("1"), 1_000_001);
       await store.setInbox(key(alice, carol), message("2"), 2_000_000);
       await store.setEntryProperties(key(alice, carol), { box: "bin" });
-      expect(await store.personalData(alice)).toEqual([
+      expect(await whole(store.personalData(alice))).toEqual([
         {
           name: "inbox",
           columns: ["jid", "content", "unread_count", "timestamp"],
@@ -280,7 +281,7 @@ onEachDatabase("inboxes", ({ open, dialect }) => {
           ],
         },
       ]);
-      expect((await store.personalData(bob))[0].rows).toEqual([]);
+      expect((await whole(store.personalData(bob)))[0].rows).toEqual([]);
     });
 
     test("an inbox is bounded: the conversations without a message for longest go", async () => {

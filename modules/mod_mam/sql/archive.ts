@@ -1,7 +1,7 @@
 // The archive of users in the databases of the SQL family: tables mam_message, mam_server_user (MongooseIM's).
 
 import type { Jid } from "../../../core/jid.ts";
-import { pause } from "../../../core/storage/batches.ts";
+import { deleteInBatches, pause } from "../../../core/storage/batches.ts";
 import type { Db, Deleted, SqlValue } from "../../../core/storage/db.ts";
 import type { ArchiveBackend, Archived, Filter, Found, Owner, Page, PageFound } from "../backend.ts";
 import type { JidCodec } from "../codecs/jid.ts";
@@ -231,6 +231,16 @@ export class SqlArchive implements ArchiveBackend {
       if (more) await pause(begun);
     }
     await this.parts.db.execute("DELETE FROM mam_config WHERE user_id = ?", [number]);
+  }
+
+  /** Deletes everything under many owners' numbers, preferences too, so many messages at a time. */
+  async removeMany(numbers: readonly number[], limit: number, deleted?: Deleted): Promise<void> {
+    const { db, ranks } = this.parts;
+    for (const number of numbers) ranks.forget(number);
+    const rows = { where: `user_id IN (${numbers.map(() => "?").join(", ")})`, params: numbers, limit };
+    await deleteInBatches(db, { ...rows, table: "mam_message", key: ["user_id", "id"] }, deleted);
+    await deleteInBatches(db, { ...rows, table: "mam_config", key: ["user_id", "remote_jid"] }, deleted);
+    for (const number of numbers) ranks.forget(number);
   }
 
   /** What is kept under an owner's number, page after page, oldest first. */
