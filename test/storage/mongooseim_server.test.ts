@@ -43,6 +43,7 @@ function suite(dialect: MongooseimDialect): void {
         mod_mam: { ...kept, user_prefs_store: "rdbms", pm: {}, ...mam },
         mod_offline: kept,
         mod_privacy: kept,
+        mod_pubsub_old: kept,
         mod_private: kept,
         mod_roster: kept,
         mod_vcard: kept,
@@ -165,6 +166,26 @@ function suite(dialect: MongooseimDialect): void {
     ]);
   });
 
+  test("a node of mod_pubsub_old is there with its item", async () => {
+    const alice = await logIn("alice");
+    const to = "pubsub.localhost";
+    const items = await iq(
+      alice,
+      "i",
+      `type="get" to="${to}"><pubsub xmlns="http://jabber.org/protocol/pubsub"><items node="news"/></pubsub>`,
+    );
+    expect(show(items)).toContain(
+      '<item id="first"><entry xmlns="http://www.w3.org/2005/Atom"><title>Old &amp; new</title></entry></item>',
+    );
+    const owned = `type="get" to="${to}"><pubsub xmlns="http://jabber.org/protocol/pubsub#owner">`;
+    const form = show(await iq(alice, "c", `${owned}<configure node="news"/></pubsub>`));
+    expect(form).toMatch(/pubsub#access_model[^>]*>.*?<value>whitelist<\/value>/);
+    expect(form).toMatch(/pubsub#max_items[^>]*>.*?<value>7<\/value>/);
+    expect(show(await iq(alice, "s", `${owned}<subscriptions node="news"/></pubsub>`))).toContain(
+      'subscription="subscribed"',
+    );
+  });
+
   test("waiting messages come, those with permanent fields too, and what has expired does not", async () => {
     const bob = await logIn("bob");
     bob.sends`<presence/>`;
@@ -202,6 +223,19 @@ function suite(dialect: MongooseimDialect): void {
     const found = childOf(prefs, "prefs")!;
     expect(found.attrs["default"]).toBe("always");
     expect(show(childOf(found, "never")!)).toContain("<jid>spam@elsewhere.org</jid>");
+  });
+
+  test("a message that is damaged takes no other with it", async () => {
+    const damaged = archiveId(11);
+    await db.insertNew("mam_message", {
+      ...{ id: damaged, user_id: 1, from_jid: "bob", remote_bare_jid: "bob", remote_resource: "", direction: "I" },
+      ...{ message: Buffer.from([131, 80, 0, 0, 1, 0, 7]), search_body: "", is_groupchat: false },
+    });
+    const { bodies, ids } = await asks(await logIn("alice"), { rsm: "<max>2</max><before/>" });
+    expect(ids[1]).toBe(damaged.toString(32).toUpperCase());
+    expect(bodies).toEqual(["hi", "This message cannot be read in the archive"]);
+    expect(server.logged.some(({ what }) => what === "archived_message_unreadable")).toBe(true);
+    await db.execute("DELETE FROM mam_message WHERE id = ?", [damaged]);
   });
 
   test("the inbox is there", async () => {
