@@ -9,6 +9,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { postgresBin } from "./support/own_postgres.ts";
+
 const root = join(import.meta.dir, "..");
 const scratch = mkdtempSync(join(tmpdir(), "mongooseim-test-"));
 const full = process.argv.includes("--full");
@@ -188,6 +190,8 @@ try {
       full ? 30 : 5,
       env,
     );
+    if (postgresBin() === undefined) skip("database: PostgreSQL is not installed");
+    else await counted("database", ["test/fault/database.ts", "--away", full ? "60000" : "2000"], full ? 10 : 4);
     await counted("races", ["test/fault/races.ts", "--rounds", full ? "20" : "1"], full ? 15 : 5, env);
     await counted("flood", ["test/fault/flood.ts", "--scale", full ? "1" : "0.5"], 5);
   } else fail("interop and fault tests need the build");

@@ -3,6 +3,7 @@ import type { Db, DbStats, SqlValue, Statement } from "../db.ts";
 import { StorageError } from "../db.ts";
 import { DIALECTS, insert, Statements } from "../dialect.ts";
 import { type Attempt, Patience } from "../patience.ts";
+import { WireStats } from "../wire.ts";
 import { Workers } from "../workers.ts";
 import { MysqlConnection, type MysqlOptions } from "./connection.ts";
 import { toStorageError } from "./errors.ts";
@@ -69,26 +70,27 @@ class MysqlDb implements Db {
   readonly #options: MysqlOptions;
   readonly #statements = new Statements(DIALECTS.mysql);
   readonly #patience: Patience;
+  readonly #wire = new WireStats();
   readonly #workers: Workers<Link>;
   readonly #keepAlive: ReturnType<typeof setInterval> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: MysqlOptions) {
-    this.#options = options;
+    this.#options = { ...options, wire: this.#wire };
     const { statementTimeoutMs = 5000, connectTimeoutMs = 5000, keepAliveMs } = options;
     this.#workers = new Workers<Link>({
       count: options.poolSize ?? 10,
       strategy: options.strategy,
       // The client sends a statement when the one before it is answered.
       depth: 1,
-      open: () => new Link(options),
+      open: () => new Link(this.#options),
       close: (link, atOnce) => link.close(atOnce),
       answerMs: statementTimeoutMs === 0 ? Number.POSITIVE_INFINITY : statementTimeoutMs + connectTimeoutMs,
     });
     const server = {
       probe: (wasUp: boolean) => this.probe(wasUp),
       drop: () => this.#workers.drop(),
-      look: (now: number) => this.#workers.look(now),
+      look: (now: number, heldUp: number) => this.#workers.look(now, heldUp),
       errorOf: toStorageError,
     };
     this.#patience = new Patience(server, options);
@@ -149,7 +151,7 @@ class MysqlDb implements Db {
   }
 
   stats(): DbStats {
-    return this.#patience.stats();
+    return { ...this.#patience.stats(), wire: this.#wire };
   }
 
   close(): Promise<void> {
@@ -160,7 +162,8 @@ class MysqlDb implements Db {
   async #end(): Promise<void> {
     clearInterval(this.#keepAlive);
     this.#patience.close();
-    await this.#workers.end(this.#patience.stats().up ? CLOSE_MS : 0);
+    await this.#patience.drained(CLOSE_MS);
+    await this.#workers.end(0);
     this.#patience.end();
   }
 

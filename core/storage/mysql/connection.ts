@@ -4,6 +4,7 @@ import type { SecureContextOptions } from "node:tls";
 import mysql, { type Connection, type Field, type Header, type MysqlError, type Row } from "mysql2";
 import { StorageError } from "../db.ts";
 import type { PatienceOptions } from "../patience.ts";
+import type { WireStats } from "../wire.ts";
 import type { Strategy } from "../workers.ts";
 import { type Answer, toAnswer } from "./values.ts";
 
@@ -29,6 +30,8 @@ export interface MysqlOptions extends PatienceOptions {
   connectTimeoutMs?: number;
   /** How often a connection that has nothing to do is asked something, so that nobody takes it for dead. Default: never. */
   keepAliveMs?: number;
+  /** Counts what goes over its sockets. */
+  wire?: WireStats;
 }
 
 interface Tls extends SecureContextOptions {
@@ -196,15 +199,24 @@ function expectAnswer(sql: string) {
 }
 
 function connect(
-  { host, port = 3306, username, password = "", database, connectTimeoutMs = 5000 }: MysqlOptions,
+  { host, port = 3306, username, password = "", database, connectTimeoutMs = 5000, wire }: MysqlOptions,
   tls: Tls | undefined,
 ): Promise<Connection> {
   const { promise, resolve, reject } = Promise.withResolvers<Connection>();
   const client = mysql.createConnection({
     // The name that is asked for and verified; where to is the stream's business.
     host: tls?.servername ?? host,
-    stream: () =>
-      connectTcp({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_S * 1000 }),
+    stream: () => {
+      const socket = connectTcp({
+        host,
+        port,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: KEEP_ALIVE_S * 1000,
+      });
+      wire?.count(socket);
+      return socket;
+    },
     user: username,
     password,
     database,
