@@ -96,6 +96,7 @@ async function counted(
   }
   const failed = Number(line[2]);
   add(Number(line[1]), failed);
+  for (const [, what] of out.matchAll(/^skipped: (.*)$/gm)) skip(`part of ${name}: ${what}`);
   if (failed > 0) remarks.push(`failed: ${failed} of ${name}`);
   else if (code !== 0) fail(`${name} ended with exit code ${code}`);
 }
@@ -181,6 +182,7 @@ try {
     if (await haveSlixmpp()) {
       await counted("interop", ["test/interop/run.ts"], 5);
       await counted("personal", ["test/interop/personal.ts"], 5);
+      await counted("archive", ["test/interop/archive.ts"], 5);
     } else skip("interop: python3-slixmpp is not installed");
     await counted("kill", ["test/fault/kill.ts", "--rounds", full ? "50" : "5"], 10);
     await counted("broadcast", ["test/fault/broadcast.ts", "--kills", full ? "10" : "3"], 5);
@@ -192,7 +194,16 @@ try {
     );
     if (postgresBin() === undefined) skip("database: PostgreSQL is not installed");
     else await counted("database", ["test/fault/database.ts", "--away", full ? "60000" : "2000"], full ? 10 : 4);
+    await counted(
+      "removal",
+      full
+        ? ["test/fault/removal.ts", "--messages", "300000", "--users", "20000", "--kills", "10"]
+        : ["test/fault/removal.ts"],
+      full ? 30 : 5,
+      env,
+    );
     await counted("races", ["test/fault/races.ts", "--rounds", full ? "20" : "1"], full ? 15 : 5, env);
+    await counted("embedded", ["test/fault/embedded.ts"], 5);
     await counted("flood", ["test/fault/flood.ts", "--scale", full ? "1" : "0.5"], 5);
   } else fail("interop and fault tests need the build");
 } catch (error) {

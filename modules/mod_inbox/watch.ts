@@ -8,7 +8,7 @@ import { NS_MARKERS } from "../../core/ns.ts";
 import { MESSAGE, type Stanza } from "../../core/stanza.ts";
 import type { InboxContext } from "./config.ts";
 import type { EntryKey } from "./entry.ts";
-import { messageOf } from "./message.ts";
+import { messageOf, sentMessageOf } from "./message.ts";
 import { fromRoom } from "./rooms.ts";
 
 /** Types of messages that inboxes are about. */
@@ -20,7 +20,7 @@ export function sent(stanza: Stanza, session: Session, ctx: InboxContext): void 
   const key: EntryKey = { user: session.jid.bare, remote: stanza.to.bare.text };
   // What one says in a room comes back from it.
   if (stanza.type !== "groupchat" && archivable(stanza)) {
-    stanza.wait(ctx.store.setInbox(key, messageOf(stanza), ctx.store.tick(ctx.now())));
+    stanza.wait(ctx.store.setInbox(key, sentMessageOf(stanza, key.user), ctx.store.tick(ctx.now())));
     return;
   }
   const read = markedAsRead(stanza, ctx);
@@ -29,7 +29,7 @@ export function sent(stanza: Stanza, session: Session, ctx: InboxContext): void 
 
 /** filter_local_packet: the inbox of the addressee. */
 export function received(stanza: Stanza, ctx: InboxContext): void {
-  if (stanza.kind !== MESSAGE || stanza.copy || stanza.to.isDomain) return;
+  if (stanza.kind !== MESSAGE || stanza.copy || stanza.revived || stanza.to.isDomain) return;
   const user = stanza.to.bare;
   if (stanza.type === "groupchat") {
     const written = fromRoom(stanza, user, ctx);

@@ -141,9 +141,9 @@ export class Writer {
     const { before, updates } = batch;
     this.#events.flushing?.(before.length + updates.size >= MANY);
     try {
-      await this.#transaction(before, [...updates.values()]);
+      await this.#transaction(before, updates);
     } catch (error) {
-      if (updates.size + before.length > 1 && isFault(error)) await this.#oneByOne(before, updates.values());
+      if (updates.size + before.length > 1 && isFault(error)) await this.#oneByOne(before, updates);
       else this.#events.failed?.(error, updates.size);
     } finally {
       batch.settle();
@@ -151,22 +151,26 @@ export class Writer {
   }
 
   /** One of several has something about it that the database refuses: the others are not to suffer for it. */
-  async #oneByOne(before: readonly Statement[], updates: Iterable<Update>): Promise<void> {
-    const each = async (statements: readonly Statement[], update: readonly Update[]): Promise<void> => {
-      await this.#transaction(statements, update).catch((error: unknown) => this.#events.failed?.(error, 1));
+  async #oneByOne(before: readonly Statement[], updates: ReadonlyMap<string, Update>): Promise<void> {
+    const each = async (statements: readonly Statement[], some: ReadonlyMap<string, Update>): Promise<void> => {
+      await this.#transaction(statements, some).catch((error: unknown) => this.#events.failed?.(error, 1));
     };
-    for (const statement of before) await each([statement], []);
-    for (const update of updates) await each([], [update]);
+    for (const statement of before) await each([statement], new Map());
+    for (const one of updates) await each([], new Map([one]));
   }
 
-  async #transaction(before: readonly Statement[], updates: readonly Update[]): Promise<void> {
-    const unknown = updates.filter((update) => !this.#known.has(keyOf(update)));
-    const changed = await this.#db.transaction([...before, ...unknown.map(unarchive), ...this.#upserts.of(updates)]);
-    unknown.forEach((update, i) => {
-      if (!update.binned) this.#known.set(keyOf(update), true);
-      if (changed[before.length + i] > 0 && !update.binned) this.#events.unarchived?.(update);
+  async #transaction(before: readonly Statement[], updates: ReadonlyMap<string, Update>): Promise<void> {
+    const unknown: [string, Update][] = [];
+    for (const entry of updates) if (!this.#known.has(entry[0])) unknown.push(entry);
+    const looked = unknown.map(([, update]) => unarchive(update));
+    const changed = await this.#db.transaction([...before, ...looked, ...this.#upserts.of(updates.values())]);
+    for (const [i, [key, update]] of unknown.entries()) {
+      if (!update.binned) {
+        this.#known.set(key, true);
+        if (changed[before.length + i] > 0) this.#events.unarchived?.(update);
+      }
       this.#events.grown?.(update.user);
-    });
+    }
   }
 }
 

@@ -15,7 +15,7 @@ import type { PmRecorder } from "./pm.ts";
 import type { Preferences } from "./prefs/index.ts";
 import type { AskedArchive } from "./query/index.ts";
 import type { SearchForm } from "./search/form.ts";
-import { COLUMNS, SqlArchive } from "./sql/archive.ts";
+import { type ArchiveParts, COLUMNS, SqlArchive } from "./sql/archive.ts";
 import { Owners } from "./sql/owners.ts";
 import { Ranks } from "./sql/ranks.ts";
 import { ArchiveWriter, type WriterObserver } from "./writer.ts";
@@ -40,6 +40,8 @@ export interface PmArchive {
 /** Owners whose number is kept in memory, and where `cache_users` is off. */
 const REMEMBERED = 50_000;
 const FEW = 1;
+/** Owners whose archives are deleted together. */
+const OWNERS = 200;
 /** Messages that are deleted, or read for an export, at a time. */
 const BATCH = 1000;
 
@@ -55,7 +57,7 @@ export class MamStore implements PersonalStore {
   /** The parts on which the archives of users are built. */
   sql(
     config: Pick<PmConfig, "cache_users"> & Partial<PmConfig>,
-    observer: WriterObserver & { unfit(owner: Archived["owner"], id: bigint): void },
+    observer: WriterObserver & Pick<ArchiveParts, "unfit" | "unreadable">,
     now: () => number = Date.now,
     search?: SearchForm,
   ) {
@@ -73,6 +75,7 @@ export class MamStore implements PersonalStore {
       messages: messageCodec(config.db_message_format ?? DEFAULT_MESSAGE_FORMAT),
       search,
       unfit: observer.unfit,
+      unreadable: observer.unreadable,
     });
     return { owners, ranks, writer, sql };
   }
@@ -98,9 +101,9 @@ export class MamStore implements PersonalStore {
     const { owners, sql } = this.removing;
     await this.pm?.writer.sync();
     for (;;) {
-      const numbers = await owners.ofDomain(domain, 0, BATCH);
+      const numbers = await owners.ofDomain(domain, 0, OWNERS);
       if (numbers.length === 0) return;
-      for (const number of numbers) await sql.removeAll(number, this.limit, deleted);
+      await sql.removeMany(numbers, this.limit, deleted);
       this.pm?.prefs?.forgetAll();
       await owners.removeNumbers(numbers);
     }

@@ -5,7 +5,7 @@ import { DIALECTS, insert, Statements } from "../dialect.ts";
 import { type Attempt, Patience } from "../patience.ts";
 import { WireStats } from "../wire.ts";
 import { Workers } from "../workers.ts";
-import { MysqlConnection, type MysqlOptions } from "./connection.ts";
+import { isFrequent, MysqlConnection, type MysqlOptions } from "./connection.ts";
 import { toStorageError } from "./errors.ts";
 import { type Answer, toParameter } from "./values.ts";
 
@@ -36,20 +36,18 @@ export async function openMysql(options: MysqlOptions): Promise<Db> {
 
 /** One connection of the pool: opened when it is wanted, and again when it is lost. */
 class Link {
-  readonly #options: MysqlOptions;
-  #opened: Promise<MysqlConnection> | undefined;
+  readonly #open: () => Promise<MysqlConnection>;
   #connection: MysqlConnection | undefined;
   #closed = false;
 
-  constructor(options: MysqlOptions) {
-    this.#options = options;
+  constructor(open: () => Promise<MysqlConnection>) {
+    this.#open = open;
   }
 
   /** The connection. Only one caller at a time. */
   async ready(): Promise<MysqlConnection> {
     if (this.#connection !== undefined && !this.#connection.gone) return this.#connection;
-    this.#opened = MysqlConnection.open(this.#options);
-    const connection = await this.#opened;
+    const connection = await this.#open();
     if (this.#closed) {
       connection.destroy();
       throw new StorageError("unavailable", "the connection was given up");
@@ -70,20 +68,20 @@ class MysqlDb implements Db {
   readonly #options: MysqlOptions;
   readonly #statements = new Statements(DIALECTS.mysql);
   readonly #patience: Patience;
-  readonly #wire = new WireStats();
   readonly #workers: Workers<Link>;
+  readonly #wire = new WireStats();
   readonly #keepAlive: ReturnType<typeof setInterval> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: MysqlOptions) {
-    this.#options = { ...options, wire: this.#wire };
+    this.#options = options;
     const { statementTimeoutMs = 5000, connectTimeoutMs = 5000, keepAliveMs } = options;
     this.#workers = new Workers<Link>({
       count: options.poolSize ?? 10,
       strategy: options.strategy,
       // The client sends a statement when the one before it is answered.
       depth: 1,
-      open: () => new Link(this.#options),
+      open: () => new Link(() => MysqlConnection.open(options, this.#wire)),
       close: (link, atOnce) => link.close(atOnce),
       answerMs: statementTimeoutMs === 0 ? Number.POSITIVE_INFINITY : statementTimeoutMs + connectTimeoutMs,
     });
@@ -100,7 +98,7 @@ class MysqlDb implements Db {
   /** Resolves when a server answers on a new connection. */
   async probe(wasUp: boolean): Promise<void> {
     try {
-      (await MysqlConnection.open(this.#options)).end();
+      (await MysqlConnection.open(this.#options, this.#wire)).end();
     } catch (cause) {
       // "Too many connections" is an answer: those that are open work.
       if (!(wasUp && cause instanceof Error && "code" in cause && FULL.has(String(cause.code)))) throw cause;
@@ -169,15 +167,15 @@ class MysqlDb implements Db {
 
   #send(sql: string, params: readonly SqlValue[], rows = 1): Promise<Answer> {
     const ready = { sql, values: params.map(toParameter) };
-    return this.#patience.run(rows, (attempt) =>
+    const work = (attempt: Attempt) =>
       this.#workers.run(async (link) => {
         const connection = await link.ready();
         still(attempt);
         // Outside a transaction the statement commits by itself.
         attempt.mayBeDone = true;
         return connection.run(ready);
-      }),
-    );
+      });
+    return this.#patience.run(rows, work, isFrequent(sql) || params.length > 0 ? "execute" : "query");
   }
 
   async #begin(statements: readonly Statement[], rows: number): Promise<number[]> {

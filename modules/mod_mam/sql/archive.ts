@@ -1,13 +1,15 @@
 // The archive of users in the databases of the SQL family: tables mam_message, mam_server_user (MongooseIM's).
 
+import { TermError } from "../../../core/erlang/term.ts";
 import type { Jid } from "../../../core/jid.ts";
-import { pause } from "../../../core/storage/batches.ts";
+import { deleteInBatches, pause } from "../../../core/storage/batches.ts";
 import type { Db, Deleted, SqlValue } from "../../../core/storage/db.ts";
 import type { ArchiveBackend, Archived, Filter, Found, Owner, Page, PageFound } from "../backend.ts";
 import type { JidCodec } from "../codecs/jid.ts";
-import type { MessageCodec } from "../codecs/message.ts";
+import { type MessageCodec, UNREADABLE } from "../codecs/message.ts";
 import type { SearchForm } from "../search/form.ts";
 import type { ArchiveWriter } from "../writer.ts";
+import { Ageing } from "./ageing.ts";
 import { type Bounds, boundsOf, type Condition, contentCondition, MAX_ID, pageBounds } from "./lookup.ts";
 import type { Owners } from "./owners.ts";
 import type { Ranks } from "./ranks.ts";
@@ -45,10 +47,16 @@ export interface ArchiveParts {
   readonly search: SearchForm | undefined;
   /** A message has an address that no column can hold: it is delivered and not kept. */
   unfit(owner: Owner, id: bigint): void;
+  /** A row holds no message: what stands for it is given instead. */
+  unreadable?(owner: Owner, id: bigint, error: TermError): void;
 }
 
 export class SqlArchive implements ArchiveBackend {
-  constructor(private readonly parts: ArchiveParts) {}
+  private readonly ageing: Ageing;
+
+  constructor(private readonly parts: ArchiveParts) {
+    this.ageing = new Ageing(parts.db, parts.owners, (number, id, limit) => this.deleteOf(number, id, limit));
+  }
 
   get searches(): boolean {
     return this.parts.search !== undefined;
@@ -151,7 +159,17 @@ export class SqlArchive implements ArchiveBackend {
 
   private found(owner: Owner, { id, from_jid, message }: Row): Found {
     const from = this.parts.jids.decode(owner, textOf(from_jid));
-    return { id: BigInt(id), from, stanza: this.parts.messages.decode(message) };
+    return { id: BigInt(id), from, stanza: this.stanza(owner, BigInt(id), message) };
+  }
+
+  private stanza(owner: Owner, id: bigint, message: Row["message"]): string {
+    try {
+      return this.parts.messages.decode(message);
+    } catch (error) {
+      if (!(error instanceof TermError)) throw error;
+      this.parts.unreadable?.(owner, id, error);
+      return UNREADABLE;
+    }
   }
 
   async bounds(owner: Owner): Promise<{ first: bigint; last: bigint } | undefined> {
@@ -195,25 +213,12 @@ export class SqlArchive implements ArchiveBackend {
     await this.parts.db.execute(sql, [this.parts.messages.encode(stanza), number, id]);
   }
 
-  async deleteBefore(domain: string, id: bigint, limit: number): Promise<number> {
-    let gone = 0;
-    for (let after = 0; gone < limit; ) {
-      const numbers = await this.parts.owners.ofDomain(domain, after, OWNERS);
-      for (const number of numbers) {
-        if (gone >= limit) break;
-        after = number;
-        gone += await this.deleteOf(number, id, limit - gone);
-      }
-      if (numbers.length < OWNERS) break;
-    }
-    return gone;
+  deleteBefore(domain: string, id: bigint, limit: number): Promise<number> {
+    return this.ageing.deleteBefore(domain, id, limit);
   }
 
-  async countBefore(domain: string, id: bigint): Promise<number> {
-    const sql =
-      "SELECT COUNT(*) AS n FROM mam_message WHERE id < ? AND user_id IN (SELECT id FROM mam_server_user WHERE server = ?)";
-    const [{ n }] = await this.parts.db.query<{ n: number | bigint }>(sql, [id, domain]);
-    return Number(n);
+  countBefore(domain: string, id: bigint): Promise<number> {
+    return this.ageing.countBefore(domain, id);
   }
 
   /** Deletes the messages of one owner below an id, the oldest first, at most `limit`; resolves to how many went. */
@@ -241,6 +246,16 @@ export class SqlArchive implements ArchiveBackend {
     await this.parts.db.execute("DELETE FROM mam_config WHERE user_id = ?", [number]);
   }
 
+  /** Deletes everything under many owners' numbers, preferences too, so many messages at a time. */
+  async removeMany(numbers: readonly number[], limit: number, deleted?: Deleted): Promise<void> {
+    const { db, ranks } = this.parts;
+    for (const number of numbers) ranks.forget(number);
+    const rows = { where: `user_id IN (${numbers.map(() => "?").join(", ")})`, params: numbers, limit };
+    await deleteInBatches(db, { ...rows, table: "mam_message", key: ["user_id", "id"] }, deleted);
+    await deleteInBatches(db, { ...rows, table: "mam_config", key: ["user_id", "remote_jid"] }, deleted);
+    for (const number of numbers) ranks.forget(number);
+  }
+
   /** What is kept under an owner's number, page after page, oldest first. */
   async *all(owner: Owner, page: number): AsyncGenerator<Found[]> {
     for (let id: bigint | undefined; ; ) {
@@ -251,9 +266,6 @@ export class SqlArchive implements ArchiveBackend {
     }
   }
 }
-
-/** Owners that are looked at in one go. */
-const OWNERS = 500;
 
 interface Counts {
   total: number;
