@@ -98,7 +98,10 @@ export interface ArchiveBackend {
   byOriginId(owner: Owner, remote: Jid, direction: "in" | "out", originId: string): Promise<Found | undefined>;
   /** Replaces a message by what is left of it, its search text emptied (XEP-0424 §5). */
   replace(owner: Owner, id: bigint, stanza: string): Promise<void>;
-  /** Deletes messages older than an id, of all owners of a domain, at most `limit`; resolves to how many went. */
+  /**
+   * Deletes messages older than an id, of all owners of a domain, at most `limit`; resolves to how many went. Less than
+   * `limit` means that nothing is left; until then the same call again goes on.
+   */
   deleteBefore(domain: string, id: bigint, limit: number): Promise<number>;
   /** Counts what `deleteBefore` would delete. */
   countBefore(domain: string, id: bigint): Promise<number>;

@@ -46,6 +46,9 @@ export interface ArchiveParts {
 }
 
 export class SqlArchive implements ArchiveBackend {
+  /** Owners of a domain up to this number have nothing old any more: where `deleteBefore` goes on. */
+  private readonly cleaned = new Map<string, number>();
+
   constructor(private readonly parts: ArchiveParts) {}
 
   get searches(): boolean {
@@ -189,15 +192,21 @@ export class SqlArchive implements ArchiveBackend {
 
   async deleteBefore(domain: string, id: bigint, limit: number): Promise<number> {
     let gone = 0;
-    for (let after = 0; gone < limit; ) {
+    for (let after = this.cleaned.get(domain) ?? 0; ; ) {
       const numbers = await this.parts.owners.ofDomain(domain, after, OWNERS);
       for (const number of numbers) {
-        if (gone >= limit) break;
-        after = number;
         gone += await this.deleteOf(number, id, limit - gone);
+        if (gone >= limit) {
+          // There may be more of this owner: the next call begins with him.
+          this.cleaned.set(domain, number - 1);
+          return gone;
+        }
+        after = number;
       }
       if (numbers.length < OWNERS) break;
     }
+    // Less than `limit` went: all owners were looked at.
+    this.cleaned.delete(domain);
     return gone;
   }
 
