@@ -7,6 +7,7 @@ import { StanzaError } from "./errors.ts";
 import type { BareJid, FullJid, Jid } from "./jid.ts";
 import type { Session } from "./module.ts";
 import type { Stanza } from "./stanza.ts";
+import type { Deleted } from "./storage/db.ts";
 import type { Markup } from "./xml/markup.ts";
 
 /** Returned by a handler: no further handler runs; a stanza is taken out of its way. */
@@ -84,7 +85,11 @@ export interface NoticeHooks {
   /** An account is gone: all its data must go. Waited for. */
   remove_user: { jid: BareJid };
   /** A domain is being deleted: all its data must go. Waited for. */
-  remove_domain: { domain: string };
+  remove_domain: {
+    domain: string;
+    /** Told of rows that were deleted, for the log. */
+    deleted?: Deleted;
+  };
   /**
    * The last session of an anonymous user ended. What stores keep of him is deleted at 60, except by features with a
    * handler of their own.
@@ -156,12 +161,16 @@ export interface ContactInfo {
   groups: readonly string[];
   name: string;
 }
+/** A table of what is kept about a user; a value for each column in every row. */
 export interface PersonalData {
   /** File name stem in the export, MongooseIM's. */
   name: string;
   columns: readonly string[];
-  rows: readonly (readonly string[])[];
+  rows: PersonalRows;
+  /** Further rows, a page at a time: a table that may be large is read while it is written out. Asked for once. */
+  more?: AsyncIterable<PersonalRows>;
 }
+export type PersonalRows = readonly (readonly string[])[];
 /** Why a session ended. */
 export type SessionEnd = "closed" | "lost" | "replaced" | "kicked" | "shutdown" | "resumed" | "timeout" | "error";
 
@@ -369,6 +378,21 @@ export class HookTable {
       if (next !== undefined) acc = next as A;
     }
     return acc;
+  }
+
+  /** As `fold`, however long handlers take. Rejects when one fails: what it would have added must not be missing. */
+  async foldWhole<H extends FoldName>(
+    hook: H,
+    acc: FoldHooks[H]["acc"],
+    params: FoldHooks[H]["params"],
+  ): Promise<FoldHooks[H]["acc"]> {
+    type Run = (acc: FoldHooks[H]["acc"], params: FoldHooks[H]["params"], ctx: unknown) => unknown;
+    let value = acc;
+    for (const e of this.entries.get(hook) ?? []) {
+      const next = await (e.run as unknown as Run)(value, params, e.ctx);
+      if (next !== undefined) value = next as FoldHooks[H]["acc"];
+    }
+    return value;
   }
 
   /** Tells a notice to all its handlers, in order. */

@@ -147,7 +147,7 @@ export class HostRuntime implements StreamHost {
         def.name,
         {
           remove_user: { at: 60, run: ({ jid }) => personal.removeUser(jid) },
-          remove_domain: { at: 60, run: ({ domain }) => personal.removeDomain(domain) },
+          remove_domain: { at: 60, run: ({ domain, deleted }) => personal.removeDomain(domain, deleted) },
           // An account that ends with its last session; features that have more to do about it do this themselves.
           anonymous_purge:
             def.hooks?.anonymous_purge === undefined

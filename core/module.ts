@@ -11,7 +11,7 @@ import type { BareJid, FullJid, Jid } from "./jid.ts";
 import type { Log } from "./log/index.ts";
 import type { Operation, OperationNode } from "./operations.ts";
 import type { Element, Stanza } from "./stanza.ts";
-import type { Db } from "./storage/db.ts";
+import type { Db, Deleted } from "./storage/db.ts";
 import type { Markup } from "./xml/markup.ts";
 
 /**
@@ -40,7 +40,12 @@ export interface Iq {
 /** What a feature that keeps data must do about it; a store that lacks one of these does not compile. */
 export interface PersonalStore {
   removeUser(jid: BareJid): Promise<void>;
-  removeDomain(domain: string): Promise<void>;
+  /**
+   * Removes everything of a domain. Tables that may be large are emptied in batches (core/storage/batches.ts), which
+   * tell `deleted` of their rows. It is called again from the beginning when it fails or the process ends.
+   */
+  removeDomain(domain: string, deleted?: Deleted): Promise<void>;
+  /** Everything that is kept about a user. Tables that may be large are read in pages (PersonalData.more). */
   personalData(jid: BareJid): Promise<PersonalData[]>;
 }
 

@@ -6,6 +6,7 @@ import { auditEntry } from "./node-operations/audit.ts";
 import { domainOps } from "./node-operations/domains.ts";
 import { metricOps } from "./node-operations/metrics.ts";
 import type { OperationParts } from "./node-operations/parts.ts";
+import { personalOps } from "./node-operations/personal-data.ts";
 import { retentionOps } from "./node-operations/retention.ts";
 import { serverOps } from "./node-operations/server.ts";
 import { sessionOps } from "./node-operations/sessions.ts";
@@ -22,6 +23,7 @@ export function createOperationNode(node: Node, parts: OperationParts): Operatio
     name: node.name,
     nodes: () => [node.name],
     accounts: accountOps(node),
+    personalData: personalOps(node),
     sessions: sessionOps(node),
     domains: domainOps(node),
     server: serverOps(node, parts),

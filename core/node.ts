@@ -1,6 +1,6 @@
 // A node: one server's whole state. Nothing of a server is a module-level variable, so several run in one process.
 
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { Access } from "./access/access.ts";
 import { AddressLimits } from "./address-limits.ts";
 import { openHostAuth, PasswordHasher } from "./auth/index.ts";
@@ -16,17 +16,20 @@ import type { HookObserver, MaybePromise } from "./hooks.ts";
 import { HostRuntime, newCounters } from "./host.ts";
 import { type BareJid, type FullJid, type Jid, JidCache, makeBare } from "./jid.ts";
 import type { Log } from "./log/index.ts";
+import { MessageIds } from "./message-ids.ts";
 import { Registry } from "./metrics/registry.ts";
 import type { AnyModule, HostType, Server, Session } from "./module.ts";
 import { observeAuth } from "./node-metrics.ts";
 import type { OperationNode } from "./operations.ts";
 import { LOOK_MS, QuietCollector } from "./quiet.ts";
+import { Removal } from "./removal.ts";
 import { Retention } from "./retention/cleaner.ts";
 import { Router } from "./router/router.ts";
 import { SessionDirectory } from "./session/directory.ts";
 import { Shaper } from "./shaper.ts";
 import type { Stanza } from "./stanza.ts";
 import type { Db } from "./storage/db.ts";
+import { MessageIdStore } from "./storage/message-ids.ts";
 import type { Pools } from "./storage/pools.ts";
 import { Wheel } from "./wheel.ts";
 import { ScanPool, viewText } from "./xml/framer.ts";
@@ -49,13 +52,8 @@ export interface NodeOptions {
   now?: () => number;
 }
 
-/** After how long a removal that failed is tried again, in ms. */
-const REMOVAL_RETRY_MS = 10_000;
-
 /** How long the server's end waits for what its sessions still do, in ms. */
 const LAST_PATIENCE = 5_000;
-/** How long a removal waits for what the sessions of an account or a domain still do, in ms. */
-const LAST_WORK_MS = 2_000;
 
 export class Node implements StreamEngine, Server {
   readonly config: Config;
@@ -69,8 +67,6 @@ export class Node implements StreamEngine, Server {
   readonly waiting = new Set<C2S>();
   readonly endings = new Set<Promise<void>>();
   readonly resumable = new Map<string, C2S>();
-  /** The last work of the streams of domains that are being removed. */
-  private readonly closing = new Map<string, Promise<void>>();
   readonly counters: StreamCounters = newCounters();
   readonly traffic = { tcp: { in: 0, out: 0 }, tls: { in: 0, out: 0 }, websocket: { in: 0, out: 0 } };
   readonly registry = new Registry();
@@ -86,7 +82,8 @@ export class Node implements StreamEngine, Server {
   readonly domainStore: DomainStore | undefined;
   readonly retention: Retention;
   readonly hasher: PasswordHasher;
-  private readonly removals: RemovalStore;
+  private readonly removal: Removal;
+  private readonly ids: MessageIds;
   readonly language: string;
   readonly defaultDomain: string;
   readonly hidden: boolean;
@@ -98,7 +95,6 @@ export class Node implements StreamEngine, Server {
   /** Host (and port) that clients are sent to when this server stops; undefined for none. */
   refuge: string | undefined = undefined;
   private sid = 0;
-  private lastId = 0n;
   private readonly expected = new Map<string, (answer: Stanza | undefined) => void>();
   private readonly clock: () => number;
 
@@ -116,7 +112,8 @@ export class Node implements StreamEngine, Server {
     this.replacedWait = config.general.replaced_wait_timeout;
     this.wheel = new Wheel(this.clock, (error) => log.error("timer_failed", { error }));
     this.pools = options.pools;
-    this.removals = new RemovalStore(options.pools.embedded);
+    this.removal = new Removal(this, new RemovalStore(options.pools.embedded));
+    this.ids = this.makeIds();
     this.hasher = new PasswordHasher({ concurrency: 2 });
     this.services = new Services((domain) => this.domains.lookup(domain));
     const hosted = (domain: string): boolean => this.domains.lookup(domain) !== undefined;
@@ -129,8 +126,8 @@ export class Node implements StreamEngine, Server {
       config.general.hosts,
       this.domainStore,
       {
-        closed: (domain) => this.closeDomain(domain),
-        removed: (domain, host) => this.eraseDomain(domain, host),
+        closed: (domain) => this.removal.closeDomain(domain),
+        removed: (domain, host) => this.removal.eraseDomain(domain, host),
       },
       log,
     );
@@ -153,6 +150,23 @@ export class Node implements StreamEngine, Server {
       accountExists: (host, jid) => this.accountExists(host as HostRuntime, jid),
       answered: (session, stanza) => this.answered(session, stanza),
       foreign: () => false,
+    });
+  }
+
+  /** Ids of messages are told apart by a number in the database that servers share, when there is one. */
+  private makeIds(): MessageIds {
+    const { saltSecret } = this.options;
+    const { cets } = this.config.internal_databases;
+    const shared = this.pools.shared();
+    const installation = createHash("sha256").update("node").update(saltSecret).digest("hex").slice(0, 12);
+    return new MessageIds({
+      store: new MessageIdStore(shared ?? this.db("rdbms"), `${cets?.cluster_name ?? "mongooseim"}-ids`),
+      shared: shared !== undefined,
+      node: `${this.name}/${installation}`,
+      log: this.log,
+      now: () => this.now(),
+      token: (bytes) => this.token(bytes),
+      after: (ms, run) => this.after(ms, run),
     });
   }
 
@@ -198,12 +212,10 @@ export class Node implements StreamEngine, Server {
   /** Starts the features and takes the dynamic domains into service. */
   async start(): Promise<void> {
     this.wheel.start();
+    await this.ids.start();
     for (const host of this.hosts.values()) await host.start(this.options.modules);
     await this.domains.load();
-    for (const jid of await this.removals.all()) {
-      const host = this.hostOf(jid.domain);
-      if (host !== undefined) void this.resumeRemoval(jid, host, host.auth.leaves(jid.local, jid.domain));
-    }
+    await this.removal.resume();
     this.sweep();
     const { tcp, tls, websocket } = this.traffic;
     const quiet = new QuietCollector(
@@ -236,6 +248,7 @@ export class Node implements StreamEngine, Server {
     clearTimeout(patience);
     await this.retention.stop();
     for (const host of this.hosts.values()) await host.stop();
+    await this.ids.stop();
     this.wheel.stop();
   }
 
@@ -300,12 +313,9 @@ export class Node implements StreamEngine, Server {
     return ++this.sid;
   }
 
-  /** Microseconds since 1970 in the high 56 bits, the node's number in the low 8, as MongooseIM's archive ids. */
+  /** See `MessageIds`. */
   messageId(): bigint {
-    let id = BigInt(this.clock()) * 1000n;
-    if (id <= this.lastId) id = this.lastId + 1n;
-    this.lastId = id;
-    return (id << 8n) | 1n;
+    return this.ids.next();
   }
 
   hostOf(domain: string): HostRuntime | undefined {
@@ -398,108 +408,7 @@ export class Node implements StreamEngine, Server {
     });
   }
 
-  async removeUser(jid: BareJid, removed?: () => void, asking?: Session): Promise<boolean> {
-    const host = this.hostOf(jid.domain);
-    if (!host) return false;
-    const free = host.auth.leaves(jid.local, jid.domain);
-    try {
-      await this.removals.begin(jid, this.now());
-      if ((await host.auth.remove(jid.local, jid.domain)) !== "ok") {
-        await this.removals.end(jid);
-        free();
-        return false;
-      }
-    } catch (error) {
-      // Whether the account is gone is not known: somebody looks, and finishes what was begun.
-      this.later(jid, host, free);
-      throw error;
-    }
-    removed?.();
-    await this.finishRemoval(jid, host, free, asking);
-    return true;
-  }
-
-  /** Removes what is kept of an account that is gone, and frees its name. What fails is tried again. */
-  private async finishRemoval(jid: BareJid, host: HostRuntime, free: () => void, asking?: Session): Promise<void> {
-    try {
-      await this.eraseUser(jid, host, asking);
-      await this.removals.end(jid);
-      free();
-    } catch (error) {
-      this.log.error("user_data_not_removed", { user: jid.text, error, retry_ms: REMOVAL_RETRY_MS });
-      this.later(jid, host, free);
-    }
-  }
-
-  private later(jid: BareJid, host: HostRuntime, free: () => void): void {
-    this.wheel.after(REMOVAL_RETRY_MS, () => void this.resumeRemoval(jid, host, free));
-  }
-
-  /** A removal that was cut short: it goes on when the account is gone, and is forgotten when it is not. */
-  private async resumeRemoval(jid: BareJid, host: HostRuntime, free: () => void): Promise<void> {
-    try {
-      if (await host.auth.exists(jid.local, jid.domain, { storedOnly: true })) {
-        await this.removals.end(jid);
-        free();
-        return;
-      }
-    } catch (error) {
-      this.log.limited("removal", 10)?.error("user_removal_not_resumed", { user: jid.text, error });
-      this.later(jid, host, free);
-      return;
-    }
-    await this.finishRemoval(jid, host, free);
-  }
-
-  private async eraseUser(jid: BareJid, host: HostRuntime, asking: Session | undefined): Promise<void> {
-    // Whoever was showing his password when the account went: it is not known yet who that is.
-    const proving = [...this.waiting].filter((s) => s.domain === jid.domain && s.nego?.local === undefined);
-    await this.lastWork([...this.endStreams(jid), ...proving], asking);
-    await this.lastWork(this.endStreams(jid), asking);
-    await host.hooks.insist("remove_user", { jid });
-  }
-
-  /** Ends the sessions of an account that was removed, and the streams that are about to be such. */
-  private endStreams(jid: BareJid): C2S[] {
-    const why = (): StreamError => new StreamError("conflict", "The account was removed");
-    const sessions = [...this.sessions.of(jid.text)];
-    const arriving = [...this.waiting].filter((s) => s.domain === jid.domain && s.nego?.local === jid.local);
-    for (const session of sessions) session.close(why(), "kicked");
-    for (const stream of arriving) stream.fail(why());
-    return [...sessions, ...arriving];
-  }
-
-  private closeDomain(domain: string): void {
-    const sessions = [...this.sessions].filter((session) => session.domain === domain);
-    const arriving = [...this.waiting].filter((stream) => stream.domain === domain);
-    for (const session of sessions) session.close(new StreamError("host-gone"), "kicked");
-    for (const stream of arriving) stream.fail(new StreamError("host-gone"));
-    const done = this.lastWork([...sessions, ...arriving]).finally(() => {
-      if (this.closing.get(domain) === done) this.closing.delete(domain);
-    });
-    this.closing.set(domain, done);
-  }
-
-  /**
-   * Resolves when streams that have ended are done with their last stanzas: what these write must come before everything
-   * of an account is deleted. A stanza of `asking` is not waited for, it waits for the removal; nor is one that takes long.
-   */
-  private async lastWork(streams: readonly C2S[], asking?: Session): Promise<void> {
-    const works = streams.flatMap((s) => [s === asking ? undefined : s.working, s.ending]);
-    const left = works.filter((work) => work !== undefined);
-    if (left.length === 0) return;
-    let cancel: (() => void) | undefined;
-    const late = new Promise<void>((resolve) => {
-      cancel = this.wheel.after(LAST_WORK_MS, resolve);
-    });
-    await Promise.race([Promise.allSettled(left), late]);
-    cancel?.();
-  }
-
-  private async eraseDomain(domain: string, host: HostRuntime): Promise<void> {
-    await this.closing.get(domain);
-    await host.hooks.insist("remove_domain", { domain });
-    await host.auth.removeDomain(domain);
-    await this.removals.endAll(domain);
+  removeUser(jid: BareJid, removed?: () => void, asking?: Session): Promise<boolean> {
+    return this.removal.removeUser(jid, removed, asking);
   }
 }

@@ -137,6 +137,14 @@ export interface AccountOps {
   remove(user: BareJid): Awaitable<"ok" | "not_allowed">;
   setPassword(user: BareJid, password: string): Awaitable<"ok" | "not_allowed">;
 }
+
+export interface PersonalOps {
+  /**
+   * Writes all that is kept about a user into a new zip file on the server's disk, a CSV file for each table that has
+   * something. Throws OperationError when the file cannot be made; nothing is left of it when anything fails.
+   */
+  writeZip(user: BareJid, file: string): Promise<void>;
+}
 export type RegisterResult = "ok" | "exists" | "not_allowed" | "limit_per_domain_exceeded";
 
 export interface SessionInfo {
@@ -341,6 +349,7 @@ export interface OperationNode {
   /** Names of all nodes of the cluster, this one included. */
   nodes(): readonly string[];
   readonly accounts: AccountOps;
+  readonly personalData: PersonalOps;
   readonly sessions: SessionOps;
   readonly domains: DomainOps;
   readonly server: ServerOps;

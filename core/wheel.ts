@@ -4,7 +4,7 @@
 const TICK = 250;
 
 interface Waiting {
-  readonly turn: number;
+  turn: number;
   run: (() => void) | undefined;
 }
 
@@ -33,7 +33,9 @@ export class Wheel {
 
   /** Runs `run` after at least `ms`; the result cancels it. */
   after(ms: number, run: () => void): () => void {
-    const turn = Math.floor((this.now() + ms) / TICK) + 1;
+    const now = this.now();
+    this.notice(Math.floor(now / TICK));
+    const turn = Math.floor((now + ms) / TICK) + 1;
     const waiting: Waiting = { turn, run };
     let bucket = this.turns.get(turn);
     if (!bucket) {
@@ -43,13 +45,14 @@ export class Wheel {
     bucket.add(waiting);
     return () => {
       waiting.run = undefined;
-      this.turns.get(turn)?.delete(waiting);
+      this.turns.get(waiting.turn)?.delete(waiting);
     };
   }
 
   /** Runs what is due; called by the timer, and by tests that move the clock. */
   turn(): void {
     const now = Math.floor(this.now() / TICK);
+    this.notice(now);
     // After a jump of the clock (a suspended machine) only the turns that have something are visited.
     const due =
       now - this.last > this.turns.size ? [...this.turns.keys()].filter((t) => t <= now).sort((a, b) => a - b) : [];
@@ -66,5 +69,18 @@ export class Wheel {
         }
       }
     }
+  }
+
+  /** When the clock was set back, what waits goes with it, and waits no longer than it was asked to. */
+  private notice(now: number): void {
+    const by = this.last - now;
+    if (by <= 0) return;
+    const moved = [...this.turns];
+    this.turns.clear();
+    for (const [turn, bucket] of moved) {
+      for (const waiting of bucket) waiting.turn = turn - by;
+      this.turns.set(turn - by, bucket);
+    }
+    this.last = now;
   }
 }

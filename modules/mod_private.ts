@@ -10,6 +10,7 @@ import { defineModule, type HostType, type Iq, type ModuleContext, type Personal
 import { NS_VCARD } from "../core/ns.ts";
 import { defineOperation, OperationError, type OperationNode, userOf } from "../core/operations.ts";
 import type { Stanza } from "../core/stanza.ts";
+import { type Deleted, deleteInBatches } from "../core/storage/batches.ts";
 import type { Db } from "../core/storage/db.ts";
 import { DIALECTS } from "../core/storage/dialect.ts";
 import { Turns } from "../core/turns.ts";
@@ -91,8 +92,12 @@ class PrivateStore implements PersonalStore {
     await this.db.execute("DELETE FROM private_storage WHERE server = ? AND username = ?", [jid.domain, jid.local]);
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    await this.db.execute("DELETE FROM private_storage WHERE server = ?", [domain]);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    await deleteInBatches(
+      this.db,
+      { table: "private_storage", key: ["server", "username"], where: "server = ?", params: [domain] },
+      deleted,
+    );
   }
 
   async personalData(jid: BareJid): Promise<PersonalData[]> {

@@ -1,5 +1,6 @@
 // The accounts of one host type: its authentication methods, asked in the configured order.
 import { createHash } from "node:crypto";
+import type { Deleted } from "../storage/batches.ts";
 import type { AuthConfig, CertificateRule } from "./config.ts";
 import type { PasswordHasher } from "./hasher.ts";
 import type { PasswordPolicy } from "./password.ts";
@@ -252,8 +253,8 @@ export class HostAuth {
   }
 
   /** Removes all accounts of a domain. */
-  async removeDomain(domain: string): Promise<void> {
-    for (const backend of this.#backends) await backend.removeDomain?.(domain);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    for (const backend of this.#backends) await backend.removeDomain?.(domain, deleted);
   }
 
   /** User names of a domain, method after method, each in order of names. */

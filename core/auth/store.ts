@@ -1,5 +1,6 @@
 // The SQL of accounts: MongooseIM's `users` table, in a service or in the embedded store.
 import { type BareJid, makeBare } from "../jid.ts";
+import { type Deleted, deleteInBatches } from "../storage/batches.ts";
 import type { Db, SqlValue } from "../storage/db.ts";
 import { escapeLike, LIMIT_OFFSET } from "../storage/dialect.ts";
 import { formatPassDetails, parsePassDetails } from "./pass-details.ts";
@@ -79,8 +80,9 @@ export class UserStore {
     return (await this.#db.execute("DELETE FROM users WHERE server = ? AND username = ?", [domain, local])) > 0;
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    await this.#db.execute("DELETE FROM users WHERE server = ?", [domain]);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    const users = { table: "users", key: ["server", "username"], where: "server = ?", params: [domain] };
+    await deleteInBatches(this.#db, users, deleted);
   }
 
   /** User names in order. */
@@ -177,7 +179,8 @@ export class RemovalStore {
   }
 
   async endAll(domain: string): Promise<void> {
-    await this.#db.execute("DELETE FROM mongooseim_removals WHERE server = ?", [domain]);
+    const begun = { table: "mongooseim_removals", key: ["server", "username"], where: "server = ?", params: [domain] };
+    await deleteInBatches(this.#db, begun);
   }
 
   /** Those that have not come to their end. */

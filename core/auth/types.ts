@@ -1,5 +1,6 @@
 // What every authentication back end is, and what it may know of a user's password.
 import type { AuthMethod } from "../config/auth.ts";
+import type { Deleted } from "../storage/batches.ts";
 
 /** Hash functions of SCRAM under MongooseIM's names (`auth.password.hash`); `sha` is SHA-1. */
 export type HashName = "sha" | "sha224" | "sha256" | "sha384" | "sha512";
@@ -87,7 +88,8 @@ export interface AuthBackend {
   setPassword?(local: string, domain: string, password: string): Eventually<SetPasswordResult>;
   /** False when there was no such user. */
   remove?(local: string, domain: string): Eventually<boolean>;
-  removeDomain?(domain: string): Eventually<void>;
+  /** Removes all accounts of a domain, in batches; `deleted` is told of the rows. */
+  removeDomain?(domain: string, deleted?: Deleted): Eventually<void>;
   list?(domain: string, page: UserPage): Eventually<string[]>;
   /** As `list`, without the accounts that were made after a time: a walk through all of them that new ones do not disturb. */
   snapshot?(domain: string, page: SnapshotPage): Eventually<string[]>;

@@ -1,4 +1,5 @@
 // Methods `internal` and `rdbms`: accounts in the `users` table. They differ in the database alone.
+import type { Deleted } from "../storage/batches.ts";
 import { makeCredentials, type PasswordPolicy, type PasswordTools, passwordMatches } from "./password.ts";
 import { SALT_LENGTH } from "./scram-keys.ts";
 import { DamagedPasswordError, type UserStore } from "./store.ts";
@@ -83,8 +84,8 @@ export class UserAccounts implements AuthBackend {
     return this.#store.remove(local, domain);
   }
 
-  removeDomain(domain: string): Promise<void> {
-    return this.#store.removeDomain(domain);
+  removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    return this.#store.removeDomain(domain, deleted);
   }
 
   list(domain: string, page: UserPage): Promise<string[]> {

@@ -1,6 +1,6 @@
-// Comma-separated values, RFC 4180, one record a line.
+// Comma-separated values, RFC 4180.
 
-/** The fields of a record, or undefined when a quoted field is not closed or goes on after its closing quote. */
+/** The fields of a record that has no line end in it, or undefined when a quoted field is not closed or goes on after its closing quote. */
 export function parseCsvLine(line: string): string[] | undefined {
   const fields: string[] = [];
   let at = 0;
@@ -24,4 +24,21 @@ export function parseCsvLine(line: string): string[] | undefined {
     at += 1;
     if (at === text.length) return [...fields, ""];
   }
+}
+
+const SPECIAL = /[",\r\n]/;
+
+/** Records as text, each with its line end; a field is quoted where it has to be. */
+export function formatCsv(records: readonly (readonly string[])[]): string {
+  let text = "";
+  for (const fields of records) {
+    let first = true;
+    for (const field of fields) {
+      if (first) first = false;
+      else text += ",";
+      text += SPECIAL.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
+    }
+    text += "\r\n";
+  }
+  return text;
 }

@@ -3,6 +3,7 @@
 import type { Operation } from "../operations.ts";
 import { accountOperations } from "./account.ts";
 import { domainOperations } from "./domain.ts";
+import { gdprOperations } from "./gdpr.ts";
 import { metricOperations } from "./metric.ts";
 import { retentionOperations } from "./retention.ts";
 import { serverOperations } from "./server.ts";
@@ -19,5 +20,6 @@ export const coreOperations: readonly Operation[] = [
   ...stanzaOperations,
   ...metricOperations,
   ...statOperations,
+  ...gdprOperations,
   ...retentionOperations,
 ];

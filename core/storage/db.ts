@@ -11,6 +11,9 @@ export interface Statement {
   params?: readonly SqlValue[];
 }
 
+/** Told of rows that were deleted. */
+export type Deleted = (rows: number) => void;
+
 /** The databases whose SQL we write. CockroachDB is `pgsql`, MariaDB is `mysql`. */
 export type Dialect = "sqlite" | "pgsql" | "mysql";
 

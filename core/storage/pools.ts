@@ -55,6 +55,12 @@ export class Pools {
     return this.#find(name, undefined)?.db;
   }
 
+  /** The database that other servers may use as well: that of the pool `default`, or else the first; no file. */
+  shared(): Db | undefined {
+    const servers = this.all.filter(({ driver }) => driver !== "sqlite");
+    return (servers.find(({ tag, hostType }) => tag === DEFAULT_TAG && hostType === undefined) ?? servers[0])?.db;
+  }
+
   /** Every database once. */
   databases(): Set<Db> {
     return new Set([this.embedded, ...this.all.map(({ db }) => db)]);

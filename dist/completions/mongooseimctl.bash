@@ -13,7 +13,7 @@ _mongooseimctl() {
     --config|check) COMPREPLY=($(compgen -f -- "$cur")); return ;;
   esac
   case "$first:$second" in
-    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config backup completion print_install_dir version account blocklist broadcast domain inbox invite last metric offline private report retention roster server session stanza stat token vcard' ;;
+    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config backup completion print_install_dir version account blocklist broadcast domain gdpr inbox invite last metric offline private report retention roster server session stanza stat token vcard' ;;
     'config:') list='check' ;;
     'backup:') list='create verify restore' ;;
     'completion:') list='bash zsh fish' ;;
@@ -51,6 +51,8 @@ _mongooseimctl() {
     'domain:removeDomain') list='--domain --hostType --help' ;;
     'domain:requestRemoveDomain') list='--domain --hostType --help' ;;
     'domain:setDomainPassword') list='--domain --password --help' ;;
+    'gdpr:') list='retrievePersonalData' ;;
+    'gdpr:retrievePersonalData') list='--username --domain --resultFilepath --help' ;;
     'inbox:') list='flushDomainBin flushGlobalBin flushUserBin' ;;
     'inbox:flushDomainBin') list='--domain --days --help' ;;
     'inbox:flushGlobalBin') list='--hostType --days --help' ;;

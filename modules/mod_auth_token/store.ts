@@ -3,6 +3,7 @@
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
+import { type Deleted, deleteThroughout } from "../../core/storage/batches.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { escapeLike } from "../../core/storage/dialect.ts";
 
@@ -35,8 +36,9 @@ export class TokenStore implements PersonalStore {
     await this.db.execute("DELETE FROM auth_token WHERE owner = ?", [jid.text]);
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    await this.db.execute("DELETE FROM auth_token WHERE owner LIKE ? ESCAPE '$'", [`%@${escapeLike(domain)}`]);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    const sought = { table: "auth_token", column: "owner", where: "owner LIKE ? ESCAPE '$'" };
+    await deleteThroughout(this.db, { ...sought, params: [`%@${escapeLike(domain)}`] }, deleted);
   }
 
   async personalData(jid: BareJid): Promise<PersonalData[]> {

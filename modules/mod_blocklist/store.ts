@@ -3,6 +3,7 @@
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
+import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { LIMIT_OFFSET } from "../../core/storage/dialect.ts";
 
@@ -71,8 +72,12 @@ export class BlocklistStore implements PersonalStore {
     await this.unblock(user);
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    await this.db.execute("DELETE FROM blocklist WHERE lserver = ?", [domain]);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    await deleteInBatches(
+      this.db,
+      { table: "blocklist", key: ["lserver", "luser"], where: "lserver = ?", params: [domain] },
+      deleted,
+    );
     for (const user of this.#recent) if (user.endsWith(`@${domain}`)) this.#recent.delete(user);
   }
 

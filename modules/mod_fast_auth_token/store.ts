@@ -5,6 +5,7 @@ import { BoundedMap } from "../../core/bounded-map.ts";
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
+import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
 import type { Db, SqlValue } from "../../core/storage/db.ts";
 
 export interface Token {
@@ -135,8 +136,12 @@ export class FastTokenStore implements PersonalStore {
     await this.db.execute("DELETE FROM fast_auth_token WHERE server = ? AND username = ?", [domain, local]);
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    await this.db.execute("DELETE FROM fast_auth_token WHERE server = ?", [domain]);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    await deleteInBatches(
+      this.db,
+      { table: "fast_auth_token", key: ["server", "username"], where: "server = ?", params: [domain] },
+      deleted,
+    );
   }
 
   /** §5.1: tokens are secrets and not exported; which clients have some, and until when, is. */

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
+import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
 import { asBoolean, type Db, type SqlValue } from "../../core/storage/db.ts";
 import { LIMIT_OFFSET } from "../../core/storage/dialect.ts";
 import { Turns } from "../../core/turns.ts";
@@ -150,8 +151,8 @@ export class InviteStore implements PersonalStore {
     await this.db.execute(`DELETE FROM ${TABLE} ${OF_USER}`, [jid.domain, jid.local]);
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    await this.db.execute(`DELETE FROM ${TABLE} WHERE server = ?`, [domain]);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    await deleteInBatches(this.db, { table: TABLE, key: ["id"], where: "server = ?", params: [domain] }, deleted);
   }
 
   async personalData(jid: BareJid): Promise<PersonalData[]> {

@@ -3,6 +3,7 @@
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
+import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
 import type { Db } from "../../core/storage/db.ts";
 
 export interface Last {
@@ -51,8 +52,12 @@ export class LastStore implements PersonalStore {
     await this.db.execute("DELETE FROM last WHERE server = ? AND username = ?", [jid.domain, jid.local]);
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    await this.db.execute("DELETE FROM last WHERE server = ?", [domain]);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    await deleteInBatches(
+      this.db,
+      { table: "last", key: ["server", "username"], where: "server = ?", params: [domain] },
+      deleted,
+    );
   }
 
   async personalData(jid: BareJid): Promise<PersonalData[]> {

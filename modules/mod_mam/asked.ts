@@ -82,6 +82,7 @@ export const askedHooks = {
       ? undefined
       : {
           searches: pm.asked.words !== undefined,
+          tombstones: pm.config.message_retraction,
           groupchats: pm.config.archive_groupchats ? "archived" : "understood",
         },
   ),

@@ -89,6 +89,8 @@ export interface ArchiveBackend {
   readonly searches: boolean;
   /** Keeps a message; resolves when it is durable. Those given in one turn of the event loop are written together. */
   archive(message: Archived): Promise<void>;
+  /** Resolves when every message that was given to `archive` before is durable, or has failed. */
+  settled(): Promise<void>;
   lookup(owner: Owner, filter: Filter, page: Page): Promise<PageFound>;
   /** The oldest and the newest message (XEP-0313 §4.4): ids; undefined for an empty archive. */
   bounds(owner: Owner): Promise<{ first: bigint; last: bigint } | undefined>;

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import {
   enumOf,
-  erlangModule,
+  foreignModule,
   nonNegative,
   own,
   positive,
@@ -11,6 +11,7 @@ import {
 } from "../../core/config/types.ts";
 import { JID_FORMATS } from "./codecs/jid.ts";
 import { MESSAGE_FORMATS } from "./codecs/message.ts";
+import { searchIndex } from "./search/option.ts";
 
 const backend = () => enumOf("rdbms", "cassandra", "elasticsearch");
 const prefs = () =>
@@ -48,15 +49,16 @@ const archive = () => ({
   default_result_limit: nonNegative().optional().describe("Messages a page has when none is asked for"),
   delete_domain_limit: positiveOrInfinity().optional().describe("Rows deleted at once when a domain is removed"),
   enforce_simple_queries: z.boolean().optional().describe("Never count the whole result"),
-  extra_fin_element: erlangModule().optional().describe("What is added to the end of a result"),
-  extra_lookup_params: erlangModule().optional().describe("What is added to a look-up"),
-  full_text_search: z.boolean().optional().describe("Keep an index for searches of text"),
-  is_archivable_message: erlangModule().optional().describe("Which messages are archived"),
+  extra_fin_element: foreignModule().optional().describe("What is added to the end of a result"),
+  extra_lookup_params: foreignModule().optional().describe("What is added to a look-up"),
+  full_text_search: z.boolean().optional().describe("Keep the text of messages for searches"),
+  is_archivable_message: foreignModule("mod_mam_utils").optional().describe("Which messages are archived"),
   max_prefs_jids: own(positive()).optional().describe("JIDs that a user's archiving preferences may name"),
   max_result_limit: nonNegative().optional().describe("Messages a page has at most"),
   message_retraction: z.boolean().optional().describe("Remove retracted messages (XEP-0424)"),
   no_stanzaid_element: z.boolean().optional().describe("Leave the archive's id out of messages"),
-  send_message: erlangModule().optional().describe("How results are sent"),
+  search_index: searchIndex().optional(),
+  send_message: foreignModule("mod_mam_utils").optional().describe("How results are sent"),
   user_prefs_store: prefs(),
 });
 
@@ -79,15 +81,18 @@ export const config = z.strictObject({
   default_result_limit: nonNegative().default(50).describe("Messages a page has when none is asked for"),
   delete_domain_limit: positiveOrInfinity().optional().describe("Rows deleted at once when a domain is removed"),
   enforce_simple_queries: z.boolean().default(false).describe("Never count the whole result"),
-  extra_fin_element: erlangModule().optional().describe("What is added to the end of a result"),
-  extra_lookup_params: erlangModule().optional().describe("What is added to a look-up"),
-  full_text_search: z.boolean().default(true).describe("Keep an index for searches of text"),
-  is_archivable_message: erlangModule().default("mod_mam_utils").describe("Which messages are archived"),
+  extra_fin_element: foreignModule().optional().describe("What is added to the end of a result"),
+  extra_lookup_params: foreignModule().optional().describe("What is added to a look-up"),
+  full_text_search: z.boolean().default(true).describe("Keep the text of messages for searches"),
+  is_archivable_message: foreignModule("mod_mam_utils")
+    .default("mod_mam_utils")
+    .describe("Which messages are archived"),
   max_prefs_jids: own(positive()).default(1000).describe("JIDs that a user's archiving preferences may name"),
   max_result_limit: nonNegative().default(50).describe("Messages a page has at most"),
   message_retraction: z.boolean().default(true).describe("Remove retracted messages (XEP-0424)"),
   no_stanzaid_element: z.boolean().default(false).describe("Leave the archive's id out of messages"),
-  send_message: erlangModule().default("mod_mam_utils").describe("How results are sent"),
+  search_index: searchIndex().default("like"),
+  send_message: foreignModule("mod_mam_utils").default("mod_mam_utils").describe("How results are sent"),
   user_prefs_store: prefs(),
   pm: z
     .strictObject({

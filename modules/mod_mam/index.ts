@@ -2,12 +2,17 @@
 // pm.ts writes; backend.ts says what an archive is; sql/ is the archive on SQLite, PostgreSQL and MySQL.
 
 import { defineModule } from "../../core/module.ts";
+import type { Stanza } from "../../core/stanza.ts";
 import { askedArchive, askedHooks, preferencesOf, requests } from "./asked.ts";
+import type { Archived } from "./backend.ts";
 import { config, pmConfig } from "./config.ts";
 import type { Context } from "./context.ts";
 import { metrics } from "./metrics.ts";
 import { operations } from "./operations.ts";
 import { hooks, PmRecorder } from "./pm.ts";
+import { retractAfter } from "./retraction.ts";
+import { searchedText } from "./search/normalise.ts";
+import { openSearch } from "./search/open.ts";
 import { MamStore } from "./store.ts";
 
 export default defineModule({
@@ -18,6 +23,9 @@ export default defineModule({
     { n: 441, version: "0.2.0" },
     { n: 359, version: "0.7.0" },
     { n: 334, version: "0.4.0" },
+    { n: 422, version: "0.2.0" },
+    { n: 424, version: "0.4.2" },
+    { n: 431, version: "0.2.0" },
   ],
   config,
   parts: ({ pm }) => (pm === undefined ? [] : ["mod_mam_pm"]),
@@ -38,6 +46,7 @@ function open(ctx: Context): void {
   if (pm.backend !== "rdbms") {
     throw new Error(`Cannot start modules.mod_mam: backend "${pm.backend}" is not in this build; use "rdbms"`);
   }
+  const search = openSearch(ctx, pm);
   const built = store.sql(
     pm,
     {
@@ -63,6 +72,7 @@ function open(ctx: Context): void {
       },
     },
     () => ctx.now(),
+    search,
   );
   const archive = {
     config: pm,
@@ -70,8 +80,11 @@ function open(ctx: Context): void {
     sql: built.sql,
     writer: built.writer,
     prefs: preferencesOf(ctx, pm),
-    searchBody: () => "",
-    afterwards: undefined,
+    searchBody: search === undefined ? () => "" : searchedText,
+    afterwards: pm.message_retraction
+      ? (stanza: Stanza, message: Archived, written: Promise<void>) =>
+          retractAfter(built.sql, stanza, message, written, ctx.now())
+      : undefined,
   };
   const asked = askedArchive(ctx, pm, built.sql, archive.prefs);
   store.opened({ ...archive, recorder: new PmRecorder(ctx, archive), asked }, built.owners, pm);

@@ -110,7 +110,7 @@ export class PmRecorder {
     const written = this.archive.backend.archive(message);
     stanza.wait(written);
     if (stanza.has("amp", NS_AMP)) stanza.wait(this.tellAmp(stanza, written));
-    this.archive.afterwards?.(stanza, message);
+    this.archive.afterwards?.(stanza, message, written);
   }
 
   private async tellAmp(stanza: Stanza, written: Promise<void>): Promise<void> {

@@ -2,6 +2,7 @@
 // back, and only in the conversation in which he asks for it; whatever else is asked for changes nothing.
 
 import { type Jid, tryParseJid } from "../../core/jid.ts";
+import { parseExternalId } from "../../core/message-id.ts";
 import { NS_SID } from "../../core/ns.ts";
 import {
   NS_RETRACT,
@@ -12,7 +13,7 @@ import {
 } from "../../core/retraction.ts";
 import { type Element, parseElement, type Stanza } from "../../core/stanza.ts";
 import { attr, escapeXml, Markup, xml } from "../../core/xml/markup.ts";
-import type { ArchiveBackend, Found, Owner } from "./backend.ts";
+import type { ArchiveBackend, Archived, Found, Owner } from "./backend.ts";
 
 const RETRACTIONS = [NS_RETRACT, NS_RETRACT_FASTENED, NS_RETRACT_STANZA_ID];
 const NS_MUC_USER = "http://jabber.org/protocol/muc#user";
@@ -37,7 +38,7 @@ export interface Asked {
   readonly message: Stanza;
   /** The id of the message that asks in this archive. */
   readonly id: bigint;
-  /** Resolves when the message that asks is archived, and everything that was archived before it. */
+  /** Resolves when the message that asks is archived. */
   readonly archived: Promise<void>;
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -45,12 +46,13 @@ export interface Asked {
 
 /**
  * Puts a tombstone in the place of the message that is meant. What is to be retracted may still wait to be written: it is
- * looked for after everything before `archived` is in the archive. Resolves to whether there was such a message.
+ * looked for when that has come to its end. Resolves to whether there was such a message.
  */
 export async function retract(backend: ArchiveBackend, asked: Asked): Promise<boolean> {
   const retraction = retractionOf(asked.message);
   if (retraction === undefined) return false;
   await asked.archived;
+  await backend.settled();
   const found = await meant(backend, asked, retraction);
   if (found === undefined) return false;
   await backend.replace(asked.owner, found.id, tombstone(found.stanza, retraction, asked).text);
@@ -63,7 +65,7 @@ async function meant(backend: ArchiveBackend, asked: Asked, retraction: Retracti
     found.id < id && byAuthor(found, stanza, asked) && !isTombstone(stanza);
 
   if (retraction.ns === NS_RETRACT_STANZA_ID) {
-    const wanted = archiveId(retraction.id);
+    const wanted = parseExternalId(retraction.id);
     if (wanted === undefined) return undefined;
     const page = { dir: "after", max: 1, count: false } as const;
     const { messages } = await backend.lookup(owner, { ids: [wanted], with: remote.bare }, page);
@@ -99,14 +101,6 @@ function byAuthor(found: Found, stanza: Element, { from, message }: Asked): bool
 const isTombstone = (stanza: Element): boolean =>
   RETRACTIONS.some((ns) => stanza.getChild("retracted", ns) !== undefined);
 
-/** The number of an id as the archive shows it, base 32 with the digits 0-9A-V; undefined for what is none. */
-function archiveId(text: string): bigint | undefined {
-  if (!/^[0-9A-V]{1,13}$/.test(text)) return undefined;
-  let id = 0n;
-  for (const digit of text) id = id * 32n + BigInt(Number.parseInt(digit, 32));
-  return id < 2n ** 63n ? id : undefined;
-}
-
 /**
  * What is left of a message (XEP-0424 §4): its own tag and `<retracted/>`. That names the message that asked (its `id`),
  * or with the older namespaces the one that was meant.
@@ -126,4 +120,16 @@ export function tombstone(stanza: string, { ns, id }: Retraction, { message, own
     ...(byArchive ? [xml`<stanza-id xmlns='${NS_SID}' id='${id}' by='${by}'/>`] : []),
     ...(origin === undefined ? [] : [xml`<origin-id xmlns='${NS_SID}' id='${origin}'/>`]),
   ]}</retracted></message>`;
+}
+
+/** Has a message that was given to the archive retract what it asks for, if it does; it waits for that (Stanza.wait). */
+export function retractAfter(
+  backend: ArchiveBackend,
+  stanza: Stanza,
+  { owner, remote, direction, from, id }: Archived,
+  archived: Promise<void>,
+  now: number,
+): void {
+  if (retractionOf(stanza) === undefined) return;
+  stanza.wait(retract(backend, { owner, remote, direction, from, message: stanza, id, archived, now }));
 }

@@ -6,14 +6,15 @@ import { microsOfId } from "../../core/message-id.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
 import type { Stanza } from "../../core/stanza.ts";
-import type { Db } from "../../core/storage/db.ts";
-import type { ArchiveBackend, Archived } from "./backend.ts";
+import type { Db, Deleted } from "../../core/storage/db.ts";
+import type { ArchiveBackend, Archived, Behaviour } from "./backend.ts";
 import { jidCodec } from "./codecs/jid.ts";
 import { DEFAULT_MESSAGE_FORMAT, messageCodec } from "./codecs/message.ts";
 import type { MamConfig, PmConfig } from "./config.ts";
 import type { PmRecorder } from "./pm.ts";
 import type { Preferences } from "./prefs/index.ts";
 import type { AskedArchive } from "./query/index.ts";
+import type { SearchForm } from "./search/form.ts";
 import { COLUMNS, SqlArchive } from "./sql/archive.ts";
 import { Owners } from "./sql/owners.ts";
 import { Ranks } from "./sql/ranks.ts";
@@ -33,7 +34,7 @@ export interface PmArchive {
   /** What searches will find of a message; "" for nothing. */
   searchBody(stanza: Stanza): string;
   /** Told of every message that was given to the archive. */
-  readonly afterwards: ((stanza: Stanza, message: Archived) => void) | undefined;
+  readonly afterwards: ((stanza: Stanza, message: Archived, written: Promise<void>) => void) | undefined;
 }
 
 /** Owners whose number is kept in memory, and where `cache_users` is off. */
@@ -56,7 +57,7 @@ export class MamStore implements PersonalStore {
     config: Pick<PmConfig, "cache_users"> & Partial<PmConfig>,
     observer: WriterObserver & { unfit(owner: Archived["owner"], id: bigint): void },
     now: () => number = Date.now,
-    search?: ConstructorParameters<typeof SqlArchive>[0]["search"],
+    search?: SearchForm,
   ) {
     const { db } = this;
     const owners = new Owners(db, config.cache_users ? REMEMBERED : FEW);
@@ -93,24 +94,41 @@ export class MamStore implements PersonalStore {
     await owners.remove(jid);
   }
 
-  async removeDomain(domain: string): Promise<void> {
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
     const { owners, sql } = this.removing;
     await this.pm?.writer.sync();
     for (;;) {
       const numbers = await owners.ofDomain(domain, 0, BATCH);
       if (numbers.length === 0) return;
-      for (const number of numbers) await sql.removeAll(number, this.limit);
+      for (const number of numbers) await sql.removeAll(number, this.limit, deleted);
       this.pm?.prefs?.forgetAll();
       await owners.removeNumbers(numbers);
     }
   }
 
   async personalData(jid: BareJid): Promise<PersonalData[]> {
-    const rows: string[][] = [];
+    return [
+      { name: "mam_pm", columns: ["id", "from", "message"], rows: [], more: this.rows(jid) },
+      // What MongooseIM keeps and does not tell.
+      { name: "mam_prefs", columns: ["jid", "behaviour"], rows: await this.preferences(jid) },
+    ];
+  }
+
+  /** Preferences of archiving: a JID, "" for all others, and what is archived. */
+  private async preferences({ local, domain }: BareJid): Promise<string[][]> {
+    const rows = await this.db.query<{ remote_jid: string | Uint8Array; behaviour: Behaviour }>(
+      `SELECT c.remote_jid, c.behaviour FROM mam_config c JOIN mam_server_user u ON u.id = c.user_id
+       WHERE u.server = ? AND u.user_name = ? ORDER BY c.remote_jid`,
+      [domain, local],
+    );
+    const words = { A: "always", N: "never", R: "roster" };
+    return rows.map(({ remote_jid, behaviour }) => [Buffer.from(remote_jid).toString(), words[behaviour]]);
+  }
+
+  private async *rows(jid: BareJid): AsyncGenerator<string[][]> {
     for await (const page of this.removing.sql.all(jid, BATCH)) {
-      for (const { id, from, stanza } of page) rows.push([printDateTime(microsOfId(id)), from, stanza]);
+      yield page.map(({ id, from, stanza }) => [printDateTime(microsOfId(id)), from, stanza]);
     }
-    return [{ name: "mam_pm", columns: ["id", "from", "message"], rows }];
   }
 }
 

@@ -37,6 +37,7 @@ interface Batch {
 export class ArchiveWriter {
   private batch: Batch | undefined;
   private flying = 0;
+  private readonly underWay = new Set<Batch>();
   private scheduled = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
   /** Rows that are not written yet. */
@@ -68,9 +69,9 @@ export class ArchiveWriter {
 
   /** Resolves when everything that was given before is written, or has failed. */
   async sync(): Promise<void> {
-    while (this.waiting > 0) {
-      await (this.batch?.done.catch(() => undefined) ?? new Promise((resolve) => setTimeout(resolve, 1)));
-    }
+    const given = [...this.underWay];
+    if (this.batch !== undefined) given.push(this.batch);
+    await Promise.all(given.map(({ done }) => done.catch(() => undefined)));
   }
 
   /** Looks at the end of this turn of the event loop whether the batch can go. */
@@ -103,6 +104,7 @@ export class ArchiveWriter {
 
   private async insert(batch: Batch): Promise<void> {
     this.flying++;
+    this.underWay.add(batch);
     const started = performance.now();
     const { rows } = batch;
     try {
@@ -119,6 +121,7 @@ export class ArchiveWriter {
     }
     this.waiting -= rows.length;
     this.flying--;
+    this.underWay.delete(batch);
     this.look();
   }
 

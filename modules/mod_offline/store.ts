@@ -4,6 +4,7 @@ import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore, Retained } from "../../core/module.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
+import { type Deleted, deleteInBatches, PAGE, pages } from "../../core/storage/batches.ts";
 import { type Db, type SqlValue, StorageError } from "../../core/storage/db.ts";
 import { Quota } from "./quota.ts";
 
@@ -26,6 +27,7 @@ interface Row {
 }
 
 const COLUMNS = ["timestamp", "expire", "server", "username", "from_jid", "packet", "permanent_fields"] as const;
+const TABLE = "offline_message";
 /** Rows in one INSERT. */
 const BATCH = 500;
 
@@ -65,12 +67,12 @@ export class OfflineStore implements PersonalStore, Retained {
     for (let at = 0; at < rows.length; at += BATCH) {
       const part = rows.slice(at, at + BATCH);
       try {
-        await this.db.insertMany("offline_message", COLUMNS, part);
+        await this.db.insertMany(TABLE, COLUMNS, part);
       } catch (error) {
         if (!(error instanceof StorageError) || error.code !== "constraint") throw error;
         // One row that the table cannot hold must not take the others' with it.
         for (const [i, row] of part.entries()) {
-          await this.db.insertMany("offline_message", COLUMNS, [row]).catch((e: unknown) => refused.set(at + i, e));
+          await this.db.insertMany(TABLE, COLUMNS, [row]).catch((e: unknown) => refused.set(at + i, e));
         }
       }
     }
@@ -139,22 +141,18 @@ export class OfflineStore implements PersonalStore, Retained {
 
   async removeUser(jid: BareJid): Promise<void> {
     this.quota.forget(jid);
-    await this.db.execute("DELETE FROM offline_message WHERE server = ? AND username = ?", [jid.domain, jid.local]);
+    const params = [jid.domain, jid.local];
+    await deleteInBatches(this.db, { table: TABLE, key: ["id"], where: "server = ? AND username = ?", params });
   }
 
-  async removeDomain(domain: string): Promise<void> {
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
     this.quota.forgetAll();
-    await this.db.execute("DELETE FROM offline_message WHERE server = ?", [domain]);
+    await deleteInBatches(this.db, { table: TABLE, key: ["id"], where: "server = ?", params: [domain] }, deleted);
   }
 
   async personalData(jid: BareJid): Promise<PersonalData[]> {
-    const rows: string[][] = [];
-    for (let after: number | bigint = 0; ; ) {
-      const page = await this.popMessages(jid, after, BATCH);
-      for (const m of page) rows.push([printDateTime(m.timestamp), m.from, jid.text, m.packet]);
-      if (page.length < BATCH) break;
-      after = page[page.length - 1].id;
-    }
-    return [{ name: "offline", columns: ["timestamp", "from", "to", "packet"], rows }];
+    const read = (last: Waiting | undefined): Promise<Waiting[]> => this.popMessages(jid, last?.id ?? 0, PAGE);
+    const more = pages(read, (m) => [printDateTime(m.timestamp), m.from, jid.text, m.packet]);
+    return [{ name: "offline", columns: ["timestamp", "from", "to", "packet"], rows: [], more }];
   }
 }

@@ -5,6 +5,7 @@ import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
+import { type Deleted, deleteThroughout } from "../../core/storage/batches.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { escapeLike } from "../../core/storage/dialect.ts";
 
@@ -57,8 +58,9 @@ export class OfflineMarkerStore implements PersonalStore {
     await this.db.execute("DELETE FROM offline_markers WHERE jid = ?", [jid.text]);
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    await this.db.execute("DELETE FROM offline_markers WHERE jid LIKE ? ESCAPE '$'", [`%@${escapeLike(domain)}`]);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    const sought = { table: TABLE, column: "jid", where: "jid LIKE ? ESCAPE '$'" };
+    await deleteThroughout(this.db, { ...sought, params: [`%@${escapeLike(domain)}`] }, deleted);
   }
 
   async personalData(jid: BareJid): Promise<PersonalData[]> {

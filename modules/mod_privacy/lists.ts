@@ -4,6 +4,7 @@ import { BoundedMap } from "../../core/bounded-map.ts";
 import type { MaybePromise, PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
+import type { Deleted } from "../../core/storage/batches.ts";
 import { Turns } from "../../core/turns.ts";
 import type { PrivacyList } from "./list.ts";
 import type { PrivacyStore } from "./store.ts";
@@ -61,8 +62,8 @@ export class Lists implements PersonalStore {
     });
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    await this.store.removeDomain(domain);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    await this.store.removeDomain(domain, deleted);
     for (const [user] of this.#known) if (user.endsWith(`@${domain}`)) this.#known.delete(user);
   }
 

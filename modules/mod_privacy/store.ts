@@ -2,6 +2,7 @@
 
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
+import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
 import { asBoolean, type Db, type SqlValue, type Statement } from "../../core/storage/db.ts";
 import { DIALECTS, insert } from "../../core/storage/dialect.ts";
 import {
@@ -107,19 +108,25 @@ export class PrivacyStore {
   }
 
   async removeUser(user: BareJid): Promise<void> {
-    await this.#removeAll(OF_USER, [user.domain, user.local]);
-  }
-
-  async removeDomain(domain: string): Promise<void> {
-    await this.#removeAll("WHERE server = ?", [domain]);
-  }
-
-  async #removeAll(where: string, params: readonly SqlValue[]): Promise<void> {
+    const params = [user.domain, user.local];
     await this.db.transaction([
-      { sql: `DELETE FROM privacy_list_data WHERE id IN (SELECT id FROM privacy_list ${where})`, params },
-      { sql: `DELETE FROM privacy_list ${where}`, params },
-      { sql: `DELETE FROM privacy_default_list ${where}`, params },
+      { sql: `DELETE FROM privacy_list_data WHERE id IN (SELECT id FROM privacy_list ${OF_USER})`, params },
+      { sql: `DELETE FROM privacy_list ${OF_USER}`, params },
+      { sql: `DELETE FROM privacy_default_list ${OF_USER}`, params },
     ]);
+  }
+
+  /** The items go first: without their lists nobody would find them again. */
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    const items = "id IN (SELECT id FROM privacy_list WHERE server = ?)";
+    const user = ["server", "username"];
+    for (const [table, key, where] of [
+      ["privacy_list_data", ["id", "ord"], items],
+      ["privacy_list", user, "server = ?"],
+      ["privacy_default_list", user, "server = ?"],
+    ] as const) {
+      await deleteInBatches(this.db, { table, key, where, params: [domain] }, deleted);
+    }
   }
 
   async personalData(user: BareJid): Promise<PersonalData[]> {

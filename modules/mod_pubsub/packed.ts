@@ -2,6 +2,12 @@
 
 import type { AccessModel, NodeConfig } from "../pubsub/model.ts";
 
+/** The columns of a NodeRow, and where they are: all nodes of an account (domain, user name). */
+export const NODE_COLUMNS = "n.node_id, n.access_model, n.max_items, c.config";
+export const NODES = `FROM pubsub_node n LEFT JOIN mongooseim_pubsub_config c
+  ON c.service_domain = n.service_domain AND c.service_user = n.service_user AND c.node_id = n.node_id
+  WHERE n.service_domain = ? AND n.service_user = ?`;
+
 export interface NodeRow {
   node_id: string;
   access_model: string;

@@ -3,6 +3,7 @@
 
 import type { PersonalData } from "../../core/hooks.ts";
 import { type BareJid, makeBare, parseJid } from "../../core/jid.ts";
+import type { Deleted } from "../../core/storage/batches.ts";
 import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
 import { DIALECTS } from "../../core/storage/dialect.ts";
 import type { Affiliation, Item, ItemPage, NewNode, NodeConfig, PubsubNode, Subscription } from "../pubsub/model.ts";
@@ -10,15 +11,12 @@ import type { LastItem } from "../pubsub/personal.ts";
 import type { BoundedPage } from "../pubsub/rsm.ts";
 import type { Keep, NodeHead, PubsubStore } from "../pubsub/store.ts";
 import { ITEM_COLUMNS, type ItemRow, ItemTable, itemOf, jidOfRow, keyOf, NODE_KEY, OF_NODE } from "./items.ts";
-import { configOf, type NodeRow, packed } from "./packed.ts";
+import { configOf, NODE_COLUMNS, NODES, type NodeRow, packed } from "./packed.ts";
+import { personalData, removeDomain, removeUser } from "./personal-data.ts";
 
 /** MySQL's TEXT. */
 const MAX_MYSQL_TEXT = 65_535;
 
-const NODE_COLUMNS = "n.node_id, n.access_model, n.max_items, c.config";
-const NODES = `FROM pubsub_node n LEFT JOIN mongooseim_pubsub_config c
-  ON c.service_domain = n.service_domain AND c.service_user = n.service_user AND c.node_id = n.node_id
-  WHERE n.service_domain = ? AND n.service_user = ?`;
 const NEWEST_OPEN = `SELECT i.payload FROM pubsub_item i JOIN pubsub_node n
   ON n.service_domain = i.service_domain AND n.service_user = i.service_user AND n.node_id = i.node_id
   WHERE i.service_domain = ? AND i.service_user = ? AND i.node_id = ? AND n.access_model = 'open'
@@ -285,78 +283,14 @@ export class PepStore implements PubsubStore {
 
   // --- Accounts ------------------------------------------------------------------------------------------------------------
 
-  async removeUser(jid: BareJid): Promise<void> {
-    const params = [jid.domain, jid.local];
-    await this.db.transaction(
-      [
-        "DELETE FROM pubsub_node WHERE service_domain = ? AND service_user = ?",
-        "DELETE FROM pubsub_subscription WHERE subscriber_domain = ? AND subscriber_user = ?",
-        "DELETE FROM mongooseim_pubsub_pending WHERE subscriber_domain = ? AND subscriber_user = ?",
-        "DELETE FROM mongooseim_pubsub_affiliation WHERE entity_domain = ? AND entity_user = ?",
-      ].map((sql) => ({ sql, params })),
-    );
+  removeUser(jid: BareJid): Promise<void> {
+    return removeUser(this.db, jid);
   }
-
-  async removeDomain(domain: string): Promise<void> {
-    await this.db.transaction(
-      [
-        "DELETE FROM pubsub_node WHERE service_domain = ?",
-        "DELETE FROM pubsub_subscription WHERE subscriber_domain = ?",
-        "DELETE FROM mongooseim_pubsub_pending WHERE subscriber_domain = ?",
-        "DELETE FROM mongooseim_pubsub_affiliation WHERE entity_domain = ?",
-      ].map((sql) => ({ sql, params: [domain] })),
-    );
+  removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    return removeDomain(this.db, domain, deleted);
   }
-
-  async personalData(jid: BareJid): Promise<PersonalData[]> {
-    const params = [jid.domain, jid.local];
-    const subscriptionsIn = (table: string) =>
-      this.db.query<SubscriberRow & { service_domain: string; service_user: string }>(
-        `SELECT service_domain, service_user, node_id, ${SUBSCRIBER.join(", ")} FROM ${table}
-         WHERE subscriber_domain = ? AND subscriber_user = ? ORDER BY service_user, node_id`,
-        params,
-      );
-    const [items, nodes, subscriptions, pending, affiliations] = await Promise.all([
-      this.db.query<ItemRow & { node_id: string }>(
-        `SELECT node_id, ${ITEM_COLUMNS} FROM pubsub_item WHERE (service_domain = ? AND service_user = ?)
-         OR (publisher_domain = ? AND publisher_user = ?) ORDER BY node_id, published_at`,
-        [...params, ...params],
-      ),
-      this.db.query<NodeRow>(`SELECT ${NODE_COLUMNS} ${NODES} ORDER BY n.node_id`, params),
-      subscriptionsIn("pubsub_subscription"),
-      subscriptionsIn("mongooseim_pubsub_pending"),
-      this.db.query<{ service_domain: string; service_user: string; node_id: string; affiliation: string }>(
-        `SELECT service_domain, service_user, node_id, affiliation FROM mongooseim_pubsub_affiliation
-         WHERE entity_domain = ? AND entity_user = ? ORDER BY service_user, node_id`,
-        params,
-      ),
-    ]);
-    const service = (row: { service_user: string; service_domain: string }): string =>
-      makeBare(row.service_user, row.service_domain).text;
-    const subscribed = (rows: typeof subscriptions) => ({
-      columns: ["service_jid", "node_id", "subscriber_jid"],
-      rows: rows.map((row) => [service(row), row.node_id, activeOf(row).jid.text]),
-    });
-    return [
-      {
-        name: "pubsub_items",
-        columns: ["node_id", "item_id", "publisher_jid", "payload"],
-        rows: items.map((row) => [row.node_id, row.item_id, itemOf(row).publisher.text, row.payload]),
-      },
-      {
-        name: "pubsub_nodes",
-        columns: ["node_id", "access_model"],
-        rows: nodes.map((row) => [row.node_id, configOf(row, this.defaults).access_model]),
-      },
-      { name: "pubsub_subscriptions", ...subscribed(subscriptions) },
-      // What MongooseIM does not keep.
-      { name: "pubsub_pending_subscriptions", ...subscribed(pending) },
-      {
-        name: "pubsub_affiliations",
-        columns: ["service_jid", "node_id", "affiliation"],
-        rows: affiliations.map((row) => [service(row), row.node_id, row.affiliation]),
-      },
-    ];
+  personalData(jid: BareJid): Promise<PersonalData[]> {
+    return personalData(this.db, this.defaults, jid);
   }
 }
 

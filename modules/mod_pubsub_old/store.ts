@@ -3,6 +3,7 @@
 
 import type { PersonalData } from "../../core/hooks.ts";
 import { type BareJid, parseBareJid } from "../../core/jid.ts";
+import type { Deleted } from "../../core/storage/batches.ts";
 import { type Statement, StorageError } from "../../core/storage/db.ts";
 import { DIALECTS, escapeLike, insert } from "../../core/storage/dialect.ts";
 import type { Affiliation, NewNode, NodeConfig, PubsubNode, Subscription } from "../pubsub/model.ts";
@@ -301,8 +302,8 @@ export class PubsubOldStore extends ItemRows implements PubsubStore {
   async removeUser(jid: BareJid): Promise<void> {
     await removeUser(this.db, jid);
   }
-  removeDomain(domain: string): Promise<void> {
-    return removeDomain(this.db, domain, this.settings.serviceOf(domain));
+  removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    return removeDomain(this.db, domain, this.settings.serviceOf(domain), deleted);
   }
   personalData(jid: BareJid): Promise<PersonalData[]> {
     return personalData(this.db, jid);

@@ -4,6 +4,7 @@ import { StanzaError } from "../../core/errors.ts";
 import type { MaybePromise, PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore, Server } from "../../core/module.ts";
+import type { Deleted } from "../../core/storage/batches.ts";
 import { Turns } from "../../core/turns.ts";
 import { type RosterItem, seesPresence, showsPresence } from "./item.ts";
 import type { RosterStore } from "./store.ts";
@@ -115,8 +116,8 @@ export class Rosters implements PersonalStore {
     this.forget(user);
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    await this.store.removeDomain(domain);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    await this.store.removeDomain(domain, deleted);
     for (const user of this.#summaries.keys()) if (user.endsWith(`@${domain}`)) this.#summaries.delete(user);
   }
 

@@ -2,6 +2,7 @@
 
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
+import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
 import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
 import { DIALECTS, insert } from "../../core/storage/dialect.ts";
 import { type Ask, askOf, type RosterItem, type Subscription, stateOf, subscriptionOf } from "./item.ts";
@@ -117,9 +118,11 @@ export class RosterStore {
     await this.db.transaction(TABLES.map((table) => ({ sql: `DELETE FROM ${table} ${OF_USER}`, params })));
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    const sql = (table: string) => `DELETE FROM ${table} WHERE server = ?`;
-    await this.db.transaction(TABLES.map((table) => ({ sql: sql(table), params: [domain] })));
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    for (const table of TABLES) {
+      const rows = { table, key: ["server", "username"], where: "server = ?", params: [domain] };
+      await deleteInBatches(this.db, rows, deleted);
+    }
   }
 
   async personalData(user: BareJid): Promise<PersonalData[]> {

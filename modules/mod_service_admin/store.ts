@@ -4,6 +4,7 @@
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
+import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
 import type { Db, SqlValue } from "../../core/storage/db.ts";
 import { DIALECTS } from "../../core/storage/dialect.ts";
 
@@ -78,11 +79,10 @@ export class AnnouncementStore implements PersonalStore {
     ]);
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    await this.db.transaction([
-      { sql: "DELETE FROM mongooseim_announcements WHERE server = ?", params: [domain] },
-      { sql: "DELETE FROM mongooseim_announced WHERE server = ?", params: [domain] },
-    ]);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    await this.db.execute("DELETE FROM mongooseim_announcements WHERE server = ?", [domain]);
+    const told = { table: "mongooseim_announced", key: ["server", "username"] };
+    await deleteInBatches(this.db, { ...told, where: "server = ?", params: [domain] }, deleted);
   }
 
   async personalData(user: BareJid): Promise<PersonalData[]> {

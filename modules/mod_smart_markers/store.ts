@@ -5,6 +5,7 @@ import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
+import { type Deleted, deleteInBatches, deleteThroughout } from "../../core/storage/batches.ts";
 import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
 import { escapeLike } from "../../core/storage/dialect.ts";
 
@@ -220,12 +221,13 @@ export class MarkerStore implements PersonalStore {
     this.counts.clear();
   }
 
-  async removeDomain(domain: string): Promise<void> {
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
     await this.drop((marker) => marker.user.domain === domain || marker.to.endsWith(`@${domain}`));
-    await this.db.transaction([
-      { sql: "DELETE FROM smart_markers WHERE lserver = ?", params: [domain] },
-      { sql: "DELETE FROM smart_markers WHERE to_jid LIKE ? ESCAPE '$'", params: [`%@${escapeLike(domain)}`] },
-    ]);
+    const table = "smart_markers";
+    const key = ["lserver", "luser", "to_jid", "thread", "type"];
+    await deleteInBatches(this.db, { table, key, where: "lserver = ?", params: [domain] }, deleted);
+    const to = { where: "to_jid LIKE ? ESCAPE '$'", params: [`%@${escapeLike(domain)}`] };
+    await deleteThroughout(this.db, { table, column: "to_jid", ...to }, deleted);
     this.counts.clear();
   }
 

@@ -3,6 +3,7 @@
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
+import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
 import { asBoolean, type Db, type SqlValue } from "../../core/storage/db.ts";
 import { LIMIT_OFFSET } from "../../core/storage/dialect.ts";
 import type { Report, StanzaId } from "./report.ts";
@@ -106,8 +107,8 @@ export class ReportStore implements PersonalStore {
     await this.db.execute(`DELETE FROM ${TABLE} ${OF_USER}`, [jid.domain, jid.local]);
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    await this.db.execute(`DELETE FROM ${TABLE} WHERE server = ?`, [domain]);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    await deleteInBatches(this.db, { table: TABLE, key: ["id"], where: "server = ?", params: [domain] }, deleted);
   }
 
   async personalData(jid: BareJid): Promise<PersonalData[]> {

@@ -4,6 +4,7 @@
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
+import { type Deleted, deleteInBatches, PAGE, pages } from "../../core/storage/batches.ts";
 import type { Db, SqlValue } from "../../core/storage/db.ts";
 
 export interface Held {
@@ -80,16 +81,23 @@ export class HeldStore implements PersonalStore {
     await this.db.execute("DELETE FROM mongooseim_held_stanzas WHERE server = ? AND username = ?", [domain, local]);
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    await this.db.execute("DELETE FROM mongooseim_held_stanzas WHERE server = ?", [domain]);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    await deleteInBatches(
+      this.db,
+      { table: "mongooseim_held_stanzas", key: ["id"], where: "server = ?", params: [domain] },
+      deleted,
+    );
   }
 
   async personalData({ local, domain }: BareJid): Promise<PersonalData[]> {
-    const rows = await this.db.query<{ stanza: string; held_at: number }>(
-      "SELECT stanza, held_at FROM mongooseim_held_stanzas WHERE server = ? AND username = ? ORDER BY id",
-      [domain, local],
-    );
-    const table = rows.map(({ stanza, held_at }) => [new Date(Number(held_at)).toISOString(), stanza]);
-    return [{ name: "held_stanzas", columns: ["held_at", "stanza"], rows: table }];
+    type Row = Pick<Held, "id" | "stanza" | "held_at">;
+    const read = (last: Row | undefined): Promise<Row[]> =>
+      this.db.query(
+        `SELECT id, stanza, held_at FROM mongooseim_held_stanzas WHERE server = ? AND username = ? AND id > ?
+         ORDER BY id LIMIT ${PAGE}`,
+        [domain, local, last?.id ?? 0],
+      );
+    const more = pages(read, ({ stanza, held_at }) => [new Date(Number(held_at)).toISOString(), stanza]);
+    return [{ name: "held_stanzas", columns: ["held_at", "stanza"], rows: [], more }];
   }
 }

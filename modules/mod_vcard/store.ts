@@ -4,6 +4,7 @@ import type { Element } from "@xmpp/xml";
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
+import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
 import type { Db, SqlValue } from "../../core/storage/db.ts";
 import { DIALECTS, escapeLike } from "../../core/storage/dialect.ts";
 import { FIELDS, fieldText, folded } from "./fields.ts";
@@ -69,11 +70,10 @@ export class VcardStore implements PersonalStore {
     ]);
   }
 
-  async removeDomain(domain: string): Promise<void> {
-    await this.db.transaction([
-      { sql: "DELETE FROM vcard WHERE server = ?", params: [domain] },
-      { sql: "DELETE FROM vcard_search WHERE server = ?", params: [domain] },
-    ]);
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    const rows = { where: "server = ?", params: [domain] };
+    await deleteInBatches(this.db, { ...rows, table: "vcard", key: ["server", "username"] }, deleted);
+    await deleteInBatches(this.db, { ...rows, table: "vcard_search", key: ["server", "lusername"] }, deleted);
   }
 
   async personalData(jid: BareJid): Promise<PersonalData[]> {

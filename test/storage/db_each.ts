@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe } from "vitest";
 import type { Db } from "../../core/storage/db.ts";
-import { openStorage } from "../../core/storage/index.ts";
+import { openStorage, type StorageOptions } from "../../core/storage/index.ts";
 import type { MysqlOptions } from "../../core/storage/mysql/client.ts";
 import { openPgsql, type PgsqlOptions } from "../../core/storage/pgsql.ts";
 import { openSqlite } from "../../core/storage/sqlite/client.ts";
@@ -112,4 +112,18 @@ function serverSuite(suite: (database: TestDatabase) => void, server: Server): v
     open: async () => keep(await server.open(name)),
     openEmpty: async () => keep(await server.openEmpty(name)),
   });
+}
+
+/** How the server opens a database of a test server; slow definitions are given their time. */
+export function serverOptions(dialect: "pgsql" | "mysql", database?: string): StorageOptions {
+  const patient = { statementTimeoutMs: 30_000 };
+  return dialect === "pgsql"
+    ? { pgsql: { ...pgsqlOptions(database), ...patient } }
+    : { mysql: { ...mysqlOptions(database), ...patient } };
+}
+
+/** A database of a test server as it is; without a name, the one for maintenance. */
+export function openEmptyDatabase(dialect: "pgsql" | "mysql", database?: string): Promise<Db> {
+  const options = serverOptions(dialect, database);
+  return "pgsql" in options ? openPgsql(options.pgsql) : openMysql((options as { mysql: MysqlOptions }).mysql);
 }

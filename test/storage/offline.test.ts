@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { OfflineStore, type Waiting } from "../../modules/mod_offline/store.ts";
+import { whole } from "../support/personal.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 /** Microseconds. */
@@ -194,7 +195,7 @@ onEachDatabase("offline messages", (database: TestDatabase) => {
     const user = newUser();
     for (let i = 0; i < 501; i++) void store.writeMessages(user, message(`m${i}`));
     await store.writeMessages(user, message("last"));
-    const [data] = await store.personalData(user);
+    const [data] = await whole(store.personalData(user));
     expect([data.name, ...data.columns]).toEqual(["offline", "timestamp", "from", "to", "packet"]);
     expect(data.rows).toHaveLength(502);
     expect(data.rows[0].slice(1)).toEqual(["romeo@example.com/garden", user.text, message("m0").packet]);

@@ -10,6 +10,7 @@ import {
   type PubsubNode,
   type Subscription,
 } from "../../modules/pubsub/model.ts";
+import { whole } from "../support/personal.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 const DEFAULTS: NodeConfig = {
@@ -316,7 +317,7 @@ onEachDatabase("pubsub", (database: TestDatabase) => {
       await store.setAffiliations(node, new Map([[guest.text, "member"]]));
     }
     const payload = item("Item1", 1).payload;
-    expect(await store.personalData(romeo)).toEqual([
+    expect(await whole(store.personalData(romeo))).toEqual([
       {
         name: "pubsub_items",
         columns: ["node_id", "item_id", "publisher_jid", "payload"],
@@ -340,7 +341,7 @@ onEachDatabase("pubsub", (database: TestDatabase) => {
       },
     ]);
     await store.removeUser(romeo);
-    expect((await store.personalData(romeo)).map((d) => d.rows)).toEqual([[], [], [], [], []]);
+    expect((await whole(store.personalData(romeo))).map((d) => d.rows)).toEqual([[], [], [], [], []]);
     const left = await store.load(juliet, "hers");
     expect([left?.affiliations.size, left?.subscriptions.size]).toEqual([0, 0]);
     expect(ids(await store.newest(hers, 9))).toEqual(["Item2"]);

@@ -1,142 +1,21 @@
 // Nothing is left of who was removed: every table is searched for the name, whatever features there are.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { UserStore } from "../../core/auth/store.ts";
-import { type BareJid, makeBare, withResource } from "../../core/jid.ts";
+import { type BareJid, makeBare } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { inspect } from "../../core/storage/inspect.ts";
 import { MONGOOSEIM_TABLES } from "../../core/storage/migrations/0001_mongooseim.ts";
-import { viewText } from "../../core/xml/framer.ts";
 import { MODULES } from "../../modules/index.ts";
-import type { TokenStore } from "../../modules/mod_auth_token/store.ts";
-import type { BlocklistStore } from "../../modules/mod_blocklist/store.ts";
-import type { BroadcastStore } from "../../modules/mod_broadcast/store.ts";
-import type { FastTokenStore } from "../../modules/mod_fast_auth_token/store.ts";
-import type { InviteStore } from "../../modules/mod_invites/store.ts";
-import type { LastStore } from "../../modules/mod_last/store.ts";
-import type { OfflineStore } from "../../modules/mod_offline/store.ts";
-import type { OfflineMarkerStore } from "../../modules/mod_offline_chatmarkers/store.ts";
-import { EVERY_KIND, PrivacyList } from "../../modules/mod_privacy/list.ts";
-import type { Lists } from "../../modules/mod_privacy/lists.ts";
-import type { PepStore } from "../../modules/mod_pubsub/store.ts";
-import { nodeDefaults } from "../../modules/mod_pubsub_old/plugins.ts";
-import type { PubsubOldStore } from "../../modules/mod_pubsub_old/store.ts";
-import { newItem } from "../../modules/mod_roster/item.ts";
-import { RosterStore } from "../../modules/mod_roster/store.ts";
-import type { AnnouncementStore } from "../../modules/mod_service_admin/store.ts";
-import type { MarkerStore } from "../../modules/mod_smart_markers/store.ts";
-import type { ReportStore } from "../../modules/mod_spam_reporting/store.ts";
-import type { HeldStore } from "../../modules/mod_stream_management/store.ts";
-import type { VcardStore } from "../../modules/mod_vcard/store.ts";
-import type { Affiliation, NodeConfig } from "../../modules/pubsub/model.ts";
+import { whole } from "../support/personal.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
+import { FILL } from "./fill.ts";
+import { TABLES } from "./tables.ts";
 
-interface PrivateStore extends PersonalStore {
-  multiSetData(jid: BareJid, entries: readonly { namespace: string; data: string }[]): Promise<void>;
-}
-
-/** Puts something into every table that the feature has. A feature with a store that is not here fails the test. */
-const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid, db: Db) => Promise<void>>> = {
-  mod_roster: async (_store, user, db) => {
-    const item = { ...newItem("contact@elsewhere"), groups: ["group"] };
-    await new RosterStore(db).write(user, item, { groups: true, version: "v1" });
-  },
-  mod_offline: (store, user) =>
-    (store as OfflineStore).writeMessages(user, {
-      timestamp: 1,
-      expire: undefined,
-      from: "a@b/c",
-      packet: "<message/>",
-    }),
-  mod_pubsub: async (store, user) => {
-    const pep = store as PepStore;
-    const config = { access_model: "whitelist", max_items: 1 } as NodeConfig;
-    const node = await pep.create({ service: user, name: "n", config, affiliations: new Map([[user.text, "owner"]]) });
-    if (node === undefined) throw new Error("There is such a node");
-    await pep.publish(node, { id: "i", publisher: user, payload: "<a/>", at: 1 }, { newest: 1, since: 0 });
-    const own = { jid: user, subid: "", options: undefined } as const;
-    await pep.putSubscription(node, { ...own, state: "subscribed" });
-    await pep.putSubscription(node, { ...own, jid: withResource(user, "r"), state: "pending" });
-  },
-  mod_auth_token: async (store, user) => {
-    await (store as TokenStore).sequence(user, 1);
-  },
-  mod_fast_auth_token: (store, user) =>
-    (store as FastTokenStore).give({ jid: user, agent: "agent" }, { text: "t", expires: 1, count: 0, mechanism: 1 }),
-  mod_blocklist: (store, user) => (store as BlocklistStore).block(user, "reason"),
-  mod_privacy: (store, user) => {
-    const item = { type: "jid", value: user.text, action: "block", order: 1, kinds: EVERY_KIND } as const;
-    return (store as Lists).store.replace(user, undefined, new PrivacyList("blocking", [item]), true);
-  },
-  mod_invites: async (store, user) => {
-    await (store as InviteStore).add(user.text, {
-      domain: user.domain,
-      inviter: user.local,
-      kind: "roster",
-      account: "",
-      mayRegister: false,
-      subscribe: true,
-      uses: 1,
-      createdAt: 1,
-      expiresAt: 2,
-    });
-  },
-  mod_spam_reporting: (store, user) =>
-    (store as ReportStore).add(
-      user,
-      [
-        {
-          reported: makeBare("x", "y"),
-          reason: "urn:x",
-          text: "",
-          stanzaIds: [],
-          toOrigin: true,
-          toThirdParties: false,
-        },
-      ],
-      1,
-    ),
-  mod_last: (store, user) => (store as LastStore).setLastInfo(user, { seconds: 1, status: "" }),
-  mod_offline_chatmarkers: async (store, user) => {
-    await (store as OfflineMarkerStore).maybeStore(user, { thread: "", room: "", since: 1 }, 9);
-  },
-  mod_smart_markers: async (store, user) => {
-    const marker = { user, to: "contact@elsewhere", thread: "", type: "displayed", id: "1", timestamp: 1 } as const;
-    await (store as MarkerStore).write([marker], 9);
-  },
-  // A broadcast is its domain's: in the name of somebody else, since it stays when its sender goes.
-  mod_broadcast: async (store, { domain }) => {
-    const sender = makeBare("admin", domain);
-    const spec = { name: "n", domain, hostType: "h", sender, subject: "s", body: "b", rate: 1, recipientCount: 1 };
-    await (store as BroadcastStore).createJob(spec, "node", 60);
-  },
-  mod_service_admin: async (generic, user) => {
-    const store = generic as AnnouncementStore;
-    await store.set(user.domain, "motd", { body: "b", setAt: 1 });
-    await store.sawMotd(user.domain, [user.local], 1);
-  },
-  mod_private: (store, user) => (store as PrivateStore).multiSetData(user, [{ namespace: "urn:x", data: "<x/>" }]),
-  mod_stream_management: (store, user) => (store as HeldStore).hold(user, "stream", [{ text: "<message/>", at: 1 }]),
-  mod_pubsub_old: async (generic, user) => {
-    const store = generic as PubsubOldStore;
-    const config = nodeDefaults("pep");
-    const head = { kind: "pep", config, affiliations: new Map<string, Affiliation>() };
-    const own = await store.create({ ...head, service: user, name: "urn:mine" });
-    const service = makeBare("", "pubsub.elsewhere.example");
-    const name = `node of ${user.text}`.replace("@", " at ");
-    const affiliations = new Map<string, Affiliation>([
-      ["someone@elsewhere.example", "owner"],
-      [user.text, "publisher"],
-    ]);
-    const node = await store.create({ service, name, kind: "flat", config, affiliations });
-    if (own === undefined || node === undefined) throw new Error("no node");
-    const item = { id: "i", publisher: user, payload: "<x/>", at: 1 };
-    await store.publish(node, item, { newest: 1, since: 0 });
-    for (const at of [own, node]) await store.setLast(at, item);
-    await store.putSubscription(node, { jid: user, state: "subscribed", subid: "s", options: undefined });
-  },
-  mod_vcard: (store, user) =>
-    (store as VcardStore).setVcard(user, viewText("<vCard xmlns='vcard-temp'><FN>x</FN></vCard>").element),
+/** Rows of somebody else that FILL puts beside a user's. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  pubsub_nodes: "p_key = 'pubsub.elsewhere.example'",
+  pubsub_affiliations: "lserver = 'elsewhere.example'",
 };
 
 const keeping = MODULES.filter((module) => module.store !== undefined);
@@ -187,8 +66,97 @@ onEachDatabase("removal", (database: TestDatabase) => {
   const tablesOfDomain = (domain: string): Promise<string[]> =>
     tablesWith((values) => values.some((v) => typeof v === "string" && (v === domain || v.endsWith(`@${domain}`))));
 
-  test.each(keeping.map(({ name }) => name))("%s has something in its tables before", (name) => {
-    expect(Object.keys(FILL)).toContain(name);
+  test("every feature has something in its tables before", () => {
+    expect(Object.keys(FILL).toSorted()).toEqual(keeping.map(({ name }) => name).toSorted());
+  });
+
+  test("every table is spoken for", async () => {
+    const there = [...(await inspect(db)).tables.keys()].filter((name) => !/^sqlite_|^mam_message_p\d/.test(name));
+    expect(there.toSorted()).toEqual(Object.keys(TABLES).toSorted());
+  });
+
+  /** Rows of every table, those of the users' accounts and of their archives found by the numbers that they have. */
+  async function rowsOf(user: BareJid): Promise<Map<string, number>> {
+    const counts = new Map<string, number>();
+    const named = (row: object): boolean => {
+      const values = Object.values(row);
+      return (values.includes(user.local) && values.includes(user.domain)) || values.includes(user.text);
+    };
+    const numbers = new Map<string, unknown[]>();
+    for (const [table, column] of [
+      ["mam_server_user", "id"],
+      ["privacy_list", "id"],
+    ]) {
+      const rows = await db.query<Record<string, unknown>>(`SELECT * FROM ${table}`);
+      numbers.set(
+        table,
+        rows.filter(named).map((row) => String(row[column])),
+      );
+    }
+    const [mam, lists] = [numbers.get("mam_server_user") ?? [], numbers.get("privacy_list") ?? []];
+    for (const name of tables) {
+      const rows = await db.query<Record<string, unknown>>(`SELECT * FROM ${name}`);
+      const own = rows.filter((row) => {
+        if (name === "mam_message" || name === "mam_config") return mam.includes(String(row["user_id"]));
+        if (name === "privacy_list_data") return lists.includes(String(row["id"]));
+        return named(row);
+      });
+      if (own.length > 0) counts.set(name, own.length);
+    }
+    return counts;
+  }
+
+  test("each feature removes a user's rows from the tables that are its, and from no others", async () => {
+    let before = await rowsOf(USER);
+    for (const name of ["accounts", ...stores.keys()]) {
+      if (name === "accounts") await accounts.remove(USER.local, USER.domain);
+      else await stores.get(name)?.removeUser(USER);
+      const after = await rowsOf(USER);
+      for (const [table, rows] of before) {
+        const left = TABLES[table].user === name ? undefined : rows;
+        expect([name, table, after.get(table)]).toEqual([name, table, left]);
+      }
+      before = after;
+    }
+    expect([...before.keys()]).toEqual([]);
+  });
+
+  test("each feature exports what its tables say, and nothing else", async () => {
+    for (const [name, store] of stores) {
+      const files = (await whole(store.personalData(USER))).map((table) => table.name);
+      const said = Object.values(TABLES).filter((kept) => kept.user === name);
+      const told = new Set(said.flatMap(({ exported }) => (typeof exported === "string" ? [] : exported)));
+      expect([name, files.toSorted()]).toEqual([name, [...told].toSorted()]);
+    }
+  });
+
+  test("every table that has rows of a user is removed by the feature that it names", async () => {
+    const count = async (): Promise<Map<string, number>> => {
+      const counts = new Map<string, number>();
+      for (const name of tables) {
+        const but = ELSEWHERE[name] === undefined ? "" : `WHERE NOT (${ELSEWHERE[name]})`;
+        const [{ n }] = await db.query<{ n: number | string }>(`SELECT count(*) AS n FROM ${name} ${but}`);
+        counts.set(name, Number(n));
+      }
+      return counts;
+    };
+    const before = await count();
+    for (const user of ALL) {
+      await accounts.remove(user.local, user.domain);
+      for (const store of stores.values()) await store.removeUser(user);
+    }
+    const features = new Set(["accounts", ...stores.keys()]);
+    const after = await count();
+    for (const [table, { user, domain }] of Object.entries(TABLES)) {
+      if (features.has(user)) {
+        expect([table, before.get(table) ?? 0]).not.toEqual([table, 0]);
+        expect([table, after.get(table)]).toEqual([table, 0]);
+      } else if (features.has(domain)) expect([table, after.get(table)]).toEqual([table, before.get(table)]);
+    }
+    for (const { domain } of ALL) for (const store of stores.values()) await store.removeDomain(domain);
+    for (const [table, { domain }] of Object.entries(TABLES)) {
+      if (features.has(domain)) expect([table, (await count()).get(table)]).toEqual([table, 0]);
+    }
   });
 
   test("every feature keeps something of the user", async () => {
@@ -219,18 +187,13 @@ onEachDatabase("removal", (database: TestDatabase) => {
     }
   });
 
-  describe.each(keeping.map(({ name }) => name))("personal data of %s", (name) => {
-    test("is a table of texts, as wide as its columns say, and of this user only", async () => {
-      const tables = await (stores.get(name) as PersonalStore).personalData(USER);
-      for (const { columns, rows } of tables) {
-        expect(rows).toHaveLength(1);
-        for (const row of rows) expect(row.map((value) => typeof value)).toEqual(columns.map(() => "string"));
+  test("personal data are tables of texts, as wide as their columns say, and of this user only", async () => {
+    for (const [name, store] of stores) {
+      for (const { columns, rows } of await whole(store.personalData(USER))) {
+        expect([name, rows]).toEqual([name, [columns.map(() => expect.any(String))]]);
       }
-    });
-
-    test("is an empty table for who has none", async () => {
-      const tables = await (stores.get(name) as PersonalStore).personalData(makeBare("nobody", "one.example"));
-      expect(tables.map(({ rows }) => rows)).toEqual(tables.map(() => []));
-    });
+      const nobodys = await whole(store.personalData(makeBare("nobody", "one.example")));
+      expect([name, nobodys.flatMap(({ rows }) => rows)]).toEqual([name, []]);
+    }
   });
 });

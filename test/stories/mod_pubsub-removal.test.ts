@@ -1,6 +1,7 @@
 // What is left of nodes when accounts and domains are removed, and what an account is told that is kept about it.
 import { describe, expect } from "vitest";
 import { parseBareJid } from "../../core/jid.ts";
+import { whole } from "../support/personal.ts";
 import { ENTRY, freshNode, itemEvent, Pubsub } from "../support/pubsub.ts";
 import { type Scene, stage } from "../support/story.ts";
 
@@ -8,7 +9,7 @@ const OPEN = { access_model: "open" };
 
 async function personalData({ server }: Scene, jid: string) {
   const user = parseBareJid(jid);
-  const data = await server.node.hostOf(user.domain)!.hooks.fold("get_personal_data", [], { jid: user });
+  const data = await whole(server.node.hostOf(user.domain)!.hooks.foldWhole("get_personal_data", [], { jid: user }));
   return Object.fromEntries(data.filter((t) => t.name.startsWith("pubsub_")).map((t) => [t.name, t]));
 }
 

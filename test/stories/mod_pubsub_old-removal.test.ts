@@ -2,6 +2,7 @@
 import { describe, expect, vi } from "vitest";
 import { parseBareJid } from "../../core/jid.ts";
 import type { Client } from "../support/client.ts";
+import { whole } from "../support/personal.ts";
 import { fresh, SERVICE, Talk, talks } from "../support/pubsub-talk.ts";
 import { covering, type Scene, stage } from "../support/story.ts";
 
@@ -11,7 +12,7 @@ const data = (text: string) => `<item-data xmlns="urn:gdpr">${text}</item-data>`
 /** The tables of one user, by name: payloads, nodes, subscriptions. */
 async function told({ server }: Pick<Scene, "server">, of: Client) {
   const user = parseBareJid(of.bare);
-  const tables = await server.node.hostOf(user.domain)!.hooks.fold("get_personal_data", [], { jid: user });
+  const tables = await whole(server.node.hostOf(user.domain)!.hooks.foldWhole("get_personal_data", [], { jid: user }));
   const table = (name: string, ...columns: string[]) => {
     const found = tables.find((t) => t.name === name)!;
     expect(found.columns).toEqual(columns);

@@ -16,6 +16,8 @@ export class ArchiveModel implements ArchiveBackend {
     this.rows.push(message);
   }
 
+  async settled(): Promise<void> {}
+
   private of(owner: Owner): Archived[] {
     return this.rows.filter((row) => same(row.owner, owner)).sort(ascending);
   }

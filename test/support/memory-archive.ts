@@ -16,6 +16,10 @@ export class MemoryArchive implements ArchiveBackend {
     this.messages.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
   }
 
+  settled(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async lookup(owner: Owner, filter: Filter, page: Page): Promise<PageFound> {
     this.check();
     this.asked.push({ filter, page });

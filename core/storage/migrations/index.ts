@@ -6,6 +6,7 @@ import { invites } from "./0007_invites.ts";
 import { abuseReports } from "./0008_abuse_reports.ts";
 import { announcements } from "./0010_announcements.ts";
 import { removals } from "./0011_removals.ts";
+import { messageIds } from "./0014_message_ids.ts";
 import { mongooseimColumns } from "./0016_mongooseim_columns.ts";
 import { mongooseimKeys } from "./0017_mongooseim_keys.ts";
 import { offlineAge } from "./0022_offline_age.ts";
@@ -19,6 +20,7 @@ export const MIGRATIONS: readonly Migration[] = [
   abuseReports,
   announcements,
   removals,
+  messageIds,
   mongooseimColumns,
   mongooseimKeys,
   offlineAge,

@@ -1,6 +1,7 @@
 // What accounts and the server say that their archives can do (XEP-0313 §8).
 
 import type { HookHandlers } from "../../../core/hooks.ts";
+import { retractionFeatures } from "../retraction.ts";
 import { NS_MAM, NS_MAM1 } from "./archive.ts";
 
 const NS_FULLTEXT = "urn:xmpp:fulltext:0";
@@ -9,12 +10,14 @@ const NS_FULLTEXT = "urn:xmpp:fulltext:0";
 export interface Abilities {
   /** Text can be searched for (XEP-0431). */
   readonly searches: boolean;
+  /** Of a retracted message a tombstone is left (XEP-0424). */
+  readonly tombstones: boolean;
   /** Users' archives: messages of rooms can be left out, and may be in there at all. */
   readonly groupchats: "understood" | "archived" | "none";
 }
 
-export function featuresOf({ searches, groupchats }: Abilities): string[] {
-  const features = [NS_MAM1, NS_MAM, `${NS_MAM}#extended`];
+export function featuresOf({ searches, tombstones, groupchats }: Abilities): string[] {
+  const features = [NS_MAM1, NS_MAM, `${NS_MAM}#extended`, ...retractionFeatures(tombstones)];
   if (groupchats !== "none") features.push(`${NS_MAM}#groupchat-field`);
   if (groupchats === "archived") features.push(`${NS_MAM}#groupchat-available`);
   if (searches) features.push(NS_FULLTEXT);

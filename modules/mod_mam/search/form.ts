@@ -4,27 +4,17 @@
 // this word in this archive, however many archives have it, and neither stop words nor shortest words of a database
 // apply. What an index names is compared with the words themselves, so that all databases find the same.
 
-import { enumOf, own } from "../../../core/config/types.ts";
 import { type Db, type Dialect, StorageError } from "../../../core/storage/db.ts";
 import { escapeLike } from "../../../core/storage/dialect.ts";
 import { mysqlIndex } from "./mysql.ts";
 import { MAX_WORD } from "./normalise.ts";
+import type { SearchMode } from "./option.ts";
 import { pgsqlIndex } from "./pgsql.ts";
 import { sqliteIndex } from "./sqlite.ts";
 import { type ArchiveTable, type Condition, USERS, type WordIndex } from "./word-index.ts";
 
+export type { SearchMode } from "./option.ts";
 export { type ArchiveTable, type Condition, ROOMS, USERS } from "./word-index.ts";
-
-/** The option's values. */
-export type SearchMode = "like" | "index";
-
-/** `search_index`: of mod_mam, and of `pm` and `muc`. */
-export const searchIndex = () =>
-  own(enumOf("like", "index")).describe(
-    'How text is searched for: "like" reads the text of the whole archive of a user as MongooseIM does, and finds ' +
-      'parts of words ("cat" finds "cats"); "index" keeps an index in the database (SQLite FTS5, PostgreSQL tsvector, ' +
-      "MySQL FULLTEXT) and finds whole words only, in long archives faster; every message then costs more to write",
-  );
 
 /** What `prepare` needs of its surroundings. */
 export interface Preparing {

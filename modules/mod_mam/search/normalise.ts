@@ -1,6 +1,10 @@
 // What of a text is searched for: words in lower case with one space between them, as MongooseIM keeps them in
 // search_body, so that either server finds what the other has archived.
 
+import { NS_CLIENT } from "../../../core/ns.ts";
+import type { Stanza } from "../../../core/stanza.ts";
+import { unescapeXml } from "../../../core/xml/markup.ts";
+
 /** Words of a query that are looked at; MongooseIM takes as many. */
 const MAX_WORDS = 10;
 /** Characters of a word of a query that are looked at; databases have bounds for patterns. */
@@ -46,6 +50,20 @@ export function normalise(body: string): string {
 
 function anyScript(body: string): string {
   return body.toLowerCase().replace(SEPARATORS, " ").replace(NO_WORD, "").replace(SPACES, " ").trim();
+}
+
+const BODY = "<body>";
+const END = "</body>";
+
+/** What searches find of a message: the words of its body. A body that is plain text is not parsed for it. */
+export function searchedText(message: Stanza): string {
+  const k = message.find("body", NS_CLIENT);
+  if (k < 0) return "";
+  const { text } = message.kidXml(k);
+  const plain =
+    text.startsWith(BODY) && text.endsWith(END) && text.indexOf("<", BODY.length) === text.length - END.length;
+  const body = plain ? unescapeXml(text.slice(BODY.length, -END.length)) : message.kid(k).text();
+  return normalise(body);
 }
 
 /** The words that a query asks for, each once, at most 10; none for a query without a word. */

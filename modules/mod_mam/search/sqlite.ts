@@ -5,7 +5,7 @@ import type { Db, Statement } from "../../../core/storage/db.ts";
 import { type ArchiveTable, ownWord, type WordIndex } from "./word-index.ts";
 
 /** Rows that are indexed in one transaction of filling. */
-const BATCH = 200;
+const BATCH = 500;
 
 /**
  * `<name>` is the index, `<name>_rows` gives each indexed row the number that FTS5 needs (two archives may have the same

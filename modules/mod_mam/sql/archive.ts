@@ -1,10 +1,12 @@
 // The archive of users in the databases of the SQL family: tables mam_message, mam_server_user (MongooseIM's).
 
 import type { Jid } from "../../../core/jid.ts";
-import type { Db, SqlValue } from "../../../core/storage/db.ts";
+import { pause } from "../../../core/storage/batches.ts";
+import type { Db, Deleted, SqlValue } from "../../../core/storage/db.ts";
 import type { ArchiveBackend, Archived, Filter, Found, Owner, Page, PageFound } from "../backend.ts";
 import type { JidCodec } from "../codecs/jid.ts";
 import type { MessageCodec } from "../codecs/message.ts";
+import type { SearchForm } from "../search/form.ts";
 import type { ArchiveWriter } from "../writer.ts";
 import { type Bounds, boundsOf, type Condition, contentCondition, MAX_ID, pageBounds } from "./lookup.ts";
 import type { Owners } from "./owners.ts";
@@ -40,7 +42,7 @@ export interface ArchiveParts {
   readonly jids: JidCodec;
   readonly messages: MessageCodec;
   /** How words are looked for; undefined where they cannot be. */
-  readonly search: ((words: readonly string[]) => Condition) | undefined;
+  readonly search: SearchForm | undefined;
   /** A message has an address that no column can hold: it is delivered and not kept. */
   unfit(owner: Owner, id: bigint): void;
 }
@@ -87,11 +89,15 @@ export class SqlArchive implements ArchiveBackend {
     return writer.write(row);
   }
 
+  settled(): Promise<void> {
+    return this.parts.writer.sync();
+  }
+
   async lookup(owner: Owner, filter: Filter, page: Page): Promise<PageFound> {
     const number = await this.parts.owners.find(owner);
     if (number === undefined) return { messages: [], total: 0, offset: 0, complete: true };
     const bounds = boundsOf(filter);
-    const content = contentCondition(filter, owner, this.parts.jids, this.parts.search);
+    const content = contentCondition(filter, owner, number, this.parts.jids, this.parts.search);
     // All at once: they travel together.
     const rows = page.max === 0 ? Promise.resolve([]) : this.page(number, bounds, content, page);
     const counts = page.count ? this.counts(number, bounds, content, page) : undefined;
@@ -118,6 +124,8 @@ export class SqlArchive implements ArchiveBackend {
   /** Of what the filter leaves: how many in all, and how many before where the page begins or behind where it ends. */
   private async counts(number: number, bounds: Bounds, content: Condition | undefined, page: Page): Promise<Counts> {
     const { low, high } = bounds;
+    // A filter whose bounds have crossed leaves nothing.
+    if (high < low) return { total: 0, before: 0 };
     const edge = page.id === undefined ? undefined : page.dir === "after" ? page.id + 1n : page.id;
     const within = edge === undefined ? undefined : edge < low ? low : edge > high + 1n ? high + 1n : edge;
     if (content !== undefined) {
@@ -165,7 +173,7 @@ export class SqlArchive implements ArchiveBackend {
   async present(owner: Owner, ids: readonly bigint[]): Promise<Set<bigint>> {
     const number = await this.parts.owners.find(owner);
     if (number === undefined || ids.length === 0) return new Set();
-    const { sql, params } = contentCondition({ ids }, owner, this.parts.jids, undefined)!;
+    const { sql, params } = contentCondition({ ids }, owner, number, this.parts.jids, undefined)!;
     const rows = await this.parts.db.query<{ id: number | bigint }>(
       `SELECT id FROM mam_message WHERE user_id = ? AND ${sql}`,
       [number, ...params],
@@ -231,8 +239,14 @@ export class SqlArchive implements ArchiveBackend {
   }
 
   /** Deletes everything under an owner's number, preferences too, so many messages at a time. */
-  async removeAll(number: number, batch: number): Promise<void> {
-    while ((await this.deleteOf(number, MAX_ID, batch)) >= batch) await Bun.sleep(0);
+  async removeAll(number: number, batch: number, deleted?: Deleted): Promise<void> {
+    for (let more = true; more; ) {
+      const begun = performance.now();
+      const gone = await this.deleteOf(number, MAX_ID, batch);
+      if (gone > 0) deleted?.(gone);
+      more = gone >= batch;
+      if (more) await pause(begun);
+    }
     await this.parts.db.execute("DELETE FROM mam_config WHERE user_id = ?", [number]);
   }
 

@@ -3,6 +3,7 @@
 import type { SqlValue } from "../../../core/storage/db.ts";
 import type { Filter, Owner, Page } from "../backend.ts";
 import type { JidCodec } from "../codecs/jid.ts";
+import type { SearchForm } from "../search/form.ts";
 
 /** The largest id that a signed 64-bit column holds. */
 export const MAX_ID = 2n ** 63n - 1n;
@@ -38,8 +39,9 @@ export interface Condition {
 export function contentCondition(
   filter: Filter,
   owner: Owner,
+  number: number,
   codec: JidCodec,
-  search: ((words: readonly string[]) => Condition) | undefined,
+  search: SearchForm | undefined,
 ): Condition | undefined {
   const parts: string[] = [];
   const params: SqlValue[] = [];
@@ -59,7 +61,7 @@ export function contentCondition(
     for (let i = 0; i < places; i++) params.push(ids[Math.min(i, ids.length - 1)] ?? -1n);
   }
   if (words !== undefined && words.length > 0 && search !== undefined) {
-    const found = search(words);
+    const found = search.where(number, words);
     parts.push(found.sql);
     params.push(...found.params);
   }

@@ -148,3 +148,15 @@ test("start turns it by itself until stop", async () => {
   await new Promise((resolve) => setTimeout(resolve, 600));
   expect(ran).toEqual(["a"]);
 });
+
+test("after the clock was set back far nothing waits longer than it was asked to", () => {
+  const clock = new Clock();
+  clock.after(1000, "before");
+  clock.time -= 3_600_000;
+  clock.after(2000, "after");
+  const cancel = clock.after(1000, "cancelled");
+  clock.pass(500);
+  cancel();
+  expect(clock.pass(750).ran).toEqual(["before"]);
+  expect(clock.pass(1000).ran).toEqual(["before", "after"]);
+});

@@ -5,6 +5,7 @@ import { type SqlValue, StorageError } from "../../../core/storage/db.ts";
 import { viewText } from "../../../core/xml/framer.ts";
 import modOffline from "../../../modules/mod_offline/index.ts";
 import { type FakeClient, FakeServer } from "../../support/fake-server.ts";
+import { whole } from "../../support/personal.ts";
 import { runner } from "./operations.ts";
 
 const JULIET = parseBareJid("juliet@localhost");
@@ -258,7 +259,7 @@ test("messages of one turn of the event loop are written together", async () => 
 test("an account's messages go with it, and are in its personal data before", async () => {
   await romeo.sends(chat("1"));
   const store = ctx.store as PersonalStore;
-  const [{ name, columns, rows }] = await store.personalData(JULIET);
+  const [{ name, columns, rows }] = await whole(store.personalData(JULIET));
   expect([name, columns]).toEqual(["offline", ["timestamp", "from", "to", "packet"]]);
   expect(rows[0].slice(0, 3)).toEqual(["2026-11-22T12:00:00.000000Z", "romeo@localhost/orchard", "juliet@localhost"]);
   await server.removeUser(JULIET);

@@ -561,8 +561,7 @@ describe("when the database is away", () => {
     const session = server.connect("nurse@localhost/kitchen");
     await server.settle();
     const store = server.host.modules.get("mod_privacy")?.ctx.store as Lists;
-    store.removeDomain("localhost");
-    await server.settle();
+    await store.removeDomain("localhost");
     server.db.failing = true;
     const opened = server.host.hooks.notify("user_open_session", { session });
     await expect(opened).rejects.toThrow("internal-server-error");

@@ -87,6 +87,11 @@ export function fakeNode(): FakeNode {
         return "ok";
       },
     },
+    personalData: {
+      async writeZip(user, file) {
+        did.push(`personal data of ${user.text} into ${file}`);
+      },
+    },
     sessions: {
       list: (domain) => ofDomain(domain),
       count: (domain) => ofDomain(domain).length,

@@ -1,0 +1,71 @@
+// Personal data, as operations ask for it: every feature's tables and the accounts', as CSV files in a zip.
+
+import type { PersonalData, PersonalRows } from "../hooks.ts";
+import type { HostRuntime } from "../host.ts";
+import type { BareJid } from "../jid.ts";
+import type { Node } from "../node.ts";
+import { formatCsv } from "../operations/csv.ts";
+import { OperationError, type PersonalOps } from "../operations.ts";
+import { ZipFile } from "./zip-file.ts";
+
+export function personalOps(node: Node): PersonalOps {
+  return {
+    async writeZip(user, file) {
+      const host = node.hostOf(user.domain);
+      if (host === undefined) {
+        throw new OperationError("domain_not_found", "Domain not found", { domain: user.domain });
+      }
+      const zip = await ZipFile.create(file);
+      try {
+        const names = new Map<string, number>();
+        for (const table of await personalTables(host, user)) {
+          const text = csvOf(table);
+          const first = await text.next();
+          // As MongooseIM does: no file for a table with nothing in it.
+          if (first.done) continue;
+          await zip.add(fileName(table.name, names), resumed(first.value, text));
+        }
+        await zip.finish();
+      } catch (error) {
+        await zip.discard();
+        throw error;
+      }
+      node.log.notice("personal_data_retrieved", { user: user.text, file });
+    },
+  };
+}
+
+/** All that is kept about a user: of the account, then feature by feature. Rejects when something cannot be read. */
+export async function personalTables(host: HostRuntime, user: BareJid): Promise<PersonalData[]> {
+  const accounts = await host.auth.personalData(user.local, user.domain);
+  const account: PersonalData = {
+    name: "account",
+    columns: ["jid", "method", "password", "created_at"],
+    rows: accounts.map((a) => [user.text, a.method, a.password, a.created_at]),
+  };
+  return host.hooks.foldWhole("get_personal_data", [account], { jid: user });
+}
+
+/** The text of a table, a page at a time; nothing at all for an empty one. */
+async function* csvOf({ columns, rows, more }: PersonalData): AsyncGenerator<string> {
+  let headed = false;
+  const text = (page: PersonalRows): string => {
+    const records = headed ? page : [columns, ...page];
+    headed = true;
+    return formatCsv(records);
+  };
+  if (rows.length > 0) yield text(rows);
+  for await (const page of more ?? []) if (page.length > 0) yield text(page);
+}
+
+async function* resumed(first: string, rest: AsyncGenerator<string>): AsyncGenerator<string> {
+  yield first;
+  yield* rest;
+}
+
+/** Two features may have a table of the same name: the second one's has a number. */
+function fileName(name: string, taken: Map<string, number>): string {
+  const n = (taken.get(name) ?? 0) + 1;
+  taken.set(name, n);
+  return n === 1 ? `${name}.csv` : `${name}-${n}.csv`;
+}

@@ -1,0 +1,186 @@
+// The removal of accounts and domains: what is kept of them goes, whatever comes between. An account is marked in the
+// embedded store (`mongooseim_removals`) before it goes, a domain in its row of `domain_settings`; what an end of the
+// process or a failure has cut short goes on at the next start, or some seconds later.
+
+import type { RemovalStore } from "./auth/store.ts";
+import type { C2S } from "./c2s/stream.ts";
+import type { Domains } from "./domain/domains.ts";
+import { StreamError } from "./errors.ts";
+import type { HostRuntime } from "./host.ts";
+import type { BareJid } from "./jid.ts";
+import type { Log } from "./log/index.ts";
+import type { Session } from "./module.ts";
+import type { SessionDirectory } from "./session/directory.ts";
+import type { Wheel } from "./wheel.ts";
+
+/** After how long a removal that failed is tried again, in ms. */
+const RETRY_MS = 10_000;
+/** How long a removal waits for what the sessions of an account or a domain still do, in ms. */
+const LAST_WORK_MS = 2_000;
+/** How often the log says how far the removal of a domain is, in ms. */
+const PROGRESS_MS = 10_000;
+
+/** What a removal has to do with of its node. */
+export interface RemovalParts {
+  readonly sessions: SessionDirectory<C2S>;
+  /** Streams without a session. */
+  readonly waiting: ReadonlySet<C2S>;
+  readonly domains: Domains<HostRuntime>;
+  readonly hosts: ReadonlyMap<string, HostRuntime>;
+  readonly wheel: Wheel;
+  readonly log: Log;
+  now(): number;
+}
+
+export class Removal {
+  /** The last work of the streams of domains that are being removed. */
+  private readonly closing = new Map<string, Promise<void>>();
+
+  constructor(
+    private readonly parts: RemovalParts,
+    private readonly store: RemovalStore,
+  ) {}
+
+  /** Goes on with the removals of accounts that were cut short; their names are not free from here on. */
+  async resume(): Promise<void> {
+    for (const jid of await this.store.all()) {
+      const host = await this.hostOf(jid.domain);
+      if (host !== undefined) void this.resumeOne(jid, host, host.auth.leaves(jid.local, jid.domain));
+    }
+  }
+
+  /** Also of a domain that is disabled: it may be served again, and the account's name given to somebody else. */
+  private async hostOf(domain: string): Promise<HostRuntime | undefined> {
+    const { domains, hosts } = this.parts;
+    const details = await domains.details(domain);
+    return details && hosts.get(details.hostType);
+  }
+
+  /** Server.removeUser. */
+  async removeUser(jid: BareJid, removed?: () => void, asking?: Session): Promise<boolean> {
+    const host = this.parts.domains.lookup(jid.domain);
+    if (!host) return false;
+    const free = host.auth.leaves(jid.local, jid.domain);
+    try {
+      await this.store.begin(jid, this.parts.now());
+      if ((await host.auth.remove(jid.local, jid.domain)) !== "ok") {
+        await this.store.end(jid);
+        free();
+        return false;
+      }
+    } catch (error) {
+      // Whether the account is gone is not known: somebody looks, and finishes what was begun.
+      this.later(jid, host, free);
+      throw error;
+    }
+    removed?.();
+    await this.finish(jid, host, free, asking);
+    return true;
+  }
+
+  /** Removes what is kept of an account that is gone, and frees its name. What fails is tried again. */
+  private async finish(jid: BareJid, host: HostRuntime, free: () => void, asking?: Session): Promise<void> {
+    try {
+      await this.eraseUser(jid, host, asking);
+      await this.store.end(jid);
+      free();
+    } catch (error) {
+      this.parts.log.error("user_data_not_removed", { user: jid.text, error, retry_ms: RETRY_MS });
+      this.later(jid, host, free);
+    }
+  }
+
+  private later(jid: BareJid, host: HostRuntime, free: () => void): void {
+    this.parts.wheel.after(RETRY_MS, () => void this.resumeOne(jid, host, free));
+  }
+
+  /** A removal that was cut short: it goes on when the account is gone, and is forgotten when it is not. */
+  private async resumeOne(jid: BareJid, host: HostRuntime, free: () => void): Promise<void> {
+    try {
+      if (await host.auth.exists(jid.local, jid.domain, { storedOnly: true })) {
+        await this.store.end(jid);
+        free();
+        return;
+      }
+    } catch (error) {
+      this.parts.log.limited("removal", 10)?.error("user_removal_not_resumed", { user: jid.text, error });
+      this.later(jid, host, free);
+      return;
+    }
+    await this.finish(jid, host, free);
+  }
+
+  private async eraseUser(jid: BareJid, host: HostRuntime, asking: Session | undefined): Promise<void> {
+    // Whoever was showing his password when the account went: it is not known yet who that is.
+    const proving = [...this.parts.waiting].filter((s) => s.domain === jid.domain && s.nego?.local === undefined);
+    await this.lastWork([...this.endStreams(jid), ...proving], asking);
+    await this.lastWork(this.endStreams(jid), asking);
+    await host.hooks.insist("remove_user", { jid });
+  }
+
+  /** Ends the sessions of an account that was removed, and the streams that are about to be such. */
+  private endStreams(jid: BareJid): C2S[] {
+    const why = (): StreamError => new StreamError("conflict", "The account was removed");
+    const sessions = [...this.parts.sessions.of(jid.text)];
+    const arriving = [...this.parts.waiting].filter((s) => s.domain === jid.domain && s.nego?.local === jid.local);
+    for (const session of sessions) session.close(why(), "kicked");
+    for (const stream of arriving) stream.fail(why());
+    return [...sessions, ...arriving];
+  }
+
+  /** Ends the streams of a domain that is not served any more. */
+  closeDomain(domain: string): void {
+    const sessions = [...this.parts.sessions].filter((session) => session.domain === domain);
+    const arriving = [...this.parts.waiting].filter((stream) => stream.domain === domain);
+    for (const session of sessions) session.close(new StreamError("host-gone"), "kicked");
+    for (const stream of arriving) stream.fail(new StreamError("host-gone"));
+    const done = this.lastWork([...sessions, ...arriving]).finally(() => {
+      if (this.closing.get(domain) === done) this.closing.delete(domain);
+    });
+    this.closing.set(domain, done);
+  }
+
+  /**
+   * Resolves when streams that have ended are done with their last stanzas: what these write must come before everything
+   * of an account is deleted. A stanza of `asking` is not waited for, it waits for the removal; nor is one that takes long.
+   */
+  private async lastWork(streams: readonly C2S[], asking?: Session): Promise<void> {
+    const works = streams.flatMap((s) => [s === asking ? undefined : s.working, s.ending]);
+    const left = works.filter((work) => work !== undefined);
+    if (left.length === 0) return;
+    let cancel: (() => void) | undefined;
+    const late = new Promise<void>((resolve) => {
+      cancel = this.parts.wheel.after(LAST_WORK_MS, resolve);
+    });
+    await Promise.race([Promise.allSettled(left), late]);
+    cancel?.();
+  }
+
+  /**
+   * Deletes all that is kept of a domain, its accounts last: as long as something is left, the next try finds it. Large
+   * tables are emptied in batches, so that other domains' traffic goes on. Rejects when something could not be deleted.
+   */
+  async eraseDomain(domain: string, host: HostRuntime): Promise<void> {
+    await this.closing.get(domain);
+    const { log, wheel } = this.parts;
+    const begun = performance.now();
+    const seconds = (): number => Math.round((performance.now() - begun) / 100) / 10;
+    let rows = 0;
+    const deleted = (n: number): void => {
+      rows += n;
+    };
+    log.notice("domain_removal_begun", { domain, host_type: host.name });
+    let cancel = wheel.after(PROGRESS_MS, function tell() {
+      log.notice("domain_removal_goes_on", { domain, rows, seconds: seconds() });
+      cancel = wheel.after(PROGRESS_MS, tell);
+    });
+    try {
+      await host.hooks.insist("remove_domain", { domain, deleted });
+      await host.auth.removeDomain(domain, deleted);
+      await this.store.endAll(domain);
+    } finally {
+      cancel();
+    }
+    log.notice("domain_removed", { domain, rows, seconds: seconds() });
+  }
+}
