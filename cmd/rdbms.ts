@@ -9,6 +9,8 @@ import { openStorage } from "../core/storage/index.ts";
 import type { MysqlOptions } from "../core/storage/mysql/client.ts";
 import type { PgsqlOptions } from "../core/storage/pgsql.ts";
 import { type Pool, Pools } from "../core/storage/pools.ts";
+import { openSqlite } from "../core/storage/sqlite/client.ts";
+import { DAMAGE_ADVICE } from "../core/storage/sqlite/damage.ts";
 import { readContextOptions } from "../core/tls/settings.ts";
 import type { Elsewhere } from "../transports/control/paths.ts";
 
@@ -42,7 +44,8 @@ const FIRST_PAUSE_MS = 250;
  * look like the loss of all accounts.
  */
 export async function openPools(config: Config, options: OpenOptions): Promise<Pools> {
-  const embedded = await openStorage({ stateDir: options.stateDir });
+  const { stateDir, log } = options;
+  const embedded = await openStorage({ stateDir, sqlite: { damaged: onDamage(log, "mongooseim.db") } });
   const opened = new Set<Db>([embedded]);
   try {
     const pools = await new Opener(config, options, embedded, opened).openAll();
@@ -54,6 +57,10 @@ export async function openPools(config: Config, options: OpenOptions): Promise<P
   }
 }
 
+/** Tells once a minute that requests find a file damaged; everything that is not touched is served on. */
+export const onDamage = (log: Log, file: string) => (reason: string) =>
+  log.limited(`damage ${file}`, 60)?.critical("database_damaged", { file, reason, advice: DAMAGE_ADVICE });
+
 /** Databases that the server uses beside those in its state directory, which backups have. */
 export function databasesElsewhere(config: Config): Elsewhere[] {
   const inside = ({ driver, database }: PoolOptions["connection"]): boolean =>
@@ -63,6 +70,55 @@ export function databasesElsewhere(config: Config): Elsewhere[] {
     return inside(connection) ? [] : [{ name: key, driver, ...(database === undefined ? {} : { database }) }];
   });
 }
+
+/** A database of a configuration, to look at or to bring up to date while no server need run. */
+export interface Target {
+  /** Its pool's place in the file, or "embedded database". */
+  readonly name: string;
+  /** Where it is. */
+  readonly place: string;
+  /** The file, when it is one. */
+  readonly file?: string;
+  /** Opens it as it is. */
+  open(): Promise<Db>;
+}
+
+/**
+ * Every database of a configuration once, however many pools lead to it, the embedded one first; without a
+ * configuration that is all there is.
+ */
+export function databases(config: Config | undefined, stateDir: string, log: Log): Target[] {
+  const found = new Map<string, Target>();
+  const add = (name: string, file: string): void => {
+    if (!found.has(file)) found.set(file, { name, place: file, file, open: () => openSqlite({ file }) });
+  };
+  add("embedded database", join(stateDir, "mongooseim.db"));
+  for (const plan of config === undefined ? [] : plans(config)) {
+    const { connection } = plan.options;
+    const { driver, database = "" } = connection;
+    if (driver === "sqlite") {
+      if (database !== "") add(plan.key, isAbsolute(database) ? database : join(stateDir, database));
+      continue;
+    }
+    const place = `${connection.host}:${connection.port}/${database}`;
+    if (found.has(place)) continue;
+    const open = driver === "mysql" ? openMysql : openPgsql;
+    const options = unhurried(serverOptions(plan, log));
+    found.set(place, { name: plan.key, place, open: () => open(options, false) });
+  }
+  return [...found.values()];
+}
+
+/** A change of a large table takes the time it takes. */
+const unhurried = (options: PgsqlOptions): PgsqlOptions => ({
+  ...options,
+  changed: undefined,
+  calls: undefined,
+  keepAliveMs: undefined,
+  poolSize: 1,
+  statementTimeoutMs: 0,
+  callTimeoutMs: Infinity,
+});
 
 /** The pools of a configuration, those of the whole server first. */
 function plans(config: Config): Plan[] {
@@ -126,9 +182,10 @@ class Opener {
   private async openFile({ options }: Plan): Promise<Db> {
     const { database } = options.connection;
     if (database === undefined) return this.embedded;
-    const { stateDir } = this.options;
+    const { stateDir, log } = this.options;
     const file = isAbsolute(database) ? database : join(stateDir, database);
-    const open = this.ready.get(file) ?? (await openStorage({ stateDir, file }));
+    const sqlite = { damaged: onDamage(log, database) };
+    const open = this.ready.get(file) ?? (await openStorage({ stateDir, file, sqlite }));
     this.ready.set(file, open);
     return open;
   }
@@ -139,9 +196,7 @@ class Opener {
     const open = connection.driver === "mysql" ? openMysql : openPgsql;
     if (!this.ready.has(place)) {
       await this.patiently(plan, async () => {
-        // A change of a large table takes the time it takes.
-        const unhurried = { ...options, changed: undefined, calls: undefined, keepAliveMs: undefined, poolSize: 1 };
-        await (await open({ ...unhurried, statementTimeoutMs: 0, callTimeoutMs: Infinity }, true)).close();
+        await (await open(unhurried(options), true)).close();
       });
       this.ready.set(place, undefined);
     }
@@ -167,9 +222,12 @@ class Opener {
   }
 }
 
+/** What a server says that lets this user or this database not in: PostgreSQL's SQLSTATEs, and MySQL's names. */
+const REFUSAL = /^(28|3D|ER_(ACCESS_DENIED|DBACCESS_DENIED|BAD_DB|HOST_NOT_PRIVILEGED)|AUTH_|HANDSHAKE_)/;
+
 /** A server that answers, and lets this user or this database not in: waiting does not help. */
 function isRefusal({ cause }: StorageError): boolean {
-  return cause instanceof Error && "code" in cause && typeof cause.code === "string" && /^(28|3D)/.test(cause.code);
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string" && REFUSAL.test(cause.code);
 }
 
 /** Opens a database, with `prepare` only after its tables have been looked after. */

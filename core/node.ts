@@ -135,7 +135,7 @@ export class Node implements StreamEngine, Server {
       config: config.retention,
       hosts: () => this.hosts.values(),
       domainsOf: (hostType) => this.domains.ofHostType(hostType),
-      stats: () => [this.db(undefined), this.db("rdbms")].map((db) => db.stats()),
+      stats: () => [...this.pools.databases()].map((db) => db.stats()),
       now: () => this.now(),
       after: (ms, run) => this.wheel.after(ms, run),
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),

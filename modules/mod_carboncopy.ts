@@ -36,9 +36,11 @@ export default defineModule({
         // A message to oneself reaches the other sessions as a received one.
         if (others === undefined || stanza.to.bare.text === bare.text || !eligible(stanza)) return;
         if (stanza.commit === undefined) return copy(stanza, "sent", bare, others);
-        // What is not safe yet may come to nothing: the copies are not ahead of the message.
+        // What is not safe yet may come to nothing: the copies are not ahead of the message. Nor do they show what its
+        // addressee is told on the way.
+        const envelope = envelopeOf(stanza, "sent", bare);
         stanza.commit.then(
-          () => copy(stanza, "sent", bare, others),
+          () => give(envelope, others),
           () => undefined,
         );
       },
@@ -116,9 +118,12 @@ function forwarded(stanza: Stanza, kind: "sent" | "received", account: BareJid):
   return forwardable(copy);
 }
 
-/** Serialises the message once; what differs between the sessions is the `to` of the envelope. */
 function copy(stanza: Stanza, kind: "sent" | "received", account: BareJid, sessions: readonly Session[]): void {
-  if (sessions.length === 0) return;
+  if (sessions.length > 0) give(envelopeOf(stanza, kind, account), sessions);
+}
+
+/** Serialises the message once; what differs between the sessions is the `to` of the envelope. */
+function envelopeOf(stanza: Stanza, kind: "sent" | "received", account: BareJid): Stanza {
   const type = stanza.type === "" ? "" : ` type='${escapeXml(stanza.type)}'`;
   const envelope = viewText(
     `<message${type}><${kind} xmlns='${NS_CARBONS}'><forwarded xmlns='${NS_FORWARD}'>${forwarded(stanza, kind, account)}</forwarded></${kind}></message>`,
@@ -126,6 +131,10 @@ function copy(stanza: Stanza, kind: "sent" | "received", account: BareJid, sessi
   envelope.from = account;
   envelope.to = account;
   envelope.copy = true;
+  return envelope;
+}
+
+function give(envelope: Stanza, sessions: readonly Session[]): void {
   for (const session of sessions) {
     // A session that refuses its copy is no concern of the message or of the other copies.
     try {

@@ -94,6 +94,7 @@ async function counted(
   }
   const failed = Number(line[2]);
   add(Number(line[1]), failed);
+  for (const [, what] of out.matchAll(/^skipped: (.*)$/gm)) skip(`part of ${name}: ${what}`);
   if (failed > 0) remarks.push(`failed: ${failed} of ${name}`);
   else if (code !== 0) fail(`${name} ended with exit code ${code}`);
 }
@@ -188,7 +189,16 @@ try {
       full ? 30 : 5,
       env,
     );
+    await counted(
+      "removal",
+      full
+        ? ["test/fault/removal.ts", "--messages", "300000", "--users", "20000", "--kills", "10"]
+        : ["test/fault/removal.ts"],
+      full ? 30 : 5,
+      env,
+    );
     await counted("races", ["test/fault/races.ts", "--rounds", full ? "20" : "1"], full ? 15 : 5, env);
+    await counted("embedded", ["test/fault/embedded.ts"], 5);
     await counted("flood", ["test/fault/flood.ts", "--scale", full ? "1" : "0.5"], 5);
   } else fail("interop and fault tests need the build");
 } catch (error) {

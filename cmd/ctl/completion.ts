@@ -11,6 +11,7 @@ const OPTIONS = { "--state-dir": "directory", "--config": "file" } as const;
 /** Second words of commands without a category. */
 const SECOND: Readonly<Record<string, readonly string[]>> = {
   config: ["check"],
+  schema: ["check", "upgrade"],
   backup: ["create", "verify", "restore"],
   completion: SHELLS,
 };

@@ -135,6 +135,25 @@ async function runBasic(
         return OK;
       }),
     );
+  const schema = command("schema");
+  const schemaOptions = ({ config }: { config?: string }) => ({ configFile: configFile(config), stateDir });
+  schema
+    .command("check")
+    .description("Say of each database whether the server can use it as it is; ends with 4 when it would be changed")
+    .addOption(configOption())
+    .action(async (options: { config?: string }) => {
+      const { schemaCheck } = await import("./schema.ts");
+      code = await schemaCheck(schemaOptions(options), io);
+    });
+  schema
+    .command("upgrade")
+    .description("Bring each database up to date, as the server does when it starts")
+    .addOption(configOption())
+    .addOption(new Option("--dry-run", "print the statements, and run none"))
+    .action(async (options: { config?: string; dryRun?: boolean }) => {
+      const { schemaUpgrade } = await import("./schema.ts");
+      code = await schemaUpgrade({ ...schemaOptions(options), dryRun: options.dryRun === true }, io);
+    });
   command("config")
     .command("check")
     .argument("<file>")

@@ -7,6 +7,8 @@ export const OK = 0;
 export const ERROR = 1;
 export const USAGE = 2;
 export const UNREACHABLE = 3;
+/** Ours: `schema check` found a database that the server would change. */
+export const NOT_UP_TO_DATE = 4;
 
 export interface CtlIo {
   out(text: string): void;

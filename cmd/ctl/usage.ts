@@ -23,6 +23,10 @@ export const BASIC_COMMANDS: readonly Entry[] = [
   { name: "graphql", description: "Execute a GraphQL query or mutation" },
   { name: "config", description: "Check a configuration file: config check FILE" },
   {
+    name: "schema",
+    description: "Check the tables of the databases, or bring them up to date: schema check, schema upgrade",
+  },
+  {
     name: "backup",
     description: "Back up the embedded store: backup create DIR, backup verify DIR, backup restore DIR",
   },

@@ -30,15 +30,24 @@ const NO_LIMIT = 2_147_483_647;
 /** Accounts in the `users` table. Nothing here knows hashing or policy. Rejects with the storage's `StorageError`. */
 export class UserStore {
   readonly #db: Db;
+  /** Finds one account. A table that MongooseIM made in MySQL takes José for jose: neither may log in as the other. */
+  readonly #one: string;
+
   constructor(db: Db) {
     this.#db = db;
+    const exactly = "CONVERT(username USING utf8mb4) COLLATE utf8mb4_bin = ?";
+    this.#one = `server = ? AND username = ?${db.dialect === "mysql" ? ` AND ${exactly}` : ""}`;
+  }
+
+  #key(local: string, domain: string): string[] {
+    return this.#db.dialect === "mysql" ? [domain, local, local] : [domain, local];
   }
 
   /** What is stored of the password; with `only`, keys of that hash function alone. Undefined: no such user. */
   async credentials(local: string, domain: string, only?: HashName): Promise<Credentials | undefined> {
     const [row] = await this.#db.query<PasswordRow>(
-      "SELECT password, pass_details FROM users WHERE server = ? AND username = ?",
-      [domain, local],
+      `SELECT password, pass_details FROM users WHERE ${this.#one}`,
+      this.#key(local, domain),
     );
     if (!row) return undefined;
     if (row.pass_details === null) return { plain: row.password };
@@ -52,10 +61,7 @@ export class UserStore {
   }
 
   async exists(local: string, domain: string): Promise<boolean> {
-    const rows = await this.#db.query("SELECT 1 AS found FROM users WHERE server = ? AND username = ?", [
-      domain,
-      local,
-    ]);
+    const rows = await this.#db.query(`SELECT 1 AS found FROM users WHERE ${this.#one}`, this.#key(local, domain));
     return rows.length > 0;
   }
 
@@ -67,17 +73,17 @@ export class UserStore {
   /** False when there is no such user. */
   async setCredentials(local: string, domain: string, credentials: Credentials): Promise<boolean> {
     const { password, pass_details } = columns(credentials);
-    const changed = await this.#db.execute(
-      "UPDATE users SET password = ?, pass_details = ? WHERE server = ? AND username = ?",
-      [password, pass_details, domain, local],
-    );
-    // MySQL does not count a row that was given the values it had.
-    return changed > 0 || (await this.exists(local, domain));
+    const changed = await this.#db.execute(`UPDATE users SET password = ?, pass_details = ? WHERE ${this.#one}`, [
+      password,
+      pass_details,
+      ...this.#key(local, domain),
+    ]);
+    return changed > 0;
   }
 
   /** False when there was no such user. */
   async remove(local: string, domain: string): Promise<boolean> {
-    return (await this.#db.execute("DELETE FROM users WHERE server = ? AND username = ?", [domain, local])) > 0;
+    return (await this.#db.execute(`DELETE FROM users WHERE ${this.#one}`, this.#key(local, domain))) > 0;
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
@@ -134,8 +140,8 @@ export class UserStore {
 
   async user(local: string, domain: string): Promise<StoredUser | undefined> {
     const [row] = await this.#db.query<{ pass_details: string | null; created_at: unknown }>(
-      "SELECT pass_details, created_at FROM users WHERE server = ? AND username = ?",
-      [domain, local],
+      `SELECT pass_details, created_at FROM users WHERE ${this.#one}`,
+      this.#key(local, domain),
     );
     if (!row) return undefined;
     const created = row.created_at;

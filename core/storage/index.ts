@@ -6,6 +6,7 @@ import { migrate } from "./migrations/runner.ts";
 import type { MysqlOptions } from "./mysql/client.ts";
 import type { PgsqlOptions } from "./pgsql.ts";
 import { openSqlite, type SqliteOptions } from "./sqlite/client.ts";
+import { DAMAGE_ADVICE, damaged, refuseDamaged } from "./sqlite/damage.ts";
 import { examine, refusal } from "./upgrade.ts";
 
 export type StorageOptions =
@@ -16,16 +17,17 @@ export type StorageOptions =
 
 /** Opens the database, runs missing migrations and checks the tables. Rejects with a {@link StorageError}. */
 export async function openStorage(options: StorageOptions): Promise<Db> {
-  const db = await openDatabase(options);
+  let db: Db | undefined;
   try {
+    db = await openDatabase(options);
     // Looked at first: a database that will not be served is not changed either.
     const { runs, problems } = await examine(db);
     if (problems.length > 0) throw refusal(db.dialect, problems);
     if (runs.length > 0) await migrate(db);
     return db;
   } catch (cause) {
-    await db.close();
-    throw cause;
+    await db?.close();
+    throw explained(cause, options);
   }
 }
 
@@ -43,5 +45,23 @@ async function openEmbedded({ stateDir, file, sqlite }: Extract<StorageOptions, 
   } catch (cause) {
     throw new StorageError("unavailable", `Cannot make state directory "${stateDir}": ${(cause as Error).message}`);
   }
-  return openSqlite({ ...sqlite, file: file ?? join(stateDir, "mongooseim.db") });
+  const path = fileOf({ stateDir, file });
+  const db = await openSqlite({ ...sqlite, file: path });
+  try {
+    await refuseDamaged(db, path);
+    return db;
+  } catch (cause) {
+    await db.close();
+    throw cause;
+  }
+}
+
+const fileOf = ({ stateDir, file }: { stateDir: string; file?: string }): string =>
+  file ?? join(stateDir, "mongooseim.db");
+
+/** An error on the way to an open database; that of a damaged file says what to do. */
+function explained(cause: unknown, options: StorageOptions): unknown {
+  const corrupt = cause instanceof StorageError && cause.code === "corrupt";
+  if (!corrupt || !("stateDir" in options) || cause.message.endsWith(DAMAGE_ADVICE)) return cause;
+  return damaged(fileOf(options), cause.message);
 }

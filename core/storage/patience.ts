@@ -272,6 +272,7 @@ function unsure(error: StorageError): StorageError {
 
 /** Rows of a result, or of the results of a transaction. */
 function rowsOf(value: unknown): number {
+  if (typeof value === "object" && value !== null && "changes" in value) return rowsOf(value.changes);
   if (!Array.isArray(value)) return typeof value === "number" ? value : 0;
   if ("count" in value && typeof value.count === "number") return value.count;
   return value.reduce<number>((sum, changes) => sum + (typeof changes === "number" ? changes : 0), 0);

@@ -13,8 +13,9 @@ _mongooseimctl() {
     --config|check) COMPREPLY=($(compgen -f -- "$cur")); return ;;
   esac
   case "$first:$second" in
-    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config backup completion print_install_dir version account blocklist broadcast domain gdpr inbox invite last metric offline private report retention roster server session stanza stat token vcard' ;;
+    ':') list='--state-dir --config start foreground stop force_stop restart status started stopped graphql config schema backup completion print_install_dir version account blocklist broadcast domain gdpr inbox invite last metric offline private report retention roster server session stanza stat token vcard' ;;
     'config:') list='check' ;;
+    'schema:') list='check upgrade' ;;
     'backup:') list='create verify restore' ;;
     'completion:') list='bash zsh fish' ;;
     'account:') list='banUser changeUserPassword checkPassword checkPasswordHash checkUser countUsers importUsers listUsers registerUser removeUser' ;;

@@ -25,6 +25,7 @@ complete -c mongooseimctl -n '__mongooseimctl_at ' -a started -d 'Wait until the
 complete -c mongooseimctl -n '__mongooseimctl_at ' -a stopped -d 'Wait until the server has stopped'
 complete -c mongooseimctl -n '__mongooseimctl_at ' -a graphql -d 'Execute a GraphQL query or mutation'
 complete -c mongooseimctl -n '__mongooseimctl_at ' -a config -d 'Check a configuration file: config check FILE'
+complete -c mongooseimctl -n '__mongooseimctl_at ' -a schema -d 'Check the tables of the databases, or bring them up to date: schema check, schema upgrade'
 complete -c mongooseimctl -n '__mongooseimctl_at ' -a backup -d 'Back up the embedded store: backup create DIR, backup verify DIR, backup restore DIR'
 complete -c mongooseimctl -n '__mongooseimctl_at ' -a completion -d 'Print a completion script for bash, zsh or fish'
 complete -c mongooseimctl -n '__mongooseimctl_at ' -a print_install_dir -d 'Print the directory of this program'
@@ -50,6 +51,7 @@ complete -c mongooseimctl -n '__mongooseimctl_at ' -a stat -d 'Statistics of the
 complete -c mongooseimctl -n '__mongooseimctl_at ' -a token -d 'Authentication tokens'
 complete -c mongooseimctl -n '__mongooseimctl_at ' -a vcard -d 'vCards of users'
 complete -c mongooseimctl -n '__mongooseimctl_at config' -a 'check'
+complete -c mongooseimctl -n '__mongooseimctl_at schema' -a 'check upgrade'
 complete -c mongooseimctl -n '__mongooseimctl_at backup' -a 'create verify restore'
 complete -c mongooseimctl -n '__mongooseimctl_at completion' -a 'bash zsh fish'
 complete -c mongooseimctl -n '__mongooseimctl_at config check' -F

@@ -41,7 +41,7 @@ export const config = z.strictObject({
     .describe("Boxes besides inbox, archive and bin"),
   delete_domain_limit: positiveOrInfinity()
     .default(Number.POSITIVE_INFINITY)
-    .describe("Rows deleted at once when a domain is removed"),
+    .describe("Rows deleted at once when a domain is removed; a thousand when nothing is said"),
   groupchat: z.array(enumOf("muc", "muclight")).default(["muclight"]).describe("Kinds of rooms in the inbox"),
   iqdisc: iqdisc("no_queue"),
   max_result_limit: positiveOrInfinity().default(Number.POSITIVE_INFINITY).describe("Entries a page has at most"),

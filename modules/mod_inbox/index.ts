@@ -64,7 +64,8 @@ export default defineModule<InboxConfig, InboxStore, keyof typeof metrics>({
   operations,
   start(ctx) {
     const { store, config, log, metrics } = ctx;
-    store.deleteLimit = config.delete_domain_limit;
+    const { delete_domain_limit: limit } = config;
+    store.deleteLimit = limit === Number.POSITIVE_INFINITY ? undefined : limit;
     store.bound(config.max_user_conversations, (error) =>
       log.limited("trim", 10)?.error("inbox_not_trimmed", { error }),
     );

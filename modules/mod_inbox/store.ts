@@ -4,6 +4,7 @@ import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
+import { type Deleted, deleteInBatches, PAGE, pages } from "../../core/storage/batches.ts";
 import type { Db, SqlValue } from "../../core/storage/db.ts";
 import { Bin } from "./bin.ts";
 import type { Entry, EntryKey, Properties } from "./entry.ts";
@@ -36,8 +37,7 @@ export interface Changes {
 const MAX_TEXT = 250;
 /** Bytes of a message in MySQL's column. */
 const MYSQL_BLOB = 65_535;
-/** Rows that are deleted in one statement at most. */
-const MAX_DELETE = 10_000;
+const ROWS = { table: "inbox", key: ["lserver", "luser", "remote_bare_jid"] };
 
 // Binary columns, as MySQL has them, come as bytes.
 const text = (value: string | Uint8Array): string =>
@@ -54,8 +54,8 @@ export interface InboxEvents extends Omit<WriterEvents, "grown"> {
 export class InboxStore implements PersonalStore {
   /** Set by whoever runs the store. */
   readonly events: InboxEvents = {};
-  /** Rows that are deleted at once when a domain is removed. */
-  deleteLimit = MAX_DELETE;
+  /** Rows that are deleted at once when a domain is removed; the usual number when undefined. */
+  deleteLimit: number | undefined = undefined;
   readonly bin: Bin;
   private readonly writer: Writer;
   private readonly trim: Trim;
@@ -209,32 +209,20 @@ export class InboxStore implements PersonalStore {
   async clearInbox(user: BareJid): Promise<void> {
     await this.writer.forget((other) => other.text === user.text);
     this.trim.forget(user);
-    await this.db.execute("DELETE FROM inbox WHERE luser = ? AND lserver = ?", [user.local, user.domain]);
+    await deleteInBatches(this.db, { ...ROWS, where: "lserver = ? AND luser = ?", params: [user.domain, user.local] });
   }
 
-  /** In batches, each of which is over when it is done: what is left after a crash goes with the next attempt. */
-  async removeDomain(domain: string): Promise<void> {
+  async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
     await this.writer.forget((user) => user.domain === domain);
-    const size = Math.min(this.deleteLimit, MAX_DELETE);
-    for (;;) {
-      const [last] = await this.db.query<Row>(
-        `SELECT luser, remote_bare_jid FROM inbox WHERE lserver = ?
-         ORDER BY luser, remote_bare_jid LIMIT 1 OFFSET ${size - 1}`,
-        [domain],
-      );
-      if (last === undefined) break;
-      await this.db.execute(
-        "DELETE FROM inbox WHERE lserver = ? AND (luser < ? OR (luser = ? AND remote_bare_jid <= ?))",
-        [domain, text(last.luser), text(last.luser), text(last.remote_bare_jid)],
-      );
-    }
-    await this.db.execute("DELETE FROM inbox WHERE lserver = ?", [domain]);
+    const rows = { ...ROWS, where: "lserver = ?", params: [domain], limit: this.deleteLimit };
+    await deleteInBatches(this.db, rows, deleted);
   }
 
   async personalData(user: BareJid): Promise<PersonalData[]> {
-    const entries = await this.getInbox(user, { order: "asc", box: "all" });
-    const rows = entries.map((e) => [e.remote, e.content, String(e.unread), printDateTime(e.timestamp)]);
-    return [{ name: "inbox", columns: ["jid", "content", "unread_count", "timestamp"], rows }];
+    const read = (after: Entry | undefined): Promise<Entry[]> =>
+      this.getInbox(user, { order: "asc", box: "all", after, limit: PAGE });
+    const more = pages(read, (e) => [e.remote, e.content, String(e.unread), printDateTime(e.timestamp)]);
+    return [{ name: "inbox", columns: ["jid", "content", "unread_count", "timestamp"], rows: [], more }];
   }
 }
 

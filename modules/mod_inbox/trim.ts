@@ -11,8 +11,10 @@ const USERS = 10_000;
 export class Trim {
   readonly #db: Db;
   readonly #trimmed: (user: BareJid) => void;
-  /** Rows that a user has at most; undefined while they are being counted. */
-  readonly #counts = new BoundedMap<string, number | undefined>(USERS, () => 1);
+  /** Rows that users have at most. */
+  readonly #counts = new BoundedMap<string, number>(USERS, () => 1);
+  /** Rows that may have come since the rows of a user began to be counted. */
+  readonly #counting = new Map<string, number>();
   #bound = Number.POSITIVE_INFINITY;
   #failed: (error: unknown) => void = () => {};
 
@@ -30,18 +32,30 @@ export class Trim {
   /** A row may have been added. Nobody waits for what follows. */
   grown(user: BareJid): void {
     if (this.#bound === Number.POSITIVE_INFINITY) return;
+    const more = this.#counting.get(user.text);
+    if (more !== undefined) {
+      this.#counting.set(user.text, more + 1);
+      return;
+    }
     const known = this.#counts.get(user.text);
-    if (known === undefined && this.#counts.has(user.text)) return;
     if (known !== undefined && known < this.#bound) this.#counts.set(user.text, known + 1);
-    else {
-      this.#counts.set(user.text, undefined);
-      this.#trim(user).then(
-        (rows) => this.#counts.set(user.text, rows),
-        (error: unknown) => {
-          this.#counts.delete(user.text);
-          this.#failed(error);
-        },
-      );
+    else void this.#count(user);
+  }
+
+  async #count(user: BareJid): Promise<void> {
+    this.#counting.set(user.text, 0);
+    try {
+      for (;;) {
+        const rows = (await this.#trim(user)) + (this.#counting.get(user.text) ?? 0);
+        this.#counts.set(user.text, rows);
+        if (rows <= this.#bound) return;
+        this.#counting.set(user.text, 0);
+      }
+    } catch (error) {
+      this.#counts.delete(user.text);
+      this.#failed(error);
+    } finally {
+      this.#counting.delete(user.text);
     }
   }
 

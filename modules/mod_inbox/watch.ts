@@ -8,7 +8,7 @@ import { NS_MARKERS } from "../../core/ns.ts";
 import { MESSAGE, type Stanza } from "../../core/stanza.ts";
 import type { InboxContext } from "./config.ts";
 import type { EntryKey } from "./entry.ts";
-import { messageOf } from "./message.ts";
+import { messageOf, sentMessageOf } from "./message.ts";
 import { fromRoom } from "./rooms.ts";
 
 /** Types of messages that inboxes are about. */
@@ -20,7 +20,7 @@ export function sent(stanza: Stanza, session: Session, ctx: InboxContext): void 
   const key: EntryKey = { user: session.jid.bare, remote: stanza.to.bare.text };
   // What one says in a room comes back from it.
   if (stanza.type !== "groupchat" && archivable(stanza)) {
-    stanza.wait(ctx.store.setInbox(key, messageOf(stanza), ctx.store.tick(ctx.now())));
+    stanza.wait(ctx.store.setInbox(key, sentMessageOf(stanza, key.user), ctx.store.tick(ctx.now())));
     return;
   }
   const read = markedAsRead(stanza, ctx);

@@ -1,6 +1,7 @@
 // The asking side of the archives of users: what requests, operations and Bind 2 are given of them.
 
 import { StanzaError } from "../../core/errors.ts";
+import type { HookHandlers } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { Iq, IqKey, IqReply, MaybePromise } from "../../core/module.ts";
 import type { ArchiveBackend } from "./backend.ts";
@@ -76,7 +77,10 @@ export const requests: { [key: IqKey]: (iq: Iq, ctx: Context) => MaybePromise<Iq
   ]),
 );
 
-export const askedHooks = {
+export const askedHooks: HookHandlers<Context> = {
+  remove_user: (_, { store, metrics }) => {
+    if (store.pm !== undefined) metrics.mod_mam_pm_remove_archive_count.add();
+  },
   ...discoHooks<Context>(({ store: { pm } }) =>
     pm === undefined
       ? undefined

@@ -103,8 +103,8 @@ export interface ArchiveBackend {
   /** Replaces a message by what is left of it, its search text emptied (XEP-0424 §5). */
   replace(owner: Owner, id: bigint, stanza: string): Promise<void>;
   /**
-   * Deletes messages older than an id, of all owners of a domain, at most `limit`; resolves to how many went. Less than
-   * `limit` means that nothing is left; until then the same call again goes on.
+   * Deletes messages older than an id, of all owners of a domain, at most `limit`; resolves to how many went. Fewer than
+   * `limit`: none is left. The next call may go on where the one before stopped.
    */
   deleteBefore(domain: string, id: bigint, limit: number): Promise<number>;
   /** Counts what `deleteBefore` would delete. */

@@ -1,7 +1,8 @@
 // XEP-0313 Message Archive Management: what accounts send and are sent is kept, and given back on request.
 // pm.ts writes; backend.ts says what an archive is; sql/ is the archive on SQLite, PostgreSQL and MySQL.
 
-import { defineModule } from "../../core/module.ts";
+import { idsAt } from "../../core/message-id.ts";
+import { defineModule, type Retained } from "../../core/module.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { askedArchive, askedHooks, preferencesOf, requests } from "./asked.ts";
 import type { Archived } from "./backend.ts";
@@ -30,12 +31,23 @@ export default defineModule({
   config,
   parts: ({ pm }) => (pm === undefined ? [] : ["mod_mam_pm"]),
   store: (db) => new MamStore(db),
+  retention: { archive: aged },
   metrics,
   iq: requests,
   hooks: { ...hooks, ...askedHooks },
   operations,
   start: open,
 });
+
+/** What [retention] bounds: messages by the time in their ids. */
+function aged(store: MamStore): Retained {
+  const below = (before: number): bigint => idsAt(before * 1000).lowest;
+  return {
+    deleteBefore: async (domain, before, limit) =>
+      (await store.pm?.backend.deleteBefore(domain, below(before), limit)) ?? 0,
+    countBefore: async (domain, before) => (await store.pm?.backend.countBefore(domain, below(before))) ?? 0,
+  };
+}
 
 /** Opens the archives of the host type's users, when there are to be any. */
 function open(ctx: Context): void {

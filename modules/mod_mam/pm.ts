@@ -44,8 +44,10 @@ export class PmRecorder {
     const id = this.ctx.server.messageId();
     stanza.ownId = id;
     const { same_mam_id_for_peers } = this.archive.config;
-    // To oneself it is one message, in one archive, once.
-    if (same_mam_id_for_peers || stanza.to.bare.text === owner.text) stanza.stableId = id;
+    // mod_stanzaid gives a message one id for all. To oneself it is one message, in one archive, once.
+    if (same_mam_id_for_peers || this.ctx.host.modules.has("mod_stanzaid") || stanza.to.bare.text === owner.text) {
+      stanza.stableId = id;
+    }
     this.keep(stanza, owner, "out", id);
   }
 

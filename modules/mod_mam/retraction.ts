@@ -19,7 +19,7 @@ const RETRACTIONS = [NS_RETRACT, NS_RETRACT_FASTENED, NS_RETRACT_STANZA_ID];
 const NS_MUC_USER = "http://jabber.org/protocol/muc#user";
 
 /** Newest messages of a conversation among which one is looked for by its `id` attribute, which has no index. */
-const RECENT = 100;
+const RECENT = 50;
 
 /** disco#info features; the tombstones only where retracted messages become such. */
 export function retractionFeatures(tombstones: boolean): string[] {

@@ -40,6 +40,8 @@ export interface PmArchive {
 /** Owners whose number is kept in memory, and where `cache_users` is off. */
 const REMEMBERED = 50_000;
 const FEW = 1;
+/** Owners whose archives are deleted together. */
+const OWNERS = 200;
 /** Messages that are deleted, or read for an export, at a time. */
 const BATCH = 1000;
 
@@ -98,9 +100,9 @@ export class MamStore implements PersonalStore {
     const { owners, sql } = this.removing;
     await this.pm?.writer.sync();
     for (;;) {
-      const numbers = await owners.ofDomain(domain, 0, BATCH);
+      const numbers = await owners.ofDomain(domain, 0, OWNERS);
       if (numbers.length === 0) return;
-      for (const number of numbers) await sql.removeAll(number, this.limit, deleted);
+      await sql.removeMany(numbers, this.limit, deleted);
       this.pm?.prefs?.forgetAll();
       await owners.removeNumbers(numbers);
     }

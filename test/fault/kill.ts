@@ -16,11 +16,16 @@
 //   broken    loses its connection and resumes the stream          (the resumable session)
 //   inactive  says so (XEP-0352), and is active now and then        (what mod_csi holds back)
 //
+// Everything is archived (XEP-0313): each acknowledged message is in the sender's archive and in the receiver's, once,
+// whatever was delivered again.
+//
 // One loss is not the server's to prevent, and the moments of killing keep clear of it: what the kernel had taken for a
 // receiver whose connection then broke is safe only when the server has noticed the break and committed.
 //
 // The last line is `kill: N passed, N failed`, a round each.
 
+import { Database } from "bun:sqlite";
+import { join } from "node:path";
 import { BinaryServer, freePort } from "../support/binary.ts";
 import { attribute, LoadClient } from "./client.ts";
 
@@ -37,7 +42,7 @@ const BURST = 10;
 type Behaviour = "online" | "offline" | "fetching" | "leaving" | "slow" | "broken" | "inactive";
 const BEHAVIOURS: readonly Behaviour[] = ["online", "offline", "fetching", "leaving", "slow", "broken", "inactive"];
 /** Milliseconds in which the server notices that a connection broke, and commits what it had not been acknowledged. */
-const NOTICED = 50;
+const NOTICED = 100;
 
 /** Mulberry32: the same moments again for the same --seed. */
 let state = seed;
@@ -70,6 +75,8 @@ const server = new BinaryServer({
 
 [modules.mod_csi]
   buffer_max = 100000
+[modules.mod_mam]
+[modules.mod_mam.pm]
 [modules.mod_offline]
 [modules.mod_ping]
 [modules.mod_presence]
@@ -228,6 +235,18 @@ class Pair {
     return n;
   }
 
+  /** What is wrong with the archives: acknowledged messages that are not in both of them once. */
+  misfiled(archives: Archives): string[] {
+    const wrong: string[] = [];
+    for (let i = 0; i < this.sent; i++) {
+      const id = this.id(i);
+      const kept = [this.from, this.to].map((user) => archives.get(`${user} ${id}`) ?? 0);
+      const taken = i < this.acked && !this.refused.has(id);
+      if (kept.some((n) => n > 1 || (taken && n === 0))) wrong.push(`${id} (${kept.join("+")})`);
+    }
+    return wrong;
+  }
+
   /** Ids of messages that were acknowledged and are nowhere. */
   missing(): string[] {
     const lost: string[] = [];
@@ -237,6 +256,26 @@ class Pair {
     }
     return lost;
   }
+}
+
+/** How often a message is in an archive, by "user id". */
+type Archives = ReadonlyMap<string, number>;
+
+function archivesOf(n: number): Archives {
+  const found = new Map<string, number>();
+  const db = new Database(join(server.stateDir, "mongooseim.db"), { readwrite: true });
+  try {
+    const sql = `SELECT user_name, message FROM mam_message m JOIN mam_server_user u ON u.id = m.user_id`;
+    for (const { user_name: user, message } of db.query<{ user_name: string; message: Uint8Array }, []>(sql).all()) {
+      const id = attribute(Buffer.from(message).toString(), "id");
+      if (!id?.startsWith(`${n}.`)) continue;
+      const key = `${user} ${id}`;
+      found.set(key, (found.get(key) ?? 0) + 1);
+    }
+  } finally {
+    db.close();
+  }
+  return found;
 }
 
 async function round(n: number): Promise<boolean> {
@@ -256,11 +295,17 @@ async function round(n: number): Promise<boolean> {
   await Promise.all(pairs.map((pair) => pair.fetch()));
   const sum = (f: (pair: Pair) => number): number => pairs.reduce((total, pair) => total + f(pair), 0);
   const lost = sum((pair) => pair.missing().length);
+  const archives = archivesOf(n);
+  const misfiled = pairs.flatMap((pair) =>
+    pair.misfiled(archives).map((what) => `${pair.behaviour} ${pair.n}: ${what}`),
+  );
   console.log(
     `round ${n}: killed after ${moment.toFixed(0)} ms, ${sum((p) => p.sent)} sent, ${sum((p) => p.acked)} acknowledged, ` +
       `${stored} of them fetched after a restart of ${up.toFixed(0)} ms, ${sum((p) => p.duplicates)} duplicates, ` +
-      `${sum((p) => p.refused.size)} refused, ${lost} lost`,
+      `${sum((p) => p.refused.size)} refused, ${lost} lost; ` +
+      `${archives.size} in archives, ${misfiled.length} not as they should be`,
   );
+  if (misfiled.length > 0) console.log(`  ARCHIVES ${misfiled.slice(0, 20).join(", ")}`);
   for (const pair of pairs) {
     const missing = pair.missing();
     if (missing.length > 0) {
@@ -269,7 +314,7 @@ async function round(n: number): Promise<boolean> {
       );
     }
   }
-  return lost === 0;
+  return lost === 0 && misfiled.length === 0;
 }
 
 let passed = 0;

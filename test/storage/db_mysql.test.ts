@@ -167,6 +167,26 @@ describe.skipIf(process.env["TEST_MYSQL"] === undefined)("a MySQL server", () =>
     const other = await openMysql({ ...mysqlOptions(), poolSize: 3, strategy });
     const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => other.query("SELECT ? AS n", [i])));
     expect(answers.flat()).toEqual(Array.from({ length: 200 }, (_, n) => ({ n })));
+    expect(other.stats()).toMatchObject({ queued: 0, rows: 200, up: true, wire: { connections: 3 } });
+    await other.close();
+  });
+
+  test("keepalive_interval: a connection with nothing to do is asked something", async () => {
+    const other = await openMysql({ ...mysqlOptions(), poolSize: 1, keepAliveMs: 50 });
+    await other.query("SELECT 1");
+    const before = other.stats().wire?.sent.count ?? 0;
+    await expect.poll(() => (other.stats().wire?.sent.count ?? 0) - before, { timeout: 2000 }).toBeGreaterThan(3);
+    await other.close();
+  });
+
+  test("the time that requests take is told", async () => {
+    const told: string[] = [];
+    const report = (call: string, microseconds: number) => told.push(microseconds > 0 ? call : "");
+    const other = await openMysql({ ...mysqlOptions(), calls: { report } });
+    await other.query("SELECT 1");
+    await other.query("SHOW STATUS LIKE 'Uptime'");
+    await other.transaction([{ sql: `DELETE FROM ${table} WHERE id = 0` }]);
+    expect(told).toEqual(["execute", "query", "execute"]);
     await other.close();
   });
 });
@@ -204,10 +224,24 @@ describe.skipIf(process.env["TEST_MYSQL"] === undefined)("a MySQL server of its 
   test.each([
     ["one that no authority knows", () => true],
     ["one of another name", () => ({ ca: server.ca, servername: "db.example" })],
+    ["one of another address", () => ({ ca: server.ca, host: "127.0.0.1", servername: "" })],
   ])("a certificate is refused: %s", async (_, ssl) => {
     await expect(openMysql({ ...options(), ssl: ssl() })).rejects.toMatchObject({
       code: "unavailable",
       message: expect.stringMatching(/^Cannot reach MySQL at "[^"]+": .*cert[^\n]*$/i),
+    });
+  });
+
+  test("a way to log in that is not known is named", async () => {
+    const db = await openMysql(options());
+    await db.execute("INSTALL SONAME 'auth_ed25519'");
+    await db.execute("CREATE USER ed@'%' IDENTIFIED VIA ed25519 USING PASSWORD('secret')");
+    await db.close();
+    await expect(openMysql({ ...options(), username: "ed" })).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringMatching(
+        /: the user's way to log in, client_ed25519, is not one of caching_sha2_password, /,
+      ),
     });
   });
 

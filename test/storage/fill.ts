@@ -7,6 +7,7 @@ import type { TokenStore } from "../../modules/mod_auth_token/store.ts";
 import type { BlocklistStore } from "../../modules/mod_blocklist/store.ts";
 import type { BroadcastStore } from "../../modules/mod_broadcast/store.ts";
 import type { FastTokenStore } from "../../modules/mod_fast_auth_token/store.ts";
+import type { InboxStore } from "../../modules/mod_inbox/store.ts";
 import type { InviteStore } from "../../modules/mod_invites/store.ts";
 import type { LastStore } from "../../modules/mod_last/store.ts";
 import type { MamStore } from "../../modules/mod_mam/store.ts";
@@ -36,6 +37,12 @@ export const FILL: Readonly<Record<string, (store: PersonalStore, user: BareJid,
     const item = { ...newItem("contact@elsewhere"), groups: ["group"] };
     await new RosterStore(db).write(user, item, { groups: true, version: "v1" });
   },
+  mod_inbox: (store, user) =>
+    (store as InboxStore).setInboxIncrUnread(
+      { user, remote: "contact@elsewhere" },
+      { msgId: "1", content: "<message/>" },
+      1,
+    ),
   mod_mam: async (store, user) => {
     const silent = { flushed: () => undefined, dropped: () => undefined, unfit: () => undefined };
     const { sql, owners } = (store as MamStore).sql({ cache_users: false }, silent);

@@ -1,5 +1,12 @@
 // Databases of MongooseIM, by version: recognised, brought up to 6.8 where that only adds, and left alone otherwise.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stringify } from "smol-toml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runCtl } from "../../cmd/ctl/index.ts";
+import { processIo } from "../../cmd/ctl/process-io.ts";
+import { moduleSchemas } from "../../cmd/server.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { openStorage, type StorageOptions } from "../../core/storage/index.ts";
 import { inspect } from "../../core/storage/inspect.ts";
@@ -11,7 +18,7 @@ import {
   VERSIONS,
 } from "../support/mongooseim-ddl.ts";
 import { fillMongooseim } from "../support/mongooseim-rows.ts";
-import { openEmptyDatabase, serverOptions } from "./db_each.ts";
+import { mysqlOptions, openEmptyDatabase, pgsqlOptions, serverOptions } from "./db_each.ts";
 
 const MADE_BY: Readonly<Record<MongooseimVersion, string>> = {
   "6.0": "6.0 to 6.1",
@@ -20,6 +27,11 @@ const MADE_BY: Readonly<Record<MongooseimVersion, string>> = {
   "6.3.2": "6.3.2 to 6.5",
   "6.6": "6.6 to 6.7",
   "6.8": "6.8",
+};
+
+const connectionOf = (dialect: MongooseimDialect) => {
+  const { host, port = 0, username, password = "" } = dialect === "pgsql" ? pgsqlOptions() : mysqlOptions();
+  return { host, port, username, password };
 };
 
 const OURS = /^mongooseim_/;
@@ -149,6 +161,42 @@ function suite(dialect: MongooseimDialect): void {
       await db.close();
     });
   }
+
+  test("mongooseimctl schema says what would be done, and does it", async () => {
+    const { name, db } = await database("6.2.0", true);
+    const { host, port, username, password } = connectionOf(dialect);
+    const dir = mkdtempSync(join(tmpdir(), "schema-"));
+    const configFile = join(dir, "mongooseim.toml");
+    const connection = { driver: dialect, host, port, database: name, username, password };
+    const general = { hosts: ["localhost"], default_server_domain: "localhost" };
+    writeFileSync(configFile, stringify({ general, outgoing_pools: { rdbms: { default: { connection } } } }));
+    const run = async (...words: string[]): Promise<[number, string]> => {
+      let text = "";
+      const say = (more: string): void => {
+        text += more;
+      };
+      const io = {
+        ...processIo({ moduleSchemas: async () => moduleSchemas(), foreground: async () => 1 }),
+        out: say,
+        err: say,
+      };
+      const code = await runCtl(["schema", ...words, "--config", configFile, "--state-dir", dir], io, { version: "1" });
+      return [code, text];
+    };
+    const [before, told] = await run("check");
+    expect(before).toBe(4);
+    expect(told).toContain(
+      `outgoing_pools.rdbms.default (${host}:${port}/${name}): not up to date; tables of MongooseIM 6.2.0\n`,
+    );
+    expect(told).toContain("discovery_nodes has no unique key (node_name)");
+    const [, statements] = await run("upgrade", "--dry-run");
+    expect(statements).toContain("ALTER TABLE mam_message ADD COLUMN is_groupchat boolean NOT NULL DEFAULT FALSE;\n");
+    expect((await examine(db)).madeBy).toBe("6.2.0");
+    expect((await run("upgrade"))[0]).toBe(0);
+    expect((await run("check"))[0]).toBe(0);
+    rmSync(dir, { recursive: true });
+    await db.close();
+  });
 
   test("a user who may not change the database gets the statements for somebody who may", async () => {
     const { name, db } = await database("6.0", true);

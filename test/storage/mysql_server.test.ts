@@ -40,14 +40,14 @@ describe.skipIf(process.env["TEST_MYSQL"] === undefined)("a server on MySQL", ()
     rmSync(stateDir, { recursive: true });
   });
 
-  function start(): Promise<RunningServer> {
+  function start(password = mysql.password, dir = stateDir): Promise<RunningServer> {
     const connection = {
       driver: "mysql",
       host: "127.0.0.1",
       port: mysql.port,
       database: "test",
       username: "tls",
-      password: mysql.password,
+      password,
       query_timeout: 1000,
       tls: { verify_mode: "none" },
     };
@@ -61,7 +61,7 @@ describe.skipIf(process.env["TEST_MYSQL"] === undefined)("a server on MySQL", ()
     });
     const { config, problems } = parseConfig(text, { file: "mysql.toml", modules: moduleSchemas() });
     if (!config) throw new Error(problems.map(formatProblem).join("\n"));
-    return startServer(config, { stateDir }, new Log({ sink: new MemorySink(), level: "info", format: "json" }));
+    return startServer(config, { stateDir: dir }, new Log({ sink: new MemorySink(), level: "info", format: "json" }));
   }
 
   const target = () => ({ door: "tcp" as const, port: server.listeners.tcp[0].port });
@@ -145,4 +145,14 @@ describe.skipIf(process.env["TEST_MYSQL"] === undefined)("a server on MySQL", ()
     two.sends`<iq type="get" id="private"><query xmlns="jabber:iq:private"><x xmlns="urn:x"/></query></iq>`;
     expect((await answerTo(two, "private")).attrs["type"]).toBe("result");
   }, 60_000);
+
+  test("does not wait for a database that lets it not in, and says so in one line", async () => {
+    const started = performance.now();
+    const refusal = await start("wrong", join(stateDir, "other")).then(
+      () => "it started",
+      (error: Error) => error.message,
+    );
+    expect(refusal).toMatch(/^Cannot reach MySQL at "127\.0\.0\.1:\d+": Access denied for user [^\n]+$/);
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
 });

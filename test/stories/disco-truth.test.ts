@@ -14,6 +14,7 @@ const UNTOLD: ReadonlySet<string> = new Set([
   "jabber:iq:roster", // RFC 6121: every server of instant messaging has it
   "urn:ietf:params:xml:ns:xmpp-session",
   "http://jabber.org/protocol/pubsub#owner", // told as pubsub (XEP-0060 §10)
+  "erlang-solutions.com:xmpp:inbox:0#conversation", // told as the inbox
 ]);
 /** Features whose protocol has no requests to the server. */
 const name = (feature: string): boolean => feature.includes(":") || feature.includes("/");

@@ -3,6 +3,7 @@
 import { expect, test } from "vitest";
 import { MODULES } from "../../modules/index.ts";
 import type { Client } from "../support/client.ts";
+import { NS_CONVERSATION, NS_INBOX } from "../support/inbox.ts";
 import { show } from "../support/match.ts";
 import { stage } from "../support/story.ts";
 import type { Changes } from "../support/story-server.ts";
@@ -98,6 +99,16 @@ const PROBES: Readonly<Record<string, Probe>> = {
           `<configure node="${NODE}"><x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>${NS_PUBSUB}#node_config</value></field><field var="pubsub#access_model"><value>open</value></field></x></configure>`,
         ),
       ],
+    ],
+  },
+  mod_inbox: {
+    view: `<query xmlns="${NS_CONVERSATION}" jid="nurse@localhost" complete="true"/>`,
+    tries: [
+      ["set", `<inbox xmlns="${NS_INBOX}"/>`],
+      ["set", `<empty-bin xmlns="${NS_INBOX}"/>`],
+      ["get", `<query xmlns="${NS_CONVERSATION}" jid="nurse@localhost" complete="true"/>`],
+      ["set", `<query xmlns="${NS_CONVERSATION}" jid="nurse@localhost"><read>true</read></query>`],
+      ["set", `<reset xmlns="${NS_CONVERSATION}" jid="nurse@localhost"/>`],
     ],
   },
   mod_smart_markers: {

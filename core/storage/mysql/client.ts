@@ -1,10 +1,11 @@
 // The MySQL and MariaDB store, through the mysql2 package: each connection of the pool runs one request at a time.
-import type { Db, DbStats, SqlValue, Statement } from "../db.ts";
+import type { Db, DbCall, DbStats, SqlValue, Statement } from "../db.ts";
 import { StorageError } from "../db.ts";
 import { DIALECTS, insert, Statements } from "../dialect.ts";
 import { type Attempt, Patience } from "../patience.ts";
+import { WireStats } from "../wire.ts";
 import { Workers } from "../workers.ts";
-import { MysqlConnection, type MysqlOptions } from "./connection.ts";
+import { isFrequent, MysqlConnection, type MysqlOptions } from "./connection.ts";
 import { toStorageError } from "./errors.ts";
 import { type Answer, toParameter } from "./values.ts";
 
@@ -35,20 +36,18 @@ export async function openMysql(options: MysqlOptions): Promise<Db> {
 
 /** One connection of the pool: opened when it is wanted, and again when it is lost. */
 class Link {
-  readonly #options: MysqlOptions;
-  #opened: Promise<MysqlConnection> | undefined;
+  readonly #open: () => Promise<MysqlConnection>;
   #connection: MysqlConnection | undefined;
   #closed = false;
 
-  constructor(options: MysqlOptions) {
-    this.#options = options;
+  constructor(open: () => Promise<MysqlConnection>) {
+    this.#open = open;
   }
 
   /** The connection. Only one caller at a time. */
   async ready(): Promise<MysqlConnection> {
     if (this.#connection !== undefined && !this.#connection.gone) return this.#connection;
-    this.#opened = MysqlConnection.open(this.#options);
-    const connection = await this.#opened;
+    const connection = await this.#open();
     if (this.#closed) {
       connection.destroy();
       throw new StorageError("unavailable", "the connection was given up");
@@ -70,6 +69,7 @@ class MysqlDb implements Db {
   readonly #statements = new Statements(DIALECTS.mysql);
   readonly #patience: Patience;
   readonly #workers: Workers<Link>;
+  readonly #wire = new WireStats();
   readonly #keepAlive: ReturnType<typeof setInterval> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -81,7 +81,7 @@ class MysqlDb implements Db {
       strategy: options.strategy,
       // The client sends a statement when the one before it is answered.
       depth: 1,
-      open: () => new Link(options),
+      open: () => new Link(() => MysqlConnection.open(options, this.#wire)),
       close: (link, atOnce) => link.close(atOnce),
       answerMs: statementTimeoutMs === 0 ? Number.POSITIVE_INFINITY : statementTimeoutMs + connectTimeoutMs,
     });
@@ -98,7 +98,7 @@ class MysqlDb implements Db {
   /** Resolves when a server answers on a new connection. */
   async probe(wasUp: boolean): Promise<void> {
     try {
-      (await MysqlConnection.open(this.#options)).end();
+      (await MysqlConnection.open(this.#options, this.#wire)).end();
     } catch (cause) {
       // "Too many connections" is an answer: those that are open work.
       if (!(wasUp && cause instanceof Error && "code" in cause && FULL.has(String(cause.code)))) throw cause;
@@ -149,7 +149,7 @@ class MysqlDb implements Db {
   }
 
   stats(): DbStats {
-    return this.#patience.stats();
+    return { ...this.#patience.stats(), wire: this.#wire };
   }
 
   close(): Promise<void> {
@@ -160,13 +160,14 @@ class MysqlDb implements Db {
   async #end(): Promise<void> {
     clearInterval(this.#keepAlive);
     this.#patience.close();
-    await this.#workers.end(this.#patience.stats().up ? CLOSE_MS : 0);
+    await this.#patience.drained(CLOSE_MS);
+    await this.#workers.end(0);
     this.#patience.end();
   }
 
   #send(sql: string, params: readonly SqlValue[], rows = 1): Promise<Answer> {
     const ready = { sql, values: params.map(toParameter) };
-    return this.#patience.run(rows, (attempt) =>
+    return this.#run(isFrequent(sql) || params.length > 0 ? "execute" : "query", rows, (attempt) =>
       this.#workers.run(async (link) => {
         const connection = await link.ready();
         still(attempt);
@@ -179,7 +180,7 @@ class MysqlDb implements Db {
 
   async #begin(statements: readonly Statement[], rows: number): Promise<number[]> {
     const ready = statements.map(({ sql, params = [] }) => ({ sql, values: params.map(toParameter) }));
-    return this.#patience.run(rows, (attempt) =>
+    return this.#run("execute", rows, (attempt) =>
       this.#workers.alone(ready.length, async (link) => {
         const connection = await link.ready();
         const answers = await connection.transaction(ready, () => {
@@ -190,6 +191,18 @@ class MysqlDb implements Db {
         return answers.map(({ changes }) => changes);
       }),
     );
+  }
+
+  /** Runs a request, and reports how long it took under MongooseIM's name for its kind. */
+  async #run<T>(call: DbCall, rows: number, work: (attempt: Attempt) => Promise<T>): Promise<T> {
+    const { calls } = this.#options;
+    if (calls?.report === undefined) return this.#patience.run(rows, work);
+    const started = performance.now();
+    try {
+      return await this.#patience.run(rows, work);
+    } finally {
+      calls.report(call, (performance.now() - started) * 1000);
+    }
   }
 }
 

@@ -2,8 +2,9 @@
 import { connect as connectTcp } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import mysql, { type Connection, type Field, type Header, type MysqlError, type Row } from "mysql2";
-import { StorageError } from "../db.ts";
+import { type DbCalls, StorageError } from "../db.ts";
 import type { PatienceOptions } from "../patience.ts";
+import type { WireStats } from "../wire.ts";
 import type { Strategy } from "../workers.ts";
 import { type Answer, toAnswer } from "./values.ts";
 
@@ -29,12 +30,15 @@ export interface MysqlOptions extends PatienceOptions {
   connectTimeoutMs?: number;
   /** How often a connection that has nothing to do is asked something, so that nobody takes it for dead. Default: never. */
   keepAliveMs?: number;
+  /** Told how long requests took, once somebody wants to know. */
+  calls?: DbCalls;
 }
 
 interface Tls extends SecureContextOptions {
   rejectUnauthorized?: boolean;
-  /** The name that is asked for and that the certificate must have; default: the host's. */
+  /** The name that is asked for and that the certificate must be for. Default: `host`, then the server's address. */
   servername?: string;
+  host?: string;
 }
 
 /** A statement whose values are ready to travel. */
@@ -85,20 +89,22 @@ export class MysqlConnection {
   }
 
   /** Connects, logs in and sets the session up. */
-  static async open(options: MysqlOptions): Promise<MysqlConnection> {
+  static async open(options: MysqlOptions, wire: WireStats): Promise<MysqlConnection> {
     const { ssl } = options;
     const tls = ssl === "prefer" ? { rejectUnauthorized: false } : ssl === true ? {} : ssl || undefined;
     try {
-      return await MysqlConnection.#open(options, tls);
+      return await MysqlConnection.#open(options, wire, tls);
     } catch (cause) {
       const hasNoTls = cause instanceof Error && "code" in cause && cause.code === "HANDSHAKE_NO_SSL_SUPPORT";
       if (ssl !== "prefer" || !hasNoTls) throw cause;
-      return MysqlConnection.#open(options, undefined);
+      return MysqlConnection.#open(options, wire, undefined);
     }
   }
 
-  static async #open(options: MysqlOptions, tls: Tls | undefined): Promise<MysqlConnection> {
-    const connection = new MysqlConnection(await connect(options, tls));
+  static async #open(options: MysqlOptions, wire: WireStats, tls: Tls | undefined): Promise<MysqlConnection> {
+    const client = await connect(options, tls);
+    wire.count(client.stream);
+    const connection = new MysqlConnection(client);
     try {
       await connection.#setUp(options);
       return connection;
@@ -202,7 +208,7 @@ function connect(
   const { promise, resolve, reject } = Promise.withResolvers<Connection>();
   const client = mysql.createConnection({
     // The name that is asked for and verified; where to is the stream's business.
-    host: tls?.servername ?? host,
+    host: tls?.servername || tls?.host || host,
     stream: () =>
       connectTcp({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_S * 1000 }),
     user: username,

@@ -36,7 +36,13 @@ const BY_STATE: readonly [prefix: string, code: StorageErrorCode][] = [
 export function toStorageError(cause: unknown): StorageError {
   if (cause instanceof StorageError) return cause;
   const error = cause instanceof Error ? cause : new Error(String(cause));
-  return new StorageError(nameOf(error), error.message || codeOf(error), { cause });
+  return new StorageError(nameOf(error), wordsOf(error), { cause });
+}
+
+function wordsOf(error: Error): string {
+  if (codeOf(error) !== "AUTH_SWITCH_PLUGIN_ERROR") return error.message || codeOf(error);
+  const plugin = /plugin (\w+)/.exec(error.message)?.[1] ?? "unknown";
+  return `the user's way to log in, ${plugin}, is not one of caching_sha2_password, sha256_password, mysql_native_password`;
 }
 
 const codeOf = (error: Error): string => ("code" in error && typeof error.code === "string" ? error.code : "");

@@ -36,6 +36,7 @@ declare module "mysql2" {
   export interface Connection extends EventEmitter {
     /** What the server calls the connection in KILL. */
     readonly threadId: number | null;
+    readonly stream: Socket;
     /** The statement of this text, prepared before or now. */
     prepare(sql: string, prepared: (error: MysqlError | null, statement: Prepared) => void): void;
     query(sql: string, answered: Answered): void;

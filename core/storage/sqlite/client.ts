@@ -30,6 +30,8 @@ export interface SqliteOptions {
   gatherMs?: number;
   /** Requests and rows that may wait; past it new requests fail at once; default 100,000. */
   maxQueued?: number;
+  /** Called with SQLite's words for each request that found the file damaged. */
+  damaged?: (message: string) => void;
 }
 
 /** Requests and rows in one message: bounds the time until the first is answered. */
@@ -80,7 +82,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Db> {
     worker.terminate();
     throw new StorageError(reply.code, reply.message);
   }
-  return new SqliteDb(worker, options.gatherMs ?? 2, options.maxQueued ?? 100_000);
+  return new SqliteDb(worker, options.gatherMs ?? 2, options.maxQueued ?? 100_000, options.damaged);
 }
 
 /**
@@ -112,7 +114,12 @@ class SqliteDb implements Db {
   #closing: { promise: Promise<void>; resolve: () => void } | undefined;
   readonly #stats: DbStats = { queued: 0, batches: 0, rows: 0, lastBatchMs: 0, up: true };
 
-  constructor(worker: Worker, gatherMs: number, maxQueued: number) {
+  constructor(
+    worker: Worker,
+    gatherMs: number,
+    maxQueued: number,
+    private readonly damaged: ((message: string) => void) | undefined,
+  ) {
     this.#worker = worker;
     this.#gatherMs = gatherMs;
     this.#maxQueued = maxQueued;
@@ -290,7 +297,7 @@ class SqliteDb implements Db {
     this.#stats.batches++;
     this.#stats.lastBatchMs = reply[0] as number;
     this.#stats.rows += reply[1] as number;
-    settle(batch, reply);
+    settle(batch, reply, this.damaged);
     const next = this.#waiting[0] as Batch | undefined;
     if (this.#closing) this.#flush();
     else if (next) this.#schedule(next.writes && next === this.#waiting[this.#waiting.length - 1]);
@@ -336,7 +343,7 @@ function wrongWidth(table: string, columns: readonly string[]): StorageError {
 }
 
 /** Reads the results in order and settles the promise of each request. */
-function settle(batch: Batch, reply: Wire): void {
+function settle(batch: Batch, reply: Wire, damaged: SqliteOptions["damaged"]): void {
   let at = 2;
   for (let i = 0; i < batch.shapes.length; i++) {
     switch (reply[at]) {
@@ -367,6 +374,7 @@ function settle(batch: Batch, reply: Wire): void {
         break;
       }
       default:
+        if (reply[at + 1] === "corrupt") damaged?.(reply[at + 2] as string);
         batch.rejecters[i](new StorageError(reply[at + 1] as StorageErrorCode, reply[at + 2] as string));
         at += 3;
     }

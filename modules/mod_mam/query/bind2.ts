@@ -3,13 +3,17 @@
 
 import type { HookHandlers } from "../../../core/hooks.ts";
 import type { BareJid } from "../../../core/jid.ts";
-import { type Session, Slot } from "../../../core/module.ts";
+import { type Server, type Session, Slot } from "../../../core/module.ts";
 import { idBy } from "../../../core/stable-id.ts";
 import { viewText } from "../../../core/xml/framer.ts";
+import type { Markup } from "../../../core/xml/markup.ts";
 import { FrameError } from "../../../core/xml/scan.ts";
 import type { ArchiveBackend } from "../backend.ts";
 import { NS_MAM } from "./archive.ts";
 import { metadataMarkup } from "./results.ts";
+
+/** Milliseconds that the beginning of a session waits for its archive: what is for it waits too. */
+const PATIENCE = 2000;
 
 /** The newest message of its archive that a session was told of as it began; -1 when there was none. */
 const told = new Slot<bigint>();
@@ -17,6 +21,7 @@ const told = new Slot<bigint>();
 /** The archive of users, and who is told when it does not answer. */
 export interface AnnouncedArchive {
   readonly backend: ArchiveBackend;
+  readonly server: Pick<Server, "after">;
   failed(error: unknown, owner: BareJid): void;
 }
 
@@ -25,18 +30,9 @@ export function bind2Hooks<Ctx>(archive: (ctx: Ctx) => AnnouncedArchive | undefi
   return {
     bind2_enable_features: {
       at: 60,
-      run(children, { session }, ctx) {
-        const { backend, failed } = archive(ctx) ?? {};
-        if (backend === undefined) return;
-        const owner = session.jid.bare;
-        return backend.bounds(owner).then(
-          (bounds) => {
-            told.set(session, bounds?.last ?? -1n);
-            children.push(metadataMarkup(NS_MAM, bounds));
-          },
-          // The client asks for it as any other does.
-          (error: unknown) => failed?.(error, owner),
-        );
+      run: (children, { session }, ctx) => {
+        const announced = archive(ctx);
+        return announced && announce(children, session, announced);
       },
     },
     filter_offline_messages: (messages, { session }, ctx) => {
@@ -46,6 +42,29 @@ export function bind2Hooks<Ctx>(archive: (ctx: Ctx) => AnnouncedArchive | undefi
       return withoutArchived(messages, session, last, backend);
     },
   };
+}
+
+/** Who is not told in time asks as any other client does. */
+async function announce(
+  children: Markup[],
+  session: Session,
+  { backend, server, failed }: AnnouncedArchive,
+): Promise<void> {
+  const owner = session.jid.bare;
+  let giveUp: () => void = () => undefined;
+  const late = new Promise<"late">((resolve) => {
+    giveUp = server.after(PATIENCE, () => resolve("late"));
+  });
+  try {
+    const bounds = await Promise.race([backend.bounds(owner), late]);
+    if (bounds === "late") throw new Error("the archive did not answer in time");
+    told.set(session, bounds?.last ?? -1n);
+    children.push(metadataMarkup(NS_MAM, bounds));
+  } catch (error) {
+    failed(error, owner);
+  } finally {
+    giveUp();
+  }
 }
 
 /** The messages of which the client was not told that they are in its archive. */

@@ -1,16 +1,18 @@
 // The archive of users in the databases of the SQL family: tables mam_message, mam_server_user (MongooseIM's).
 
 import type { Jid } from "../../../core/jid.ts";
-import { pause } from "../../../core/storage/batches.ts";
+import { deleteInBatches, pause } from "../../../core/storage/batches.ts";
 import type { Db, Deleted, SqlValue } from "../../../core/storage/db.ts";
 import type { ArchiveBackend, Archived, Filter, Found, Owner, Page, PageFound } from "../backend.ts";
 import type { JidCodec } from "../codecs/jid.ts";
 import type { MessageCodec } from "../codecs/message.ts";
 import type { SearchForm } from "../search/form.ts";
 import type { ArchiveWriter } from "../writer.ts";
-import { type Bounds, boundsOf, type Condition, contentCondition, MAX_ID, pageBounds } from "./lookup.ts";
+import { Ageing } from "./ageing.ts";
+import { type Counted, Counts } from "./counts.ts";
+import { type Bounds, boundsOf, type Condition, contentCondition, edgeOf, MAX_ID, pageBounds } from "./lookup.ts";
 import type { Owners } from "./owners.ts";
-import type { Marks, Place, Ranks } from "./ranks.ts";
+import type { Marks, Ranks } from "./ranks.ts";
 
 /** Columns of mam_message, in the order in which they are written. */
 export const COLUMNS = [
@@ -28,12 +30,10 @@ export const COLUMNS = [
 /** Characters that a column for a JID or an id holds. */
 const WIDTH = 250;
 
-interface Row {
+interface Row extends Counted {
   id: number | bigint;
   from_jid: string | Uint8Array;
   message: string | Uint8Array;
-  /** What was counted. */
-  [count: `count_${number}`]: number | bigint;
 }
 
 export interface ArchiveParts {
@@ -50,10 +50,11 @@ export interface ArchiveParts {
 }
 
 export class SqlArchive implements ArchiveBackend {
-  /** Owners of a domain up to this number have nothing old any more: where `deleteBefore` goes on. */
-  private readonly cleaned = new Map<string, number>();
+  private readonly ageing: Ageing;
 
-  constructor(private readonly parts: ArchiveParts) {}
+  constructor(private readonly parts: ArchiveParts) {
+    this.ageing = new Ageing(parts.db, parts.owners, (number, id, limit) => this.deleteOf(number, id, limit));
+  }
 
   get searches(): boolean {
     return this.parts.search !== undefined;
@@ -235,10 +236,15 @@ export class SqlArchive implements ArchiveBackend {
   async byOriginId(owner: Owner, remote: Jid, direction: "in" | "out", originId: string): Promise<Found | undefined> {
     const number = await this.parts.owners.find(owner);
     if (number === undefined) return undefined;
+    const { db } = this.parts;
+    // SQLite has no index of these ids: there the newest of the conversation are looked through.
+    const conversation = "FROM mam_message WHERE user_id = ? AND remote_bare_jid = ?";
     const sql =
-      "SELECT id, from_jid, message FROM mam_message WHERE user_id = ? AND remote_bare_jid = ? AND origin_id = ? AND direction = ? ORDER BY id DESC LIMIT 1";
+      db.dialect === "sqlite"
+        ? `SELECT id, from_jid, message FROM (SELECT id, from_jid, message, origin_id, direction ${conversation} ORDER BY id DESC LIMIT ${RECENT}) recent WHERE origin_id = ? AND direction = ? LIMIT 1`
+        : `SELECT id, from_jid, message ${conversation} AND origin_id = ? AND direction = ? ORDER BY id DESC LIMIT 1`;
     const params = [number, this.parts.jids.encode(owner, remote.bare), originId, direction === "in" ? "I" : "O"];
-    const [row] = await this.parts.db.query<Row>(sql, params);
+    const [row] = await db.query<Row>(sql, params);
     return row === undefined ? undefined : this.found(owner, row);
   }
 
@@ -249,31 +255,12 @@ export class SqlArchive implements ArchiveBackend {
     await this.parts.db.execute(sql, [this.parts.messages.encode(stanza), number, id]);
   }
 
-  async deleteBefore(domain: string, id: bigint, limit: number): Promise<number> {
-    let gone = 0;
-    for (let after = this.cleaned.get(domain) ?? 0; ; ) {
-      const numbers = await this.parts.owners.ofDomain(domain, after, OWNERS);
-      for (const number of numbers) {
-        gone += await this.deleteOf(number, id, limit - gone);
-        if (gone >= limit) {
-          // There may be more of this owner: the next call begins with him.
-          this.cleaned.set(domain, number - 1);
-          return gone;
-        }
-        after = number;
-      }
-      if (numbers.length < OWNERS) break;
-    }
-    // Less than `limit` went: all owners were looked at.
-    this.cleaned.delete(domain);
-    return gone;
+  deleteBefore(domain: string, id: bigint, limit: number): Promise<number> {
+    return this.ageing.deleteBefore(domain, id, limit);
   }
 
-  async countBefore(domain: string, id: bigint): Promise<number> {
-    const sql =
-      "SELECT COUNT(*) AS n FROM mam_message WHERE id < ? AND user_id IN (SELECT id FROM mam_server_user WHERE server = ?)";
-    const [{ n }] = await this.parts.db.query<{ n: number | bigint }>(sql, [id, domain]);
-    return Number(n);
+  countBefore(domain: string, id: bigint): Promise<number> {
+    return this.ageing.countBefore(domain, id);
   }
 
   /** Deletes the messages of one owner below an id, the oldest first, at most `limit`; resolves to how many went. */
@@ -301,6 +288,16 @@ export class SqlArchive implements ArchiveBackend {
     await this.parts.db.execute("DELETE FROM mam_config WHERE user_id = ?", [number]);
   }
 
+  /** Deletes everything under many owners' numbers, preferences too, so many messages at a time. */
+  async removeMany(numbers: readonly number[], limit: number, deleted?: Deleted): Promise<void> {
+    const { db, ranks } = this.parts;
+    for (const number of numbers) ranks.forget(number);
+    const rows = { where: `user_id IN (${numbers.map(() => "?").join(", ")})`, params: numbers, limit };
+    await deleteInBatches(db, { ...rows, table: "mam_message", key: ["user_id", "id"] }, deleted);
+    await deleteInBatches(db, { ...rows, table: "mam_config", key: ["user_id", "remote_jid"] }, deleted);
+    for (const number of numbers) ranks.forget(number);
+  }
+
   /** What is kept under an owner's number, page after page, oldest first. */
   async *all(owner: Owner, page: number): AsyncGenerator<Found[]> {
     for (let id: bigint | undefined; ; ) {
@@ -312,8 +309,8 @@ export class SqlArchive implements ArchiveBackend {
   }
 }
 
-/** Owners that are looked at in one go. */
-const OWNERS = 500;
+/** Messages of a conversation among which one is found by its sender's id where there is no index of those. */
+const RECENT = 5000;
 
 /** What was read for a page. */
 interface Read {
@@ -324,48 +321,6 @@ interface Read {
   readonly before: number | undefined;
   /** Whether there is a message with the page's id; undefined when that was not looked at. */
   readonly edge: boolean | undefined;
-}
-
-/** Where what is on a page begins or ends, kept to the bounds of the filter; undefined without an id. */
-function edgeOf({ id, dir }: Page, { low, high }: Bounds): bigint | undefined {
-  if (id === undefined) return undefined;
-  const edge = dir === "after" ? id + 1n : id;
-  return edge < low ? low : edge > high + 1n ? high + 1n : edge;
-}
-
-/** Counts of messages that a statement makes beside what it reads. */
-class Counts {
-  columns = "";
-  readonly params: SqlValue[] = [];
-  private readonly names: string[] = [];
-  private readonly found: number[] = [];
-
-  constructor(
-    private readonly number: number,
-    private readonly place: ((id: bigint) => Place) | undefined,
-  ) {}
-
-  /** Asks how many messages are below an id; the answer is there when the statement has been run. */
-  below(id: bigint): () => number {
-    if (this.place === undefined) return () => 0;
-    const { rank, from } = this.place(id);
-    if (from === undefined) return () => rank;
-    const at = this.names.length;
-    const name = `count_${at}`;
-    this.names.push(name);
-    this.columns += `, (SELECT COUNT(*) FROM mam_message WHERE user_id = ? AND id >= ? AND id < ?) AS ${name}`;
-    this.params.push(this.number, from, id);
-    return () => rank + this.found[at];
-  }
-
-  /** The statement that does nothing but count. */
-  get alone(): string {
-    return `SELECT ${this.columns.slice(2)}`;
-  }
-
-  take(row: Row): void {
-    for (const name of this.names) this.found.push(Number(row[name as `count_${number}`]));
-  }
 }
 
 /** Columns with a binary character set come as bytes from MySQL. */

@@ -7,6 +7,7 @@ import type { Owner } from "../backend.ts";
 export class Owners {
   private readonly numbers: BoundedMap<string, number>;
   private readonly asked = new Map<string, Promise<number | undefined>>();
+  private readonly making = new Map<string, Promise<number>>();
 
   /** @param remembered owners whose number is kept in memory */
   constructor(
@@ -27,8 +28,21 @@ export class Owners {
     return known === undefined ? this.read(owner) : Promise.resolve(known);
   }
 
-  /** The number of an owner, who gets one if he has none. */
-  async number(owner: Owner): Promise<number> {
+  /**
+   * The number of an owner, who gets one if he has none: one promise for all who come meanwhile, so that what waits for
+   * it goes on in the order in which it came.
+   */
+  number(owner: Owner): Promise<number> {
+    const name = key(owner);
+    let making = this.making.get(name);
+    if (making === undefined) {
+      making = this.make(owner).finally(() => this.making.delete(name));
+      this.making.set(name, making);
+    }
+    return making;
+  }
+
+  private async make(owner: Owner): Promise<number> {
     const there = await this.find(owner);
     if (there !== undefined) return there;
     await this.db.insertNew("mam_server_user", { server: owner.domain, user_name: owner.local });
@@ -53,7 +67,9 @@ export class Owners {
 
   async removeNumbers(numbers: readonly number[]): Promise<void> {
     this.numbers.clear();
-    for (const id of numbers) await this.db.execute("DELETE FROM mam_server_user WHERE id = ?", [id]);
+    if (numbers.length === 0) return;
+    const marks = numbers.map(() => "?").join(", ");
+    await this.db.execute(`DELETE FROM mam_server_user WHERE id IN (${marks})`, numbers);
     this.numbers.clear();
   }
 

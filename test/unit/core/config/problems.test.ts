@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { formatProblem, parseConfig } from "../../../../core/config/index.ts";
+import { foreignModule } from "../../../../core/config/types.ts";
 import { check, GENERAL, problemsIn, warningsIn } from "./check.ts";
 
 const C2S = "[[listen.c2s]]\nport = 5222\n";
@@ -173,6 +174,18 @@ describe("a warning", () => {
     const { warnings } = check(`${C2S}num_acceptors = 10\n[[listen.c2s]]\nport = 5223\nnum_acceptors = 10\n`);
     expect(warnings.map(formatProblem)).toEqual([
       "listen.c2s[0].num_acceptors has no effect: connections are accepted by the event loop      (mongooseim.toml:6)",
+    ]);
+  });
+
+  test("is given for the name of an Erlang module, unless what it does is built in", () => {
+    const module = z.strictObject({ how: foreignModule("their_own").default("their_own") });
+    const warningsOf = (how: string) =>
+      parseConfig(`[modules.mod_x]\nhow = "${how}"`, { file: "f", modules: { mod_x: module } }).warnings.map(
+        ({ message }) => message,
+      );
+    expect(warningsOf("their_own")).toEqual([]);
+    expect(warningsOf("ours")).toEqual([
+      "modules.mod_x.how has no effect: modules written in Erlang cannot be loaded here",
     ]);
   });
 
