@@ -81,6 +81,8 @@ export class Stanza {
   ownId: bigint | undefined = undefined;
   /** It is in the archive of its addressee. */
   archived = false;
+  /** It passed the filters of its addressee's domain before it was held for a stream that is gone: it has been counted. */
+  revived = false;
   /** The element in `appended` that says `stableId`; "" while none does. */
   stamp = "";
 
@@ -301,6 +303,17 @@ export class Stanza {
   /** The markup of one child, as received. */
   kidXml(index: number): Markup {
     return new Markup(textOf(this.raw, this.kids[index * KID], this.kids[index * KID + 1]));
+  }
+
+  /** Where in `raw` the inside of a child lies that has no attributes; undefined for others, and for an empty tag. */
+  kidInside(index: number): { start: number; end: number } | undefined {
+    const { raw, kids } = this;
+    const o = index * KID;
+    const tag = kids[o + 3];
+    if (raw[tag] !== 0x3e) return undefined;
+    // The end tag is one character longer than the start tag.
+    const end = kids[o + 1] - (tag + 1 - kids[o]) - 1;
+    return raw[end] === 0x3c && raw[end + 1] === 0x2f ? { start: tag + 1, end } : undefined;
   }
 
   /** The markup of the first child `name` in `ns`, as received. */

@@ -180,6 +180,7 @@ try {
     if (await haveSlixmpp()) {
       await counted("interop", ["test/interop/run.ts"], 5);
       await counted("personal", ["test/interop/personal.ts"], 5);
+      await counted("archive", ["test/interop/archive.ts"], 5);
     } else skip("interop: python3-slixmpp is not installed");
     await counted("kill", ["test/fault/kill.ts", "--rounds", full ? "50" : "5"], 10);
     await counted("broadcast", ["test/fault/broadcast.ts", "--kills", full ? "10" : "3"], 5);

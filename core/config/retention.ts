@@ -2,15 +2,15 @@
 import { z } from "zod";
 import { domainName, inert, keyedList, own, positive, positiveOrInfinity } from "./types.ts";
 
-const days = (what: string) => positiveOrInfinity().describe(`Days after which ${what} go`);
+const days = (what: string) => positiveOrInfinity().describe(`Days after which they go: ${what}`);
 
 const ages = {
   archive: () => days("archived messages"),
   offline: () => days("messages that wait for a user"),
-  inbox_bin: () => days("conversations in the bin of an inbox"),
+  inbox_bin: () => days("conversations in the bin of an inbox (beside bin_ttl of mod_inbox: the shorter one holds)"),
   uploads: () =>
     inert(positiveOrInfinity(), "mod_http_upload is not in this build: there are no uploads").describe(
-      "Days after which uploaded files go",
+      "Days after which they go: uploaded files",
     ),
 };
 

@@ -29,7 +29,7 @@ export function sent(stanza: Stanza, session: Session, ctx: InboxContext): void 
 
 /** filter_local_packet: the inbox of the addressee. */
 export function received(stanza: Stanza, ctx: InboxContext): void {
-  if (stanza.kind !== MESSAGE || stanza.copy || stanza.to.isDomain) return;
+  if (stanza.kind !== MESSAGE || stanza.copy || stanza.revived || stanza.to.isDomain) return;
   const user = stanza.to.bare;
   if (stanza.type === "groupchat") {
     const written = fromRoom(stanza, user, ctx);

@@ -82,6 +82,11 @@ function open(ctx: Context): void {
           .limited("unfit", 10)
           ?.warning("archive_address_too_long", { user: `${owner.local}@${owner.domain}`, id: String(id) });
       },
+      unreadable(owner, id, error) {
+        log
+          .limited("unreadable", 10)
+          ?.error("archived_message_unreadable", { user: `${owner.local}@${owner.domain}`, id: String(id), error });
+      },
     },
     () => ctx.now(),
     search,

@@ -15,7 +15,7 @@ import type { PmRecorder } from "./pm.ts";
 import type { Preferences } from "./prefs/index.ts";
 import type { AskedArchive } from "./query/index.ts";
 import type { SearchForm } from "./search/form.ts";
-import { COLUMNS, SqlArchive } from "./sql/archive.ts";
+import { type ArchiveParts, COLUMNS, SqlArchive } from "./sql/archive.ts";
 import { Owners } from "./sql/owners.ts";
 import { Ranks } from "./sql/ranks.ts";
 import { ArchiveWriter, type WriterObserver } from "./writer.ts";
@@ -57,7 +57,7 @@ export class MamStore implements PersonalStore {
   /** The parts on which the archives of users are built. */
   sql(
     config: Pick<PmConfig, "cache_users"> & Partial<PmConfig>,
-    observer: WriterObserver & { unfit(owner: Archived["owner"], id: bigint): void },
+    observer: WriterObserver & Pick<ArchiveParts, "unfit" | "unreadable">,
     now: () => number = Date.now,
     search?: SearchForm,
   ) {
@@ -75,6 +75,7 @@ export class MamStore implements PersonalStore {
       messages: messageCodec(config.db_message_format ?? DEFAULT_MESSAGE_FORMAT),
       search,
       unfit: observer.unfit,
+      unreadable: observer.unreadable,
     });
     return { owners, ranks, writer, sql };
   }

@@ -15,6 +15,7 @@ export function revive(s: Stanza, to: Jid, domain: string, at: number): boolean 
   if (from === undefined) return false;
   s.from = from;
   s.to = to;
+  s.revived = true;
   if (s.kind !== MESSAGE) return true;
   // It passed the archive before it was written for the client: there it has this id, and is not kept once more.
   s.stableId = idBy(s, to.bare.text);

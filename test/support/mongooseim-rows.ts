@@ -191,7 +191,7 @@ async function fillArchive(insert: Insert): Promise<void> {
     search_body: "",
   });
   await insert("mam_config", { user_id: 1, remote_jid: "", behaviour: "A" });
-  await insert("mam_config", { user_id: 1, remote_jid: "elsewhere.org:spam", behaviour: "N" });
+  await insert("mam_config", { user_id: 1, remote_jid: "spam@elsewhere.org", behaviour: "N" });
 }
 
 async function fillOthers(insert: Insert): Promise<void> {
@@ -245,6 +245,32 @@ async function fillOthers(insert: Insert): Promise<void> {
     form: '{"device_id":"x"}',
     created_at: MICROSECONDS,
   });
+  // The options as MongooseIM's flat nodes have them.
+  const options = {
+    ...{
+      deliver_payloads: true,
+      notify_config: false,
+      notify_delete: false,
+      notify_retract: true,
+      purge_offline: false,
+    },
+    ...{ persist_items: true, max_items: 7, subscribe: true, access_model: "whitelist", roster_groups_allowed: [] },
+    ...{ publish_model: "publishers", notification_type: "headline", max_payload_size: 60000 },
+    ...{ send_last_published_item: "on_sub_and_presence", deliver_notifications: true, presence_based_delivery: false },
+  };
+  const owners = '["alice@localhost"]';
+  const node = { p_key: "pubsub.localhost", name: "news", type: "flat", owners, options: JSON.stringify(options) };
+  await insert("pubsub_nodes", { nidx: 1, ...node });
+  await insert("pubsub_affiliations", { nidx: 1, ...owner, aff: 1 });
+  const whose = { created_luser: "alice", created_lserver: "localhost", created_at: MICROSECONDS };
+  const payload =
+    '<item id="first"><entry xmlns="http://www.w3.org/2005/Atom"><title>Old &amp; new</title></entry></item>';
+  await insert("pubsub_items", {
+    ...{ nidx: 1, itemid: "first", ...whose, modified_luser: "alice", modified_lserver: "localhost" },
+    ...{ modified_lresource: "desk", modified_at: MICROSECONDS, publisher: null, payload },
+  });
+  const subscription = { lresource: "", type: 3, sub_id: "5F4A", options: "{}" };
+  await insert("pubsub_subscriptions", { nidx: 1, luser: "bob", lserver: "localhost", ...subscription });
   await insert("muc_rooms", {
     muc_host: "muc.localhost",
     room_name: "room",

@@ -108,7 +108,8 @@ export const MESSAGES: readonly Table[] = [
       remote_bare_jid: varchar(250),
       msg_id: varchar(250, { nullable: true }),
       box: varchar(64, { default: "inbox" }),
-      content: bytes(),
+      // A blob in MongooseIM, which a message of more than 64 KB does not fit.
+      content: bytes({ mysql: "mediumblob" }),
       timestamp: bigint({ mysql: "bigint unsigned" }),
       muted_until: bigint({ nullable: true, default: 0 }),
       unread_count: int(),

@@ -21,6 +21,11 @@ export interface MessageCodec {
 /** XML by default: neither reading nor writing has any work then, and MongooseIM reads it with the same option. */
 export const DEFAULT_MESSAGE_FORMAT: MessageFormat = "mam_message_xml";
 
+/** What stands for a message that a column holds in no form that can be read: one must not take a page with it. */
+export const UNREADABLE =
+  "<message type='error'><error type='wait'><internal-server-error xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>" +
+  "<body>This message cannot be read in the archive</body></message>";
+
 const LESS_THAN = 0x3c;
 
 function decode(stored: Uint8Array | string): string {

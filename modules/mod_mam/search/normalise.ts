@@ -3,7 +3,6 @@
 
 import { NS_CLIENT } from "../../../core/ns.ts";
 import type { Stanza } from "../../../core/stanza.ts";
-import { unescapeXml } from "../../../core/xml/markup.ts";
 
 /** Words of a query that are looked at; MongooseIM takes as many. */
 const MAX_WORDS = 10;
@@ -28,13 +27,18 @@ const SPACES = / {2,}/g;
  * left. Takes time in proportion to the text.
  */
 export function normalise(body: string): string {
-  const n = body.length;
-  const out = Buffer.allocUnsafe(n);
+  const bytes = Buffer.from(body);
+  return ofAscii(bytes, 0, bytes.length, false) ?? anyScript(body);
+}
+
+/** As `normalise`, of bytes; undefined when they are not ASCII, or in markup not text alone. */
+function ofAscii(b: Buffer, s: number, e: number, markup: boolean): string | undefined {
+  const out = Buffer.allocUnsafe(e - s);
   let at = 0;
   let gap = false;
-  for (let i = 0; i < n; i++) {
-    const c = body.charCodeAt(i);
-    if (c >= 128) return anyScript(body);
+  for (let i = s; i < e; i++) {
+    const c = b[i];
+    if (c >= 128 || (markup && (c === 0x26 || c === 0x3c))) return undefined;
     const as = ASCII[c];
     if (as === OTHER) continue;
     if (as === SPACE) {
@@ -52,18 +56,16 @@ function anyScript(body: string): string {
   return body.toLowerCase().replace(SEPARATORS, " ").replace(NO_WORD, "").replace(SPACES, " ").trim();
 }
 
-const BODY = "<body>";
-const END = "</body>";
-
-/** What searches find of a message: the words of its body. A body that is plain text is not parsed for it. */
+/**
+ * What searches find of a message: the words of its body. A body without attributes, references, sections and other than
+ * ASCII characters is read where it lies.
+ */
 export function searchedText(message: Stanza): string {
   const k = message.find("body", NS_CLIENT);
   if (k < 0) return "";
-  const { text } = message.kidXml(k);
-  const plain =
-    text.startsWith(BODY) && text.endsWith(END) && text.indexOf("<", BODY.length) === text.length - END.length;
-  const body = plain ? unescapeXml(text.slice(BODY.length, -END.length)) : message.kid(k).text();
-  return normalise(body);
+  const inside = message.kidInside(k);
+  const words = inside && ofAscii(message.raw, inside.start, inside.end, true);
+  return words ?? normalise(message.kid(k).text());
 }
 
 /** The words that a query asks for, each once, at most 10; none for a query without a word. */

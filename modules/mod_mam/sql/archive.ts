@@ -1,11 +1,12 @@
 // The archive of users in the databases of the SQL family: tables mam_message, mam_server_user (MongooseIM's).
 
+import { TermError } from "../../../core/erlang/term.ts";
 import type { Jid } from "../../../core/jid.ts";
 import { deleteInBatches, pause } from "../../../core/storage/batches.ts";
 import type { Db, Deleted, SqlValue } from "../../../core/storage/db.ts";
 import type { ArchiveBackend, Archived, Filter, Found, Owner, Page, PageFound } from "../backend.ts";
 import type { JidCodec } from "../codecs/jid.ts";
-import type { MessageCodec } from "../codecs/message.ts";
+import { type MessageCodec, UNREADABLE } from "../codecs/message.ts";
 import type { SearchForm } from "../search/form.ts";
 import type { ArchiveWriter } from "../writer.ts";
 import { Ageing } from "./ageing.ts";
@@ -47,6 +48,8 @@ export interface ArchiveParts {
   readonly search: SearchForm | undefined;
   /** A message has an address that no column can hold: it is delivered and not kept. */
   unfit(owner: Owner, id: bigint): void;
+  /** A row holds no message: what stands for it is given instead. */
+  unreadable?(owner: Owner, id: bigint, error: TermError): void;
 }
 
 export class SqlArchive implements ArchiveBackend {
@@ -206,7 +209,17 @@ export class SqlArchive implements ArchiveBackend {
 
   private found(owner: Owner, { id, from_jid, message }: Row): Found {
     const from = this.parts.jids.decode(owner, textOf(from_jid));
-    return { id: BigInt(id), from, stanza: this.parts.messages.decode(message) };
+    return { id: BigInt(id), from, stanza: this.stanza(owner, BigInt(id), message) };
+  }
+
+  private stanza(owner: Owner, id: bigint, message: Row["message"]): string {
+    try {
+      return this.parts.messages.decode(message);
+    } catch (error) {
+      if (!(error instanceof TermError)) throw error;
+      this.parts.unreadable?.(owner, id, error);
+      return UNREADABLE;
+    }
   }
 
   async bounds(owner: Owner): Promise<{ first: bigint; last: bigint } | undefined> {

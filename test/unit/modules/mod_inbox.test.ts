@@ -1,11 +1,13 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { type BareJid, parseBareJid, parseJid } from "../../../core/jid.ts";
 import type { Stanza } from "../../../core/stanza.ts";
+import { type Db, type Statement, StorageError } from "../../../core/storage/db.ts";
 import { viewText } from "../../../core/xml/framer.ts";
 import { Markup } from "../../../core/xml/markup.ts";
 import modInbox from "../../../modules/mod_inbox/index.ts";
 import { muclightEvent } from "../../../modules/mod_inbox/rooms.ts";
-import type { InboxStore } from "../../../modules/mod_inbox/store.ts";
+import { InboxStore } from "../../../modules/mod_inbox/store.ts";
+import { revive } from "../../../modules/mod_stream_management/revive.ts";
 import { type FakeClient, FakeServer } from "../../support/fake-server.ts";
 
 const NS = "erlang-solutions.com:xmpp:inbox:0";
@@ -64,6 +66,25 @@ describe("between users", () => {
     expect(server.db.log.filter((sql) => sql.startsWith("UPDATE inbox"))).toHaveLength(2);
   });
 
+  test("what the database refuses of one does not take others along", async () => {
+    const { db } = server;
+    const picky: Db = Object.assign(Object.create(db), {
+      transaction: async (statements: readonly Statement[]) => {
+        const refused = statements.some(({ params = [] }) => params.includes("poison@localhost"));
+        if (refused) throw new StorageError("constraint", "no");
+        return db.transaction(statements);
+      },
+    });
+    const failures: number[] = [];
+    const other = new InboxStore(picky);
+    other.events.failed = (_error, entries) => failures.push(entries);
+    const put = (remote: string) =>
+      other.setInboxIncrUnread({ user: juliet.jid.bare, remote }, { msgId: "1", content: "<message/>" }, 1);
+    await Promise.all(["a@localhost", "poison@localhost", "b@localhost"].map(put));
+    expect(failures).toEqual([1]);
+    expect(await inbox(juliet.jid.bare)).toEqual(["a@localhost 1 -", "b@localhost 1 -"]);
+  });
+
   test("what privacy lists turn away is not in the inbox", async () => {
     server.hook({
       privacy_check_packet: (acc, { jid, dir }) => (jid.local === "juliet" && dir === "in" ? "block" : acc),
@@ -71,6 +92,16 @@ describe("between users", () => {
     await romeo.sends(chat("one"));
     expect(await inbox(juliet.jid.bare)).toEqual([]);
     expect(await inbox(romeo.jid.bare)).toEqual(["juliet@localhost 0 one"]);
+  });
+
+  test("what was held for a broken stream when the process ended has been counted", async () => {
+    await romeo.sends(chat("one"));
+    const [text] = juliet.received();
+    const stanza = viewText(text);
+    expect(revive(stanza, juliet.jid.bare, "localhost", server.clock.time)).toBe(true);
+    await server.route(stanza);
+    await server.settle();
+    expect(await inbox(juliet.jid.bare)).toEqual(["romeo@localhost 1 one"]);
   });
 
   test("only users have inboxes", async () => {

@@ -1,7 +1,9 @@
 // What is searched for: words, in every script, in time.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { normalise, words } from "../../../../modules/mod_mam/search/normalise.ts";
+import { viewText } from "../../../../core/xml/framer.ts";
+import { escapeXml } from "../../../../core/xml/markup.ts";
+import { normalise, searchedText, words } from "../../../../modules/mod_mam/search/normalise.ts";
 
 test.each([
   ["Hi there! My cat's name is John", "hi there my cats name is john"],
@@ -52,6 +54,34 @@ test("a query is at most ten words, each once", () => {
       const found = words(query);
       expect(found.length).toBeLessThanOrEqual(10);
       for (const word of found) expect(normalise(query).split(" ")).toContain(word);
+    }),
+  );
+});
+
+test.each([
+  ["<body>Hi, YOU there</body>", "hi you there"],
+  ["<body >Hi</body >", "hi"],
+  ["<body>Hi</body  >", "hi"],
+  ["<body a='>'>Hi</body>", "hi"],
+  ["<body xml:lang='en'>Hi &amp; bye &lt;x></body>", "hi bye x"],
+  ["<body>a&#x20;b &#380;</body>", "a b ż"],
+  ["<body><![CDATA[<b> & c]]></body>", "b c"],
+  ["<body>one<i xmlns='urn:x'>two</i> three</body>", "one three"],
+  ["<body>ZAŻÓŁĆ</body>", "zażółć"],
+  ["<body/>", ""],
+  ["<body></body>", ""],
+  ["<body xmlns='urn:example:other'>Hi</body>", ""],
+  ["<subject>Hi</subject>", ""],
+  ["<body>one</body><body xml:lang='pl'>dwa</body>", "one"],
+])("of a message with %s, %j is searched", (inner, expected) => {
+  expect(searchedText(viewText(`<message type='chat'>${inner}</message>`))).toBe(expected);
+});
+
+test("the body is searched as its text is", () => {
+  fc.assert(
+    fc.property(text, (body) => {
+      const clean = body.replace(/[\p{Cc}\p{Cs}\ufffe\uffff]/gu, " ");
+      expect(searchedText(viewText(`<message><body>${escapeXml(clean)}</body></message>`))).toBe(normalise(clean));
     }),
   );
 });
