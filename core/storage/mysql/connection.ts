@@ -123,9 +123,9 @@ export class MysqlConnection {
       [
         `SET SESSION sql_mode = '${SQL_MODE.join()}'`,
         "time_zone = '+00:00'",
-        // MySQL limits SELECT only; what other statements wait for are locks.
+        // MySQL limits SELECT only; what other statements wait for are locks. They are tried again after half of the time.
         isMariaDb ? `max_statement_time = ${ms / 1000}` : `max_execution_time = ${ms}`,
-        ...(ms === 0 ? [] : [`innodb_lock_wait_timeout = ${Math.max(1, Math.floor(ms / 1000))}`]),
+        ...(ms === 0 ? [] : [`innodb_lock_wait_timeout = ${Math.max(1, Math.floor(ms / 2000))}`]),
       ].join(", "),
     );
     await this.#query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
