@@ -9,6 +9,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { postgresBin } from "./support/own_postgres.ts";
+
 const root = join(import.meta.dir, "..");
 const scratch = mkdtempSync(join(tmpdir(), "mongooseim-test-"));
 const full = process.argv.includes("--full");
@@ -180,6 +182,7 @@ try {
     if (await haveSlixmpp()) {
       await counted("interop", ["test/interop/run.ts"], 5);
       await counted("personal", ["test/interop/personal.ts"], 5);
+      await counted("archive", ["test/interop/archive.ts"], 5);
     } else skip("interop: python3-slixmpp is not installed");
     await counted("kill", ["test/fault/kill.ts", "--rounds", full ? "50" : "5"], 10);
     await counted("broadcast", ["test/fault/broadcast.ts", "--kills", full ? "10" : "3"], 5);
@@ -189,6 +192,8 @@ try {
       full ? 30 : 5,
       env,
     );
+    if (postgresBin() === undefined) skip("database: PostgreSQL is not installed");
+    else await counted("database", ["test/fault/database.ts", "--away", full ? "60000" : "2000"], full ? 10 : 4);
     await counted(
       "removal",
       full

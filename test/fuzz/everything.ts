@@ -18,6 +18,7 @@ export const EVERYTHING: Changes = {
     mod_caps: { iq_response_timeout: 300 },
     mod_fast_auth_token: {},
     mod_invites: { account_access: "all" },
+    mod_mam: { user_prefs_store: "rdbms", pm: {} },
     mod_keystore: { keys: [{ name: "token_secret", type: "ram" }] },
     mod_offline_chatmarkers: {},
     mod_privacy: {},

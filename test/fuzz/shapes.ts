@@ -42,6 +42,33 @@ const disco = (what: string, node?: string): string =>
   `<query xmlns='http://jabber.org/protocol/disco#${what}'${node === undefined ? "" : ` node='${node}'`}/>`;
 const REPORT = `<report xmlns='urn:xmpp:reporting:1' reason='urn:xmpp:reporting:spam'><stanza-id xmlns='urn:xmpp:sid:0' by='{me}' id='28482-98726-73623'/><text xml:lang='en'>Never came trouble to my house like this.</text></report>`;
 
+const MAM = "urn:xmpp:mam:2";
+const archive = (inside: string, ns = MAM): string => `<query xmlns='${ns}' queryid='f27'>${inside}</query>`;
+/** Everything that may be asked of an archive, and the ways to say what is wanted of it. */
+const QUERIES = [
+  archive(""),
+  archive(
+    form(MAM, field("with", "{friend}"), field("start", "2010-06-07T00:00:00Z"), field("end", "9999-12-31T23:59:59Z")),
+  ),
+  archive(form(MAM, field("start", "0001-01-01T00:00:00+14:00"), field("include-groupchat", "false")) + PAGES[3]),
+  archive(form(MAM, field("after-id", "{known}"), field("before-id", "{known}")) + PAGES[0]),
+  archive(form(MAM, field("ids", "{known}", "7VVVVVVVVVVVV"), field("simple", "true"))),
+  archive(
+    form(MAM, field("{urn:xmpp:fulltext:0}fulltext", "soft light"), field("from-id", "0"), field("to-id", "{known}")),
+  ),
+  archive(form(MAM, field("full-text-search", "%_$ ' OR 1=1 --")) + PAGES[5]),
+  ...PAGES.map((inside) => archive(`${inside}<flip-page/>`)),
+  archive(form("urn:xmpp:mam:1", field("with", "{anybody}")), "urn:xmpp:mam:1"),
+  `<prefs xmlns='${MAM}' default='roster'><always><jid>{friend}</jid></always><never><jid>{anybody}</jid></never></prefs>`,
+  `<prefs xmlns='urn:xmpp:mam:1' default='always'><always/><never/></prefs>`,
+];
+const ARCHIVE_GETS = [
+  `<query xmlns='${MAM}'/>`,
+  "<query xmlns='urn:xmpp:mam:1'/>",
+  `<metadata xmlns='${MAM}'/>`,
+  `<prefs xmlns='${MAM}'/>`,
+];
+
 const pubsub = (inside: string): string => `<pubsub xmlns='${PS}'>${inside}</pubsub>`;
 const owner = (inside: string): string => `<pubsub xmlns='${PS}#owner'>${inside}</pubsub>`;
 const NODE_FIELDS = [
@@ -258,6 +285,10 @@ export const SHAPES: readonly Shape[] = [
     ]),
   ),
   ...at("{anybody}", "set", command("ping"), command("{command}", " sessionid='{session}' action='next'")),
+  ...own("set", ...QUERIES),
+  ...own("get", ...ARCHIVE_GETS),
+  ...at("{anybody}", "set", ...QUERIES),
+  ...at("{anybody}", "get", ...ARCHIVE_GETS),
   ...own("set", ...SETS),
   ...own("get", ...GETS, ...ASKS),
   ...at("{anybody}", "set", ...SETS),

@@ -99,6 +99,7 @@ export async function enter(
     "<iq type='set' id='setup'><vCard xmlns='vcard-temp'><FN>Mine</FN></vCard></iq>",
     "<iq type='set' id='setup'><query xmlns='jabber:iq:privacy'><list name='work'><item action='deny' order='1' type='jid' value='tybalt@localhost'/></list></query></iq>",
     "<iq type='set' id='setup'><query xmlns='jabber:iq:roster'><item jid='tybalt@localhost' name='Cat'/></query></iq>",
+    "<message type='chat' id='setup'><body>nobody's business</body></message>",
     hidden("princely_musings"),
     item("princely_musings"),
     hidden(`secrets${round}`, " to='pubsub.localhost'"),

@@ -5,23 +5,8 @@
 //
 // The last line is `personal: N passed, N failed`; exit code 1 when anything failed.
 
-import { join } from "node:path";
-import { BinaryServer, freePort } from "../support/binary.ts";
-
-interface Fact {
-  readonly fact: string;
-  readonly holds: boolean;
-  readonly seen: string | null;
-}
-
-let passed = 0;
-let failed = 0;
-
-function check({ fact, holds, seen }: Fact): void {
-  if (holds) passed++;
-  else failed++;
-  console.log(holds ? `    ✓ ${fact}` : `    ✗ ${fact}: saw ${seen}`);
-}
+import { freePort } from "../support/binary.ts";
+import { node, Play, python } from "./play.ts";
 
 const starttls = await freePort();
 const ws = await freePort();
@@ -84,58 +69,16 @@ const config = `
   configure = [{acl = "admin", value = "allow"}]
 `;
 
-const PASSWORD = "wherefore art thou";
-const server = new BinaryServer({ config, port: starttls });
-
-/** Two accounts of the act's own. */
-async function accounts(act: string): Promise<[string, string]> {
-  const names = [`alice-${act}`, `bob-${act}`] as const;
-  for (const name of names) {
-    const made = await server.ctl(
-      ...["account", "registerUser", "--domain", "localhost", "--username", name, "--password", PASSWORD],
-    );
-    check({ fact: `mongooseimctl makes the account ${name}@localhost`, holds: made.code === 0, seen: made.out });
-  }
-  return [`${names[0]}@localhost`, `${names[1]}@localhost`];
-}
-
-/** Runs a client's script and takes its facts. */
-async function perform(act: string, words: (alice: string, bob: string) => string[]): Promise<void> {
-  console.log(`\n  ${act}`);
-  const [alice, bob] = await accounts(act);
-  const child = Bun.spawn(words(alice, bob), {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    env: { ...process.env, NODE_EXTRA_CA_CERTS: server.ca, PYTHONUNBUFFERED: "1" },
-  });
-  const timer = setTimeout(() => child.kill("SIGKILL"), 120_000);
-  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  const code = await child.exited;
-  clearTimeout(timer);
-  const facts = out.split("\n").filter((line) => line.startsWith("{"));
-  for (const line of facts) check(JSON.parse(line) as Fact);
-  const whole = code === 0 && facts.length > 0;
-  check({ fact: `${act} comes to its end`, holds: whole, seen: err.trim().split("\n").slice(-6).join(" | ") });
-}
-
-const script = (name: string): string => join(import.meta.dir, name);
-const node = (name: string): string[] => ["node", "--experimental-websocket", "--no-warnings", script(name)];
 const url = `ws://127.0.0.1:${ws}/ws-xmpp`;
-try {
-  await server.start();
-  await perform("slixmpp", (alice, bob) => [
-    ...["/usr/bin/python3", script("slixmpp_personal.py"), String(starttls), server.ca, alice, bob, PASSWORD],
+await new Play("personal", { config, port: starttls }).run(async (play) => {
+  await play.perform("slixmpp", ({ ca, alice, bob, password }) => [
+    ...python("slixmpp_personal.py"),
+    ...[String(starttls), ca, alice, bob, password],
   ]);
-  await perform("stanza", (alice, bob) => [...node("stanza_personal.mjs"), url, alice, bob, PASSWORD]);
-  await perform("strophe", (alice, bob) => [...node("strophe_personal.mjs"), url, alice, bob, PASSWORD]);
-  const code = await server.stop();
-  check({ fact: "the server ends in order", holds: code === 0, seen: server.log });
-  const errors = /level=(error|critical|alert|emergency)/.test(server.log);
-  check({ fact: "its log has no error", holds: !errors, seen: server.log });
-} finally {
-  await server.kill();
-  server.remove();
-}
-console.log(`\npersonal: ${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+  for (const library of ["stanza", "strophe"]) {
+    await play.perform(library, ({ alice, bob, password }) => [
+      ...node(`${library}_personal.mjs`),
+      ...[url, alice, bob, password],
+    ]);
+  }
+});

@@ -1,7 +1,7 @@
 // Searches of archives for words, in both forms, against a naive model; and what they read.
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Db, SqlValue } from "../../core/storage/db.ts";
+import { type Db, type SqlValue, StorageError } from "../../core/storage/db.ts";
 import { ROOMS, type SearchForm, type SearchMode, searchForm } from "../../modules/mod_mam/search/form.ts";
 import { MAX_WORD, normalise, words } from "../../modules/mod_mam/search/normalise.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
@@ -171,6 +171,54 @@ onEachDatabase("searches of archives", (database: TestDatabase) => {
     expect(await find(db, form, 1, ["n1099"])).toEqual([ID + 1099n]);
   });
 
+  if (database.dialect === "pgsql") {
+    const NAME = "i_mongooseim_mam_message_words";
+    const usesIndex = (form: SearchForm) => form.where(1, ["cat"]).sql.includes("plainto_tsquery");
+
+    test("an index whose making was interrupted is made anew", async () => {
+      await prepared(db, "index");
+      await db.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = CAST(? AS regclass)", [NAME]);
+      const form = await prepared(db, "index");
+      expect(usesIndex(form)).toBe(true);
+      expect(await db.query("SELECT indisvalid FROM pg_index WHERE indexrelid = CAST(? AS regclass)", [NAME])).toEqual([
+        { indisvalid: true },
+      ]);
+    });
+
+    test("in a large table it is left to the administrator, and searches are right without", async () => {
+      await clear();
+      await drop(db);
+      await insert(db, [{ owner: 1, id: ID, body: "a cat" }]);
+      await db.execute("UPDATE pg_class SET reltuples = 5000000 WHERE oid = CAST('mam_message' AS regclass)");
+      const form = searchForm(db, "index");
+      const failures: string[] = [];
+      await form.prepare({ ...PREPARING, failed: ({ message }) => void failures.push(message) });
+      expect(failures).toEqual([
+        expect.stringMatching(/^Cannot index mam_message by itself.*run this on the database: /),
+      ]);
+      expect(usesIndex(form)).toBe(false);
+      expect(await find(db, form, 1, ["cat"])).toEqual([ID]);
+      expect(await find(db, form, 1, ["ca"])).toEqual([]);
+      // He does what he was told.
+      await db.execute(failures[0].slice(failures[0].indexOf("CREATE INDEX")));
+      expect(usesIndex(await prepared(db, "index"))).toBe(true);
+    });
+  }
+
+  test("a database that refuses leaves searches that are right", async () => {
+    await clear();
+    await insert(db, [
+      { owner: 1, id: ID, body: "a cat" },
+      { owner: 1, id: ID + 1n, body: "cats" },
+    ]);
+    const refusing = { ...shaped(db), transaction: refuse, execute: refuse, query: refuse };
+    const form = searchForm(refusing, "index");
+    const failures: StorageError[] = [];
+    await form.prepare({ ...PREPARING, failed: (error) => void failures.push(error) });
+    expect(failures.map(({ code }) => code)).toEqual(["full"]);
+    expect(await find(db, form, 1, ["cat"])).toEqual([ID]);
+  });
+
   test("rooms have an index of their own", async () => {
     const form = searchForm(db, "index", ROOMS);
     await form.prepare(PREPARING);
@@ -204,6 +252,11 @@ onEachDatabase("searches of archives", (database: TestDatabase) => {
     }
   }, 60_000);
 });
+
+const refuse = () => Promise.reject(new StorageError("full", "no space"));
+/** A database with nothing but its dialect, to be filled in. */
+const shaped = ({ dialect }: Db): Db =>
+  ({ dialect, insertNew: refuse, insertMany: refuse, upsert: refuse, close: refuse }) as unknown as Db;
 
 /** A plan's line that reads a whole table of messages. */
 const SCAN = { sqlite: /^SCAN m\b/, pgsql: /Seq Scan/, mysql: /"access_type": "ALL"/ };
