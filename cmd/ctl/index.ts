@@ -28,7 +28,7 @@ const MEANINGLESS: Readonly<Record<string, string>> = {
 
 /**
  * Runs a command line (without the program's name) and gives the exit code: 0 success, 1 error, 2 usage shown,
- * 3 the server does not answer.
+ * 3 the server does not answer, 4 `schema check` found a database that the server would change.
  */
 export async function runCtl(argv: readonly string[], io: CtlIo, options: CtlOptions): Promise<number> {
   try {

@@ -63,7 +63,7 @@ function manPage(tree: readonly CommandCategory[]): string {
     ".SH ARGUMENTS",
     "Types are those of GraphQL; lists and input objects are written as JSON.",
     ".SH EXIT STATUS",
-    "0 success, 1 error, 2 usage was shown, 3 the server does not answer.",
+    "0 success, 1 error, 2 usage was shown, 3 the server does not answer, 4 (schema check) a database would be changed.",
     ".SH SIGNALS",
     "The server stops in order on TERM and INT, and reads its certificates again on HUP.",
     ".SH ENVIRONMENT",

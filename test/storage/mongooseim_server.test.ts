@@ -46,6 +46,7 @@ function suite(dialect: MongooseimDialect): void {
         mod_pubsub_old: kept,
         mod_private: kept,
         mod_roster: kept,
+        mod_smart_markers: kept,
         mod_vcard: kept,
         mod_stream_management: null,
       },
@@ -238,6 +239,24 @@ function suite(dialect: MongooseimDialect): void {
     await db.execute("DELETE FROM mam_message WHERE id = ?", [damaged]);
   });
 
+  test("chat markers are there, and go on", async () => {
+    const bob = await logIn("bob");
+    const alice = await logIn("alice", "desk");
+    const fetched = await iq(alice, "m", 'type="get"><query xmlns="esl:xmpp:smart-markers:0" peer="bob@localhost"/>');
+    expect(show(fetched)).toMatch(/<marker from="alice@localhost" id="off0" type="displayed"/);
+    bob.says(
+      '<message to="alice@localhost" type="chat"><displayed xmlns="urn:xmpp:chat-markers:0" id="a1"/></message>',
+    );
+    const sql = "SELECT to_jid, thread, type, msg_id FROM smart_markers WHERE luser = ?";
+    await vi.waitFor(async () => {
+      const found = await db.query<Record<string, string | Uint8Array>>(sql, ["bob"]);
+      const words = found.map((row) =>
+        Object.values(row).map((v) => (typeof v === "string" ? v : Buffer.from(v).toString())),
+      );
+      expect(words).toEqual([["alice@localhost", "", "D", "a1"]]);
+    });
+  });
+
   test("the inbox is there", async () => {
     const { entries } = await inboxOf(await logIn("alice"));
     expect(entries).toMatchObject([{ unread: 3, box: "archive", from: "alice@localhost/desk", to: "bob@localhost" }]);
@@ -284,6 +303,22 @@ function suite(dialect: MongooseimDialect): void {
       expect(attributes).toMatchObject({ from: "alice@localhost/laptop", to: "bob@localhost", type: "chat", id: "w1" });
       expect(children[0]).toEqual(["xmlel", "body", {}, [["xmlcdata", body, "escaped"]]]);
     }
+    const [conversation] = await vi.waitFor(async () => {
+      const found = await db.query<Record<string, string | number | Uint8Array>>(
+        "SELECT remote_bare_jid, msg_id, box, content, timestamp, muted_until, unread_count FROM inbox WHERE luser = ? AND msg_id = ?",
+        ["bob", "w1"],
+      );
+      expect(found).toHaveLength(1);
+      return found;
+    });
+    expect(conversation).toMatchObject({
+      remote_bare_jid: "alice@localhost",
+      box: "inbox",
+      muted_until: 0,
+      unread_count: 1,
+    });
+    expect(text(conversation["content"])).toMatch(/^<message .*from='alice@localhost\/laptop'/);
+    expect(Number(conversation["timestamp"])).toBeGreaterThan(1_700_000_000_000_000);
     // Both are read again, beside the old ones.
     expect((await asks(alice, { fields: { with: "bob@localhost" } })).messages.map((m) => m.body).at(-1)).toBe(body);
   });

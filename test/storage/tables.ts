@@ -91,5 +91,6 @@ export const TABLES: Readonly<Record<string, Kept>> = {
   broadcast_worker_state: nobodys("goes with its row of broadcast_jobs"),
   mongoose_cluster_id: nobodys(CLUSTER),
   discovery_nodes: nobodys(CLUSTER),
+  mongooseim_message_ids: nobodys("which numbers were given to messages, whoever sent them"),
   mongooseim_migrations: nobodys("about the schema"),
 };

@@ -183,6 +183,56 @@ describe("mod_private", () => {
   );
 });
 
+describe("mod_mam", () => {
+  const { story } = stage({ modules: { mod_mam: { pm: {} } } });
+  const ARCHIVE = ["id", "from", "message"];
+
+  /** Three messages; the rows that each of the two must have: the sender's JID, and what is in the message. */
+  async function talk(romeo: Client, juliet: Client): Promise<readonly (readonly [Client, string])[]> {
+    const said = [
+      [romeo, "1some simple pm message"],
+      [juliet, "2another simple pm message"],
+      [romeo, "3third simple pm message"],
+    ] as const;
+    for (const [from, body] of said) {
+      const to = from === romeo ? juliet : romeo;
+      from.says(`<message to="${to.full}" type="chat"><body>${body}</body></message>`);
+      await to.skipsTo((e) => e.name === "message");
+    }
+    return said;
+  }
+  const expected = (said: readonly (readonly [Client, string])[]) =>
+    said.map(([from, body]) => [
+      expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      from.full,
+      expect.stringContaining(`<body>${body}</body>`),
+    ]);
+
+  story(
+    "what one has said and heard",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet, graphql }) => {
+      const said = await talk(romeo, juliet);
+      for (const user of [romeo, juliet]) {
+        expect(await rowsOf(graphql, user, "mam_pm", ARCHIVE)).toEqual(expected(said));
+      }
+    },
+    covers("retrieve_mam_pm"),
+  );
+
+  story(
+    "goes with the account, and the other's archive stays",
+    { romeo: 1, juliet: 1 },
+    async (scene) => {
+      const { romeo, juliet, graphql } = scene;
+      const said = await talk(romeo, juliet);
+      await removes(scene, romeo, "mam_pm", ARCHIVE);
+      expect(await rowsOf(graphql, juliet, "mam_pm", ARCHIVE)).toEqual(expected(said));
+    },
+    covers("remove_mam_pm"),
+  );
+});
+
 describe("features whose tables have the same name", () => {
   const { story } = stage({
     modules: { mod_caps: {}, mod_pubsub_old: { nodetree: "tree", plugins: ["flat", "push"] }, mod_pubsub: {} },

@@ -2,7 +2,7 @@
 import { connect as connectTcp } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import mysql, { type Connection, type Field, type Header, type MysqlError, type Row } from "mysql2";
-import { type DbCalls, StorageError } from "../db.ts";
+import { StorageError } from "../db.ts";
 import type { PatienceOptions } from "../patience.ts";
 import type { WireStats } from "../wire.ts";
 import type { Strategy } from "../workers.ts";
@@ -30,8 +30,6 @@ export interface MysqlOptions extends PatienceOptions {
   connectTimeoutMs?: number;
   /** How often a connection that has nothing to do is asked something, so that nobody takes it for dead. Default: never. */
   keepAliveMs?: number;
-  /** Told how long requests took, once somebody wants to know. */
-  calls?: DbCalls;
 }
 
 interface Tls extends SecureContextOptions {
@@ -125,9 +123,9 @@ export class MysqlConnection {
       [
         `SET SESSION sql_mode = '${SQL_MODE.join()}'`,
         "time_zone = '+00:00'",
-        // MySQL limits SELECT only; what other statements wait for are locks.
+        // MySQL limits SELECT only; what other statements wait for are locks. They are tried again after half of the time.
         isMariaDb ? `max_statement_time = ${ms / 1000}` : `max_execution_time = ${ms}`,
-        ...(ms === 0 ? [] : [`innodb_lock_wait_timeout = ${Math.max(1, Math.floor(ms / 1000))}`]),
+        ...(ms === 0 ? [] : [`innodb_lock_wait_timeout = ${Math.max(1, Math.floor(ms / 2000))}`]),
       ].join(", "),
     );
     await this.#query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
@@ -225,7 +223,8 @@ function connect(
     connectAttributes: { program_name: "mongooseim" },
   });
   client.once("connect", () => resolve(client));
-  client.once("error", (cause: Error) => {
+  // Not only once: an error that comes after the first is nobody's, and must not end the process.
+  client.on("error", (cause: Error) => {
     client.destroy();
     reject(cause);
   });

@@ -1,0 +1,30 @@
+// What is different with Oracle's MySQL 8, as far as its documentation lets one play it.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type MysqlOptions, openMysql } from "../../core/storage/mysql/client.ts";
+import { FakeMysql } from "./mysql_fake.ts";
+
+describe("MySQL 8", () => {
+  const server = new FakeMysql("sécret");
+  let options: MysqlOptions;
+  beforeAll(async () => {
+    const port = await server.listen();
+    options = { host: "127.0.0.1", port, database: "d", username: "u", password: "sécret", statementTimeoutMs: 3000 };
+  });
+  afterAll(() => server.close());
+
+  test("lets in by caching_sha2_password without TLS, and its sessions are set up with its own variables", async () => {
+    await (await openMysql(options)).close();
+    const [version, set, level] = server.queries;
+    expect(version).toBe("SELECT VERSION() AS version");
+    expect(set).toMatch(/^SET SESSION sql_mode = '[A-Z_,]+', time_zone = '\+00:00', max_execution_time = 3000, /);
+    expect(set).not.toContain("max_statement_time");
+    expect(level).toBe("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
+  });
+
+  test("refuses a wrong password", async () => {
+    await expect(openMysql({ ...options, password: "wrong" })).rejects.toMatchObject({
+      code: "unavailable",
+      message: `Cannot reach MySQL at "127.0.0.1:${options.port}": Access denied`,
+    });
+  });
+});
