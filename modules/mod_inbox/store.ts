@@ -207,13 +207,13 @@ export class InboxStore implements PersonalStore {
   }
 
   async clearInbox(user: BareJid): Promise<void> {
-    await this.writer.forget((other) => other.text === user.text);
+    await this.writer.forget((other) => other === user.text);
     this.trim.forget(user);
     await deleteInBatches(this.db, { ...ROWS, where: "lserver = ? AND luser = ?", params: [user.domain, user.local] });
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
-    await this.writer.forget((user) => user.domain === domain);
+    await this.writer.forget((user) => user.endsWith(`@${domain}`));
     const rows = { ...ROWS, where: "lserver = ?", params: [domain], limit: this.deleteLimit };
     await deleteInBatches(this.db, rows, deleted);
   }
