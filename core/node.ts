@@ -28,7 +28,7 @@ import { Router } from "./router/router.ts";
 import { SessionDirectory } from "./session/directory.ts";
 import { Shaper } from "./shaper.ts";
 import type { Stanza } from "./stanza.ts";
-import type { Db } from "./storage/db.ts";
+import { type Db, isAway } from "./storage/db.ts";
 import { MessageIdStore } from "./storage/message-ids.ts";
 import type { Pools } from "./storage/pools.ts";
 import { Wheel } from "./wheel.ts";
@@ -174,7 +174,11 @@ export class Node implements StreamEngine, Server {
     const { log } = this;
     const config = this.config.forHostType(hostType);
     const observer: HookObserver = {
-      failed: (hook, module, error) => log.error("hook_failed", { hook, module, host_type: hostType, error }),
+      failed: (hook, module, error) => {
+        // A database that is away is told once, where that is found out.
+        const line = isAway(error) ? log.limited(`hook_database_away ${module}`, 60) : log;
+        line?.error("hook_failed", { hook, module, host_type: hostType, error });
+      },
       late: (hook, module) => log.error("hook_timed_out", { hook, module, host_type: hostType }),
       after: (ms, run) => this.wheel.after(ms, run),
     };
@@ -244,7 +248,8 @@ export class Node implements StreamEngine, Server {
     const enough = new Promise<void>((resolve) => {
       patience = setTimeout(resolve, LAST_PATIENCE);
     });
-    await Promise.race([enough, Promise.all(working).then(() => Promise.all(this.endings))]);
+    const removed = this.removal.stop();
+    await Promise.race([enough, Promise.all(working).then(() => Promise.all([...this.endings, removed]))]);
     clearTimeout(patience);
     await this.retention.stop();
     for (const host of this.hosts.values()) await host.stop();

@@ -9,6 +9,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { postgresBin } from "./support/own_postgres.ts";
+
 const root = join(import.meta.dir, "..");
 const scratch = mkdtempSync(join(tmpdir(), "mongooseim-test-"));
 const full = process.argv.includes("--full");
@@ -190,6 +192,8 @@ try {
       full ? 30 : 5,
       env,
     );
+    if (postgresBin() === undefined) skip("database: PostgreSQL is not installed");
+    else await counted("database", ["test/fault/database.ts", "--away", full ? "60000" : "2000"], full ? 10 : 4);
     await counted(
       "removal",
       full

@@ -11,6 +11,7 @@ import type { HostType, MaybePromise, Session } from "../module.ts";
 import { errorReply, iqResult } from "../replies.ts";
 import type { SessionDirectory } from "../session/directory.ts";
 import { IQ, MESSAGE, PRESENCE, type Stanza } from "../stanza.ts";
+import { isAway } from "../storage/db.ts";
 import { viewText } from "../xml/framer.ts";
 import { IqRequest, type IqTable, textOf } from "./iq.ts";
 
@@ -179,7 +180,9 @@ export class Router {
 
   private failed(s: Stanza, error: unknown): MaybePromise<void> {
     if (error instanceof StanzaError) return this.bounce(s, error);
-    this.parts.log.error("iq_handler_failed", { error, ns: s.childCount > 0 ? s.kidNs(0) : "", from: s.from.text });
+    // A database that is away is told once, where that is found out.
+    const log = isAway(error) ? this.parts.log.limited("iq_database_away", 60) : this.parts.log;
+    log?.error("iq_handler_failed", { error, ns: s.childCount > 0 ? s.kidNs(0) : "", from: s.from.text });
     return this.bounce(s, new StanzaError("internal-server-error"));
   }
 

@@ -108,6 +108,9 @@ export class StorageError extends Error {
   }
 }
 
+/** Whether an error says that there is no database to talk to. */
+export const isAway = (error: unknown): boolean => error instanceof StorageError && error.code === "unavailable";
+
 /** Reads a boolean column of any dialect. */
 export function asBoolean(value: SqlValue | undefined): boolean {
   return value === true || value === 1 || value === 1n;

@@ -116,7 +116,8 @@ const COLUMN_OF: Readonly<Record<Dialect, (name: string, column: Column) => stri
 const columnLines = (dialect: Dialect, { columns }: Table): string[] =>
   Object.entries(columns).map(([name, column]) => COLUMN_OF[dialect](name, column));
 
-function sqliteTable(table: Table): string[] {
+function sqliteTable(declared: Table): string[] {
+  const table: Table = { ...declared, ...declared.sqlite };
   const counted = Object.keys(table.columns).find((name) => isCounted(table.columns[name]));
   const lines = columnLines("sqlite", table);
   const key = table.primaryKey ?? [];

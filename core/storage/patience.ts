@@ -1,6 +1,7 @@
 // How long is waited for a database server, by whom, and how many may wait: what all servers have in common. A circuit:
 // once it is known that no server answers, requests are refused at once, until a probe finds that it is back.
-import { type DbStats, StorageError } from "./db.ts";
+import { type DbCall, type DbCalls, type DbStats, StorageError } from "./db.ts";
+import { afterTurning } from "./turning.ts";
 
 /** What a driver does for its `Patience`. */
 export interface WatchedServer {
@@ -8,8 +9,11 @@ export interface WatchedServer {
   probe(wasUp: boolean): Promise<void>;
   /** Ends all connections at once: they lead nowhere. New ones are made when they are wanted. */
   drop(): void;
-  /** Looks for single connections that are dead among others that live; called now and then while requests wait. */
-  look?(now: number): void;
+  /**
+   * Looks for single connections that are dead among others that live; called now and then while requests wait.
+   * `heldUp`: so many milliseconds since the last look this process could read no answer.
+   */
+  look?(now: number, heldUp: number): void;
   /** Names an error of the driver. */
   errorOf(cause: unknown): StorageError;
 }
@@ -34,6 +38,8 @@ export interface PatienceOptions {
   maxPauseMs?: number;
   /** Told when the server goes and when it is back. */
   changed?: (change: ServerChange) => void;
+  /** Told how long requests took, waiting included, once somebody wants to know. */
+  calls?: DbCalls;
 }
 
 /** One try at a request, shared between the driver and its `Patience`. */
@@ -63,13 +69,14 @@ const LOOK_MS = 250;
 
 export class Patience {
   readonly #server: WatchedServer;
-  readonly #options: Required<Omit<PatienceOptions, "changed">> & Pick<PatienceOptions, "changed">;
+  readonly #options: Required<Omit<PatienceOptions, "changed" | "calls">> & Pick<PatienceOptions, "changed" | "calls">;
   readonly #pending = new Set<Pending>();
   readonly #stats: DbStats = { queued: 0, batches: 0, rows: 0, lastBatchMs: 0, up: true };
   #rows = 0;
   /** When the server answered last, or was asked first after it was silent. */
   #answeredAt = 0;
   #watch: ReturnType<typeof setInterval> | undefined;
+  #lookedAt = 0;
   #probe: Promise<void> | undefined;
   #pause: ReturnType<typeof setTimeout> | undefined;
   #lostAt = 0;
@@ -84,6 +91,7 @@ export class Patience {
       callTimeoutMs: options.callTimeoutMs ?? 60_000,
       maxPauseMs: options.maxPauseMs ?? 30_000,
       changed: options.changed,
+      calls: options.calls,
     };
   }
 
@@ -97,13 +105,15 @@ export class Patience {
    * `maybeDone` of the error says so.
    * @param rows what it adds to the rows that wait
    * @param work one try
+   * @param call its kind, for metrics
    * @throws StorageError
    */
-  async run<T>(rows: number, work: (attempt: Attempt) => Promise<T>): Promise<T> {
+  async run<T>(rows: number, work: (attempt: Attempt) => Promise<T>, call: DbCall = "execute"): Promise<T> {
     this.#admit(rows);
     this.#rows += rows;
     this.#stats.queued++;
-    const callUntil = performance.now() + this.#options.callTimeoutMs;
+    const begun = performance.now();
+    const callUntil = begun + this.#options.callTimeoutMs;
     try {
       for (let attempt = 1; ; attempt++) {
         try {
@@ -118,6 +128,7 @@ export class Patience {
     } finally {
       this.#rows -= rows;
       this.#stats.queued--;
+      this.#options.calls?.report?.(call, (performance.now() - begun) * 1000);
     }
   }
 
@@ -175,7 +186,10 @@ export class Patience {
     const pending: Pending = { mayBeDone: false, givenUp: false, startedAt, callUntil, reject };
     if (this.#pending.size === 0) this.#answeredAt = Math.max(this.#answeredAt, startedAt);
     this.#pending.add(pending);
-    this.#watch ??= setInterval(() => this.#look(), LOOK_MS);
+    if (this.#watch === undefined) {
+      this.#lookedAt = startedAt;
+      this.#watch = setInterval(() => this.#look(), LOOK_MS);
+    }
     work(pending).then(
       (value) => {
         this.#done(pending, true);
@@ -204,6 +218,10 @@ export class Patience {
 
   #look(): void {
     const now = performance.now();
+    const late = now - this.#lookedAt - LOOK_MS;
+    const heldUp = late > LOOK_MS ? late : 0;
+    this.#lookedAt = now;
+    this.#answeredAt += heldUp;
     for (const pending of this.#pending) {
       if (now >= pending.callUntil)
         this.#giveUp(pending, new StorageError("unavailable", `no answer within ${this.#options.callTimeoutMs} ms`));
@@ -213,7 +231,7 @@ export class Patience {
       return;
     }
     if (now - this.#answeredAt > QUIET_MS) this.suspect();
-    this.#server.look?.(now);
+    this.#server.look?.(now, heldUp);
   }
 
   #giveUp(pending: Pending, error: StorageError): void {
@@ -253,14 +271,14 @@ export class Patience {
   }
 
   async #askAlive(wasUp: boolean): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    let cancel: (() => void) | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new StorageError("unavailable", "the server does not answer")), PROBE_MS);
+      cancel = afterTurning(PROBE_MS, () => reject(new StorageError("unavailable", "the server does not answer")));
     });
     try {
       await Promise.race([this.#server.probe(wasUp), late]);
     } finally {
-      clearTimeout(timer);
+      cancel?.();
     }
   }
 }

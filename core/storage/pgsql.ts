@@ -1,6 +1,6 @@
 // The PostgreSQL (and CockroachDB) store, through the postgres package: each connection of the pool is a client of one.
 import postgres from "postgres";
-import type { Db, DbCall, DbCalls, DbStats, SqlValue, Statement } from "./db.ts";
+import type { Db, DbStats, SqlValue, Statement } from "./db.ts";
 import { StorageError } from "./db.ts";
 import { DIALECTS, insert, Statements } from "./dialect.ts";
 import { type Attempt, Patience, type PatienceOptions } from "./patience.ts";
@@ -33,8 +33,6 @@ export interface PgsqlOptions extends PatienceOptions {
   connectTimeoutMs?: number;
   /** How often a connection that has nothing to do is asked something, so that nobody takes it for dead. Default: never. */
   keepAliveMs?: number;
-  /** Told how long requests took, once somebody wants to know. */
-  calls?: DbCalls;
 }
 
 /** The wire protocol counts parameters in 16 bits; rows past it go in further statements of one transaction. */
@@ -96,7 +94,7 @@ class PgsqlDb implements Db {
     const server = {
       probe: (wasUp: boolean) => this.probe(wasUp),
       drop: () => this.#workers.drop(),
-      look: (now: number) => this.#workers.look(now),
+      look: (now: number, heldUp: number) => this.#workers.look(now, heldUp),
       errorOf: toStorageError,
     };
     this.#patience = new Patience(server, options);
@@ -203,14 +201,14 @@ class PgsqlDb implements Db {
   ): Promise<postgres.RowList<postgres.Row[]>> {
     const text = options === PARSED ? numberPlaceholders(sql) : this.#number(sql);
     const values = params.map(toParameter);
-    return this.#run(options === PREPARED ? "execute" : "query", rows, (attempt) =>
+    const work = (attempt: Attempt) =>
       this.#workers.run((connection) => {
         still(attempt);
         // Outside a transaction the statement commits by itself.
         attempt.mayBeDone = true;
         return connection.unsafe(text, values, options).execute();
-      }),
-    );
+      });
+    return this.#patience.run(rows, work, options === PREPARED ? "execute" : "query");
   }
 
   #begin(statements: readonly Statement[], options: typeof PREPARED | undefined, rows: number): Promise<number[]> {
@@ -219,7 +217,7 @@ class PgsqlDb implements Db {
       values: params.map(toParameter),
       options: options ?? (FREQUENT.test(sql) ? PREPARED : params.length > 0 ? PARSED : SIMPLE),
     }));
-    return this.#run("execute", rows, (attempt) =>
+    return this.#patience.run(rows, (attempt) =>
       this.#workers.alone(ready.length, async (connection) => {
         still(attempt);
         await connection.unsafe("BEGIN", [], SIMPLE).execute();
@@ -240,18 +238,6 @@ class PgsqlDb implements Db {
         return results.map(({ count }) => count ?? 0);
       }),
     );
-  }
-
-  /** Runs a request, and reports how long it took under MongooseIM's name for its kind. */
-  async #run<T>(call: DbCall, rows: number, work: (attempt: Attempt) => Promise<T>): Promise<T> {
-    const { calls } = this.#options;
-    if (calls?.report === undefined) return this.#patience.run(rows, work);
-    const started = performance.now();
-    try {
-      return await this.#patience.run(rows, work);
-    } finally {
-      calls.report(call, (performance.now() - started) * 1000);
-    }
   }
 
   #number(sql: string): string {

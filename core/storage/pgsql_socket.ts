@@ -4,6 +4,7 @@ import { X509Certificate } from "node:crypto";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { StorageError } from "./db.ts";
+import { afterTurning } from "./turning.ts";
 import type { WireStats } from "./wire.ts";
 
 /** TLS towards the server. */
@@ -30,12 +31,10 @@ const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47);
 /** Connects. Rejects with a {@link StorageError} that says what went wrong. */
 export async function dial(to: Destination): Promise<Socket> {
   const tcp = connectTcp({ host: to.host, port: to.port, noDelay: true });
-  let late: ReturnType<typeof setTimeout> | undefined;
+  let cancel: (() => void) | undefined;
   const expired = new Promise<never>((_, reject) => {
-    late = setTimeout(
-      () => reject(new StorageError("unavailable", `no connection within ${to.timeoutMs} ms`)),
-      to.timeoutMs,
-    );
+    const late = (): void => reject(new StorageError("unavailable", `no connection within ${to.timeoutMs} ms`));
+    cancel = afterTurning(to.timeoutMs, late);
   });
   try {
     const socket = await Promise.race([established(tcp, to), expired]);
@@ -47,7 +46,7 @@ export async function dial(to: Destination): Promise<Socket> {
     tcp.destroy();
     throw error;
   } finally {
-    clearTimeout(late);
+    cancel?.();
   }
 }
 

@@ -63,6 +63,8 @@ export interface Table extends Keys {
   columns: Readonly<Record<string, Column>>;
   /** Keys that MySQL has instead; `column(n)` takes the first n characters. */
   mysql?: Keys;
+  /** Keys that SQLite has instead. */
+  sqlite?: Keys;
   /** MySQL's table options beside {@link MYSQL_OPTIONS}. */
   mysqlOptions?: string;
 }

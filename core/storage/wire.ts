@@ -21,7 +21,7 @@ export class WireStats {
     return bytes;
   }
 
-  /** Counts what a socket that is connected carries from now on. */
+  /** Counts what a socket carries from now on. */
   count(socket: Socket): void {
     this.#open.add(socket);
     socket.once("close", () => this.#open.delete(socket));

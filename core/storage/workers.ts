@@ -88,9 +88,10 @@ export class Workers<H> {
     return Promise.all(idle.map((worker) => this.#on(worker, false, 1, work)));
   }
 
-  /** Ends single connections that are silent for too long; what was on them fails. */
-  look(now: number): void {
+  /** Ends single connections that are silent for too long; what was on them fails. `heldUp` as in `WatchedServer.look`. */
+  look(now: number, heldUp = 0): void {
     for (const worker of this.#workers) {
+      worker.answeredAt += heldUp;
       if (worker.load > 0 && now - worker.answeredAt > worker.answerMs) this.#replace(worker);
     }
   }

@@ -3,7 +3,7 @@
 // other, and a conversation has its lane, so that its order is kept.
 
 import { BoundedMap } from "../../core/bounded-map.ts";
-import { type BareJid, tryParseJid } from "../../core/jid.ts";
+import type { BareJid } from "../../core/jid.ts";
 import { type Db, type Statement, StorageError } from "../../core/storage/db.ts";
 import { DIALECTS } from "../../core/storage/dialect.ts";
 import type { EntryKey } from "./entry.ts";
@@ -103,16 +103,20 @@ export class Writer {
     return batch.settled;
   }
 
-  /** Takes what waits for a user's inbox out, or that of all users of a domain; resolves when nothing is under way. */
-  async forget(gone: (user: BareJid) => boolean): Promise<void> {
-    for (const lane of this.#lanes) {
-      for (const [key, update] of lane.pending?.updates ?? []) if (gone(update.user)) lane.pending?.updates.delete(key);
+  /**
+   * Takes out what waits for the inboxes of some users; resolves when nothing of theirs is under way.
+   * @param gone is given a user's bare JID
+   */
+  async forget(gone: (user: string) => boolean): Promise<void> {
+    for (const { pending } of this.#lanes) {
+      for (const [key, { user }] of pending?.updates ?? []) if (gone(user.text)) pending?.updates.delete(key);
     }
     await this.settled();
-    for (const [key] of this.#known) {
-      const user = tryParseJid(key.slice(0, key.indexOf("\n")));
-      if (user !== undefined && gone(user.bare)) this.#known.delete(key);
-    }
+    this.#forgetKnown(gone);
+  }
+
+  #forgetKnown(gone: (user: string) => boolean): void {
+    for (const [key] of this.#known) if (gone(key.slice(0, key.indexOf("\n")))) this.#known.delete(key);
   }
 
   /** The entry may be in the archive box from now on, or gone. */
@@ -121,9 +125,8 @@ export class Writer {
   }
 
   /** Entries of a user may be gone. */
-  changedOf(user: BareJid): void {
-    const start = keyOf({ user, remote: "" });
-    for (const [key] of this.#known) if (key.startsWith(start)) this.#known.delete(key);
+  changedOf({ text }: BareJid): void {
+    this.#forgetKnown((user) => user === text);
   }
 
   /** Resolves when everything that has come so far is written or has failed; undefined when it is. */

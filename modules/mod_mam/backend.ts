@@ -79,6 +79,8 @@ export interface PageFound {
   readonly offset: number | undefined;
   /** No message that the filter leaves lies beyond this page in its direction. */
   readonly complete: boolean;
+  /** Whether the archive has a message with the page's id; undefined when that was not looked at. */
+  readonly edge?: boolean | undefined;
 }
 
 /** Where archiving preferences are: one row per JID, "" for the default. A always, N never, R roster. */

@@ -10,6 +10,7 @@ import { messageIds } from "./0014_message_ids.ts";
 import { mongooseimColumns } from "./0016_mongooseim_columns.ts";
 import { mongooseimKeys } from "./0017_mongooseim_keys.ts";
 import { offlineAge } from "./0022_offline_age.ts";
+import { archiveIndex } from "./0027_archive_index.ts";
 import type { Migration } from "./migration.ts";
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -24,4 +25,5 @@ export const MIGRATIONS: readonly Migration[] = [
   mongooseimColumns,
   mongooseimKeys,
   offlineAge,
+  archiveIndex,
 ];

@@ -1,5 +1,5 @@
 // The MySQL and MariaDB store, through the mysql2 package: each connection of the pool runs one request at a time.
-import type { Db, DbCall, DbStats, SqlValue, Statement } from "../db.ts";
+import type { Db, DbStats, SqlValue, Statement } from "../db.ts";
 import { StorageError } from "../db.ts";
 import { DIALECTS, insert, Statements } from "../dialect.ts";
 import { type Attempt, Patience } from "../patience.ts";
@@ -88,7 +88,7 @@ class MysqlDb implements Db {
     const server = {
       probe: (wasUp: boolean) => this.probe(wasUp),
       drop: () => this.#workers.drop(),
-      look: (now: number) => this.#workers.look(now),
+      look: (now: number, heldUp: number) => this.#workers.look(now, heldUp),
       errorOf: toStorageError,
     };
     this.#patience = new Patience(server, options);
@@ -167,20 +167,20 @@ class MysqlDb implements Db {
 
   #send(sql: string, params: readonly SqlValue[], rows = 1): Promise<Answer> {
     const ready = { sql, values: params.map(toParameter) };
-    return this.#run(isFrequent(sql) || params.length > 0 ? "execute" : "query", rows, (attempt) =>
+    const work = (attempt: Attempt) =>
       this.#workers.run(async (link) => {
         const connection = await link.ready();
         still(attempt);
         // Outside a transaction the statement commits by itself.
         attempt.mayBeDone = true;
         return connection.run(ready);
-      }),
-    );
+      });
+    return this.#patience.run(rows, work, isFrequent(sql) || params.length > 0 ? "execute" : "query");
   }
 
   async #begin(statements: readonly Statement[], rows: number): Promise<number[]> {
     const ready = statements.map(({ sql, params = [] }) => ({ sql, values: params.map(toParameter) }));
-    return this.#run("execute", rows, (attempt) =>
+    return this.#patience.run(rows, (attempt) =>
       this.#workers.alone(ready.length, async (link) => {
         const connection = await link.ready();
         const answers = await connection.transaction(ready, () => {
@@ -191,18 +191,6 @@ class MysqlDb implements Db {
         return answers.map(({ changes }) => changes);
       }),
     );
-  }
-
-  /** Runs a request, and reports how long it took under MongooseIM's name for its kind. */
-  async #run<T>(call: DbCall, rows: number, work: (attempt: Attempt) => Promise<T>): Promise<T> {
-    const { calls } = this.#options;
-    if (calls?.report === undefined) return this.#patience.run(rows, work);
-    const started = performance.now();
-    try {
-      return await this.#patience.run(rows, work);
-    } finally {
-      calls.report(call, (performance.now() - started) * 1000);
-    }
   }
 }
 

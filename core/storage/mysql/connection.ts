@@ -2,7 +2,7 @@
 import { connect as connectTcp } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import mysql, { type Connection, type Field, type Header, type MysqlError, type Row } from "mysql2";
-import { type DbCalls, StorageError } from "../db.ts";
+import { StorageError } from "../db.ts";
 import type { PatienceOptions } from "../patience.ts";
 import type { WireStats } from "../wire.ts";
 import type { Strategy } from "../workers.ts";
@@ -30,8 +30,6 @@ export interface MysqlOptions extends PatienceOptions {
   connectTimeoutMs?: number;
   /** How often a connection that has nothing to do is asked something, so that nobody takes it for dead. Default: never. */
   keepAliveMs?: number;
-  /** Told how long requests took, once somebody wants to know. */
-  calls?: DbCalls;
 }
 
 interface Tls extends SecureContextOptions {
@@ -225,7 +223,8 @@ function connect(
     connectAttributes: { program_name: "mongooseim" },
   });
   client.once("connect", () => resolve(client));
-  client.once("error", (cause: Error) => {
+  // Not only once: an error that comes after the first is nobody's, and must not end the process.
+  client.on("error", (cause: Error) => {
     client.destroy();
     reject(cause);
   });

@@ -55,6 +55,7 @@ function pageOf({ after, before, index }: PageRequest, max: number, count: boole
   return { dir: "after", max, count, ...(index !== undefined && { index }) };
 }
 
+const NOT_FOUND = "Message with specified ID is not found";
 const NOTHING: PageFound = { messages: [], total: 0, offset: 0, complete: true };
 
 /**
@@ -63,13 +64,20 @@ const NOTHING: PageFound = { messages: [], total: 0, offset: 0, complete: true }
  */
 export async function lookup(backend: ArchiveBackend, owner: Owner, { asked, page, named }: Query): Promise<PageFound> {
   const { filter, nothing } = asked;
+  if (named.length === 1 && named[0] === page.id && page.max > 0 && !nothing) {
+    // The page itself shows, in most cases, whether there is what it begins at.
+    const found = await pageFrom(backend, owner, filter, page);
+    const there = found.edge ?? (await backend.present(owner, named)).has(page.id);
+    if (!there) throw new StanzaError("item-not-found", NOT_FOUND);
+    return page.count ? found : { ...found, total: undefined, offset: undefined };
+  }
   // Both in one turn, so that the database is asked once.
   const [present, found] = await Promise.all([
     named.length === 0 ? undefined : backend.present(owner, named),
     nothing ? NOTHING : pageFrom(backend, owner, filter, page),
   ]);
   if (present !== undefined && named.some((id) => !present.has(id))) {
-    throw new StanzaError("item-not-found", "Message with specified ID is not found");
+    throw new StanzaError("item-not-found", NOT_FOUND);
   }
   return page.count ? found : { ...found, total: undefined, offset: undefined };
 }

@@ -10,9 +10,10 @@ import { type MessageCodec, UNREADABLE } from "../codecs/message.ts";
 import type { SearchForm } from "../search/form.ts";
 import type { ArchiveWriter } from "../writer.ts";
 import { Ageing } from "./ageing.ts";
-import { type Bounds, boundsOf, type Condition, contentCondition, MAX_ID, pageBounds } from "./lookup.ts";
+import { type Counted, Counts } from "./counts.ts";
+import { type Bounds, boundsOf, type Condition, contentCondition, edgeOf, MAX_ID, pageBounds } from "./lookup.ts";
 import type { Owners } from "./owners.ts";
-import type { Ranks } from "./ranks.ts";
+import type { Marks, Ranks } from "./ranks.ts";
 
 /** Columns of mam_message, in the order in which they are written. */
 export const COLUMNS = [
@@ -30,7 +31,7 @@ export const COLUMNS = [
 /** Characters that a column for a JID or an id holds. */
 const WIDTH = 250;
 
-interface Row {
+interface Row extends Counted {
   id: number | bigint;
   from_jid: string | Uint8Array;
   message: string | Uint8Array;
@@ -99,54 +100,103 @@ export class SqlArchive implements ArchiveBackend {
   }
 
   async lookup(owner: Owner, filter: Filter, page: Page): Promise<PageFound> {
-    const number = await this.parts.owners.find(owner);
+    const number = this.parts.owners.known(owner) ?? (await this.parts.owners.find(owner));
     if (number === undefined) return { messages: [], total: 0, offset: 0, complete: true };
     const bounds = boundsOf(filter);
+    // A filter whose bounds have crossed leaves nothing.
+    if (bounds.high < bounds.low) return { messages: [], total: 0, offset: 0, complete: true };
     const content = contentCondition(filter, owner, number, this.parts.jids, this.parts.search);
-    // All at once: they travel together.
-    const rows = page.max === 0 ? Promise.resolve([]) : this.page(number, bounds, content, page);
-    const counts = page.count ? this.counts(number, bounds, content, page) : undefined;
-    const [found, counted] = await Promise.all([rows, counts]);
-    const more = found.length > page.max;
-    if (more) found.pop();
-    if (page.dir === "before") found.reverse();
-    const messages = found.map((row) => this.found(owner, row));
-    const { total, offset } = placed(counted, page, messages.length);
-    return { messages, total, offset, complete: page.max === 0 ? total === 0 : !more };
+    const read =
+      content === undefined ? this.plainPage(number, bounds, page) : this.filteredPage(number, bounds, content, page);
+    const { rows, total, before, edge } = await read;
+    const more = rows.length > page.max;
+    if (more) rows.pop();
+    if (page.dir === "before") rows.reverse();
+    const messages = rows.map((row) => this.found(owner, row));
+    const complete = page.max === 0 ? total === 0 : !more;
+    if (total === undefined) return { messages, total, offset: undefined, complete, edge };
+    const offset =
+      page.index ?? (page.dir === "after" ? (before ?? 0) : Math.max(0, (before ?? total) - messages.length));
+    return { messages, total, offset, complete, edge };
   }
 
-  private page(number: number, bounds: Bounds, content: Condition | undefined, page: Page): Promise<Row[]> {
+  /**
+   * A page of a range of ids: one statement, which counts too. It begins with the message that the page's id names, so
+   * that it shows whether there is one.
+   */
+  private async plainPage(number: number, bounds: Bounds, page: Page): Promise<Read> {
+    const { db, ranks } = this.parts;
+    const { low, high } = bounds;
+    const { id, dir, max } = page;
+    const inside = id !== undefined && id >= low && id <= high && max > 0;
+    const known = page.count ? ranks.of(number) : undefined;
+    const marks = known instanceof Promise ? await known : known;
+    const counts = new Counts(number, marks === undefined ? undefined : (x) => ranks.place(marks, x));
+    const start = counts.below(low);
+    const end = counts.below(high === MAX_ID ? MAX_ID : high + 1n);
+    const edge = edgeOf(page, bounds);
+    const at = edge === undefined ? undefined : counts.below(edge);
+
+    let rows: Row[] = [];
+    if (max > 0) {
+      const range = pageBounds(bounds, page);
+      const from = inside && dir === "after" ? id : range.low;
+      const to = inside && dir === "before" ? id : range.high;
+      const skip = page.index === undefined ? "" : " OFFSET ?";
+      const sql = `SELECT id, from_jid, message${counts.columns} FROM mam_message WHERE user_id = ? AND id >= ? AND id <= ? ORDER BY id ${dir === "before" ? "DESC" : "ASC"} LIMIT ?${skip}`;
+      const params: SqlValue[] = [...counts.params, number, from, to, max + (inside ? 2 : 1)];
+      if (page.index !== undefined) params.push(page.index);
+      rows = await db.query<Row>(sql, params);
+    }
+    // Without a row nothing was counted.
+    if (rows.length > 0) counts.take(rows[0]);
+    else if (counts.params.length > 0) counts.take((await db.query<Row>(counts.alone, counts.params))[0]);
+    let there: boolean | undefined;
+    if (inside) {
+      there = rows.length > 0 && BigInt(rows[0].id) === id;
+      if (there) rows.shift();
+      else if (rows.length > max + 1) rows.pop();
+    }
+    if (marks === undefined) return { rows, total: undefined, before: undefined, edge: there };
+    const first = start();
+    const read = { rows, total: end() - first, before: at === undefined ? undefined : at() - first, edge: there };
+    this.note(number, marks, page, first, read);
+    return read;
+  }
+
+  /** The next page begins where this one ends: what is below that place need not be counted again. */
+  private note(number: number, marks: Marks, page: Page, first: number, { rows, total, before }: Read): void {
+    const n = Math.min(rows.length, page.max);
+    if (n === 0 || total === undefined || page.index !== undefined) return;
+    const { ranks } = this.parts;
+    const oldest = BigInt(rows[page.dir === "before" ? n - 1 : 0].id);
+    const newest = BigInt(rows[page.dir === "before" ? 0 : n - 1].id);
+    const offset = first + (page.dir === "after" ? (before ?? 0) : (before ?? total) - n);
+    if (ranks.of(number) !== marks) return;
+    ranks.note(marks, oldest, offset);
+    ranks.note(marks, newest + 1n, offset + n);
+  }
+
+  /** A page of what a filter of contents leaves. */
+  private async filteredPage(number: number, bounds: Bounds, content: Condition, page: Page): Promise<Read> {
+    const edge = edgeOf(page, bounds);
+    // All at once: they travel together.
+    const [rows, total, before] = await Promise.all([
+      page.max === 0 ? [] : this.filteredRows(number, bounds, content, page),
+      page.count ? this.count(number, bounds.low, bounds.high, content) : undefined,
+      page.count && edge !== undefined ? this.count(number, bounds.low, edge - 1n, content) : undefined,
+    ]);
+    return { rows, total, before, edge: undefined };
+  }
+
+  private filteredRows(number: number, bounds: Bounds, content: Condition, page: Page): Promise<Row[]> {
     const { low, high } = pageBounds(bounds, page);
     const order = page.dir === "before" ? "DESC" : "ASC";
-    const where = content === undefined ? "" : ` AND ${content.sql}`;
     const skip = page.index === undefined ? "" : " OFFSET ?";
-    const sql = `SELECT id, from_jid, message FROM mam_message WHERE user_id = ? AND id >= ? AND id <= ?${where} ORDER BY id ${order} LIMIT ?${skip}`;
-    const params: SqlValue[] = [number, low, high, ...(content?.params ?? []), page.max + 1];
+    const sql = `SELECT id, from_jid, message FROM mam_message WHERE user_id = ? AND id >= ? AND id <= ? AND ${content.sql} ORDER BY id ${order} LIMIT ?${skip}`;
+    const params: SqlValue[] = [number, low, high, ...content.params, page.max + 1];
     if (page.index !== undefined) params.push(page.index);
     return this.parts.db.query<Row>(sql, params);
-  }
-
-  /** Of what the filter leaves: how many in all, and how many before where the page begins or behind where it ends. */
-  private async counts(number: number, bounds: Bounds, content: Condition | undefined, page: Page): Promise<Counts> {
-    const { low, high } = bounds;
-    // A filter whose bounds have crossed leaves nothing.
-    if (high < low) return { total: 0, before: 0 };
-    const edge = page.id === undefined ? undefined : page.dir === "after" ? page.id + 1n : page.id;
-    const within = edge === undefined ? undefined : edge < low ? low : edge > high + 1n ? high + 1n : edge;
-    if (content !== undefined) {
-      const [total, before] = await Promise.all([
-        this.count(number, low, high, content),
-        within === undefined ? undefined : this.count(number, low, within - 1n, content),
-      ]);
-      return { total, before };
-    }
-    const { ranks } = this.parts;
-    const [start, end, at] = await Promise.all([
-      ranks.below(number, low),
-      ranks.below(number, high === MAX_ID ? MAX_ID : high + 1n),
-      within === undefined ? undefined : ranks.below(number, within),
-    ]);
-    return { total: end - start, before: at === undefined ? undefined : at - start };
   }
 
   private async count(number: number, low: bigint, high: bigint, content: Condition): Promise<number> {
@@ -199,10 +249,15 @@ export class SqlArchive implements ArchiveBackend {
   async byOriginId(owner: Owner, remote: Jid, direction: "in" | "out", originId: string): Promise<Found | undefined> {
     const number = await this.parts.owners.find(owner);
     if (number === undefined) return undefined;
+    const { db } = this.parts;
+    // SQLite has no index of these ids: there the newest of the conversation are looked through.
+    const conversation = "FROM mam_message WHERE user_id = ? AND remote_bare_jid = ?";
     const sql =
-      "SELECT id, from_jid, message FROM mam_message WHERE user_id = ? AND remote_bare_jid = ? AND origin_id = ? AND direction = ? ORDER BY id DESC LIMIT 1";
+      db.dialect === "sqlite"
+        ? `SELECT id, from_jid, message FROM (SELECT id, from_jid, message, origin_id, direction ${conversation} ORDER BY id DESC LIMIT ${RECENT}) recent WHERE origin_id = ? AND direction = ? LIMIT 1`
+        : `SELECT id, from_jid, message ${conversation} AND origin_id = ? AND direction = ? ORDER BY id DESC LIMIT 1`;
     const params = [number, this.parts.jids.encode(owner, remote.bare), originId, direction === "in" ? "I" : "O"];
-    const [row] = await this.parts.db.query<Row>(sql, params);
+    const [row] = await db.query<Row>(sql, params);
     return row === undefined ? undefined : this.found(owner, row);
   }
 
@@ -267,23 +322,18 @@ export class SqlArchive implements ArchiveBackend {
   }
 }
 
-interface Counts {
-  total: number;
-  /** Messages before the edge of the page that its id is; undefined without one. */
-  before: number | undefined;
-}
+/** Messages of a conversation among which one is found by its sender's id where there is no index of those. */
+const RECENT = 5000;
 
-/** Where a page of so many messages lies. */
-function placed(
-  counts: Counts | undefined,
-  page: Page,
-  n: number,
-): { total: number | undefined; offset: number | undefined } {
-  if (counts === undefined) return { total: undefined, offset: undefined };
-  const { total, before } = counts;
-  if (page.index !== undefined) return { total, offset: page.index };
-  if (page.dir === "after") return { total, offset: before ?? 0 };
-  return { total, offset: Math.max(0, (before ?? total) - n) };
+/** What was read for a page. */
+interface Read {
+  /** In the order of the page's direction; one more than its messages when there are more. */
+  readonly rows: Row[];
+  readonly total: number | undefined;
+  /** Messages before the edge of the page that its id is; undefined without one. */
+  readonly before: number | undefined;
+  /** Whether there is a message with the page's id; undefined when that was not looked at. */
+  readonly edge: boolean | undefined;
 }
 
 /** Columns with a binary character set come as bytes from MySQL. */

@@ -35,6 +35,13 @@ export interface Condition {
   readonly params: readonly SqlValue[];
 }
 
+/** Where what is on a page begins or ends, kept to the bounds of the filter; undefined without an id. */
+export function edgeOf({ id, dir }: Page, { low, high }: Bounds): bigint | undefined {
+  if (id === undefined) return undefined;
+  const edge = dir === "after" ? id + 1n : id;
+  return edge < low ? low : edge > high + 1n ? high + 1n : edge;
+}
+
 /** What a filter asks beside the bounds; undefined for nothing, so that ranks can be used. */
 export function contentCondition(
   filter: Filter,

@@ -11,42 +11,74 @@ const STEP = 256;
 const MARKS = 200_000;
 /** How long marks are trusted: another server on the same database may delete messages. Milliseconds. */
 const LIFE_MS = 300_000;
-/** What is younger is not marked: another server may still add something before it. Microseconds << 8. */
-const YOUNG = 600_000_000n << 8n;
+/** Edges of pages whose rank is remembered for an archive: its next pages begin there. */
+const NOTED = 8;
 
-interface Marks {
+/** What is known of the ranks of one archive. */
+export interface Marks {
   /** The id of the message of rank 0, STEP, 2 * STEP, … */
-  ids: readonly bigint[];
-  until: number;
+  readonly ids: readonly bigint[];
+  /** Ranks of some other ids. */
+  readonly noted: Map<bigint, number>;
+  readonly until: number;
+}
+
+/** The number of messages below an id: `rank`, and those from an id on, when that is not all. */
+export interface Place {
+  readonly rank: number;
+  readonly from: bigint | undefined;
 }
 
 export class Ranks {
-  private readonly marks = new BoundedMap<number, Marks>(MARKS, ({ ids }) => ids.length + 1);
+  private readonly marks = new BoundedMap<number, Marks>(MARKS, ({ ids }) => ids.length + NOTED);
   private readonly making = new Map<number, Promise<Marks>>();
+  /** What is younger is not known for good: something may still come before it. Microseconds << 8. */
+  private readonly young: bigint;
 
   constructor(
     private readonly db: Db,
     private readonly table: string,
     private readonly ownerColumn: string,
     private readonly now: () => number,
-  ) {}
+  ) {
+    // One process writes to SQLite, and what it was given first may be written a moment later than the next. On other
+    // databases there may be servers with clocks that are behind.
+    this.young = (db.dialect === "sqlite" ? 10_000_000n : 600_000_000n) << 8n;
+  }
 
-  /** The number of messages of an owner whose id is below `id`. */
-  async below(owner: number, id: bigint): Promise<number> {
-    if (id <= 0n) return 0;
-    let marks = this.marks.get(owner);
-    if (marks === undefined || marks.until < this.now()) marks = await this.make(owner);
+  /** What is known of an archive; a promise when it has to be read. */
+  of(owner: number): Marks | Promise<Marks> {
+    const marks = this.marks.get(owner);
+    return marks === undefined || marks.until < this.now() ? this.make(owner) : marks;
+  }
+
+  /** How many messages of an archive are below an id, as far as is known. */
+  place({ ids, noted }: Marks, id: bigint): Place {
+    if (id <= 0n) return { rank: 0, from: undefined };
+    const exact = noted.get(id);
+    if (exact !== undefined) return { rank: exact, from: undefined };
     // The last mark that is not above.
     let low = -1;
-    let high = marks.ids.length;
+    let high = ids.length;
     while (high - low > 1) {
       const middle = (low + high) >> 1;
-      if (marks.ids[middle] <= id) low = middle;
+      if (ids[middle] <= id) low = middle;
       else high = middle;
     }
-    const from = low < 0 ? 0n : marks.ids[low];
-    if (from === id) return low * STEP;
-    return Math.max(0, low) * STEP + (await this.count(owner, from, id));
+    const from = low < 0 ? 0n : ids[low];
+    return { rank: Math.max(0, low) * STEP, from: low >= 0 && from === id ? undefined : from };
+  }
+
+  /** A page has shown that so many messages are below an id. */
+  note({ noted }: Marks, id: bigint, rank: number): void {
+    if (id > ((BigInt(this.now()) * 1000n) << 8n) - this.young) return;
+    noted.delete(id);
+    noted.set(id, rank);
+    if (noted.size <= NOTED) return;
+    for (const oldest of noted.keys()) {
+      noted.delete(oldest);
+      return;
+    }
   }
 
   /** Messages of this owner were deleted. */
@@ -58,12 +90,6 @@ export class Ranks {
   forgetAll(): void {
     this.marks.clear();
     this.making.clear();
-  }
-
-  private async count(owner: number, from: bigint, to: bigint): Promise<number> {
-    const sql = `SELECT COUNT(*) AS n FROM ${this.table} WHERE ${this.ownerColumn} = ? AND id >= ? AND id < ?`;
-    const [{ n }] = await this.db.query<{ n: number | bigint }>(sql, [owner, from, to]);
-    return Number(n);
   }
 
   private make(owner: number): Promise<Marks> {
@@ -85,10 +111,10 @@ export class Ranks {
   }
 
   private async read(owner: number): Promise<Marks> {
-    const old = ((BigInt(this.now()) * 1000n) << 8n) - YOUNG;
+    const old = ((BigInt(this.now()) * 1000n) << 8n) - this.young;
     const sql = `SELECT id FROM (SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS r FROM ${this.table}
       WHERE ${this.ownerColumn} = ? AND id <= ?) ranked WHERE r % ${STEP} = 1 ORDER BY id`;
     const rows = await this.db.query<{ id: number | bigint }>(sql, [owner, old]);
-    return { ids: rows.map(({ id }) => BigInt(id)), until: this.now() + LIFE_MS };
+    return { ids: rows.map(({ id }) => BigInt(id)), noted: new Map(), until: this.now() + LIFE_MS };
   }
 }

@@ -97,6 +97,25 @@ describe("patience with a server", () => {
     expect(performance.now() - started).toBeLessThan(3500);
   });
 
+  test("a process that was held up does not take the server for silent", async () => {
+    const it = patience();
+    let answer: (n: number) => void = () => {};
+    const asked = it.run(
+      1,
+      () =>
+        new Promise<number>((resolve) => {
+          answer = resolve;
+        }),
+    );
+    await Bun.sleep(300);
+    const until = performance.now() + 3000;
+    while (performance.now() < until);
+    await Bun.sleep(600);
+    expect(probes).toBe(0);
+    answer(7);
+    expect(await asked).toBe(7);
+  });
+
   test("a caller waits for call_timeout and no longer, and the server is not lost for it", async () => {
     const it = patience({ callTimeoutMs: 300 });
     await expect(it.run(1, () => new Promise(() => {}))).rejects.toMatchObject({ message: "no answer within 300 ms" });
