@@ -1,7 +1,6 @@
 // `mongooseimctl backup create|verify|restore DIR`: the embedded store and the secrets beside it.
 
 import { readFileSync } from "node:fs";
-import { setPriority } from "node:os";
 import { createBackup } from "../../core/storage/backup/create.ts";
 import { BackupError, type Manifest } from "../../core/storage/backup/manifest.ts";
 import { restoreBackup } from "../../core/storage/backup/restore.ts";
@@ -18,7 +17,7 @@ export async function create(
   io: CtlIo,
 ): Promise<number> {
   const { stateDir } = client;
-  yieldToOthers();
+  io.lowPriority();
   // A running server leaves its write-ahead log alone meanwhile, and knows what it keeps elsewhere.
   const hold = await client.hold();
   try {
@@ -34,7 +33,7 @@ export async function create(
 
 /** Tells whether a backup is good. */
 export function verify(backup: string, scratch: string | undefined, io: CtlIo): number {
-  yieldToOthers();
+  io.lowPriority();
   const { manifest, problems } = refusing(() => verifyBackup(backup, scratch));
   for (const problem of problems) io.err(`${problem}\n`);
   if (problems.length > 0) {
@@ -53,15 +52,6 @@ export async function restore(backup: string, client: ControlClient, io: CtlIo):
   io.out(`Restored ${backup} to ${client.stateDir}: ${summary(manifest)}\n`);
   if (aside !== undefined) io.out(`What was there before is in ${aside}: remove it when all is well\n`);
   return OK;
-}
-
-/** The server has the processor first. */
-function yieldToOthers(): void {
-  try {
-    setPriority(10);
-  } catch {
-    // Not allowed here: it takes its share like everybody.
-  }
 }
 
 /** Errors of one line are the command's own. */

@@ -20,6 +20,8 @@ export interface CtlIo {
   /** The words that run this program again, for `start`. */
   readonly self: readonly string[];
   sleep(ms: number): Promise<void>;
+  /** From now on the server has the processor first. */
+  lowPriority(): void;
   /** Whether a process exists (a zombie does not). */
   isAlive(pid: number): boolean;
   /** Whether a process is a server of ours: pid files outlive their processes, and pids are used again. */

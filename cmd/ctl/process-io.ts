@@ -1,6 +1,7 @@
 // The command line's world as it is: this process, its terminal, its environment.
 
 import { readFileSync } from "node:fs";
+import { setPriority } from "node:os";
 import { basename } from "node:path";
 import type { CtlIo } from "./io.ts";
 
@@ -34,6 +35,14 @@ function isServer(pid: number): boolean {
   }
 }
 
+function lowPriority(): void {
+  try {
+    setPriority(10);
+  } catch {
+    // Not allowed here: this process takes its share like every other.
+  }
+}
+
 /** The real world; what runs a server or knows modules is loaded by the functions given, when it is needed. */
 export function processIo(heavy: Pick<CtlIo, "foreground" | "moduleSchemas">): CtlIo {
   return {
@@ -45,6 +54,7 @@ export function processIo(heavy: Pick<CtlIo, "foreground" | "moduleSchemas">): C
     columns: process.stdout.columns || 80,
     self: selfCommand(),
     sleep: (ms) => Bun.sleep(ms),
+    lowPriority,
     isAlive,
     isServer,
     signal: (pid, signal) => void process.kill(pid, signal),

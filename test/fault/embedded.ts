@@ -6,7 +6,17 @@
 // The last line is `embedded: N passed, N failed`; a part that cannot run here is said before it with "skipped:".
 
 import { Database } from "bun:sqlite";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BinaryServer, binary, freePort } from "../support/binary.ts";
@@ -55,8 +65,8 @@ const config = `
 
 const servers: BinaryServer[] = [];
 const scratch = mkdtempSync(join(tmpdir(), "mongooseim-embedded-"));
-function serverIn(stateDir: string): BinaryServer {
-  const server = new BinaryServer({ port, config, stateDir });
+function serverIn(stateDir: string, { more = "" } = {}): BinaryServer {
+  const server = new BinaryServer({ port, config: config + more, stateDir });
   servers.push(server);
   return server;
 }
@@ -73,6 +83,8 @@ class Sender {
   constructor(
     readonly user: string,
     readonly to: string,
+    /** Begins the ids of its messages. */
+    readonly prefix = "m",
   ) {}
 
   async login(): Promise<void> {
@@ -93,7 +105,7 @@ class Sender {
     const body = "x".repeat(bytes);
     let text = "";
     for (let i = 0; i < n; i++) {
-      text += `<message to='${this.to}@localhost' id='m${this.sent++}' type='chat'><body>${body}</body></message>`;
+      text += `<message to='${this.to}@localhost' id='${this.prefix}${this.sent++}' type='chat'><body>${body}</body></message>`;
     }
     const answered = new Promise<void>((resolve) => {
       this.wake = () => {
@@ -110,7 +122,7 @@ class Sender {
 
   /** Ids that the server took over: acknowledged and not answered with an error. */
   get stored(): string[] {
-    return Array.from({ length: this.acked }, (_, i) => `m${i}`).filter((id) => !this.refused.has(id));
+    return Array.from({ length: this.acked }, (_, i) => `${this.prefix}${i}`).filter((id) => !this.refused.has(id));
   }
 }
 
@@ -176,7 +188,7 @@ async function fullDisk(): Promise<void> {
     await server.start();
     for (const user of ["sender", "receiver", "other"]) await LoadClient.register(port, user);
     const ballast = join(disk, "ballast");
-    const { bavail, bsize } = await import("node:fs").then((fs) => fs.statfsSync(disk));
+    const { bavail, bsize } = statfsSync(disk);
     writeFileSync(ballast, new Uint8Array(Math.max(0, bavail * bsize - 2 * 1024 * 1024)));
     const sender = new Sender("sender", "receiver");
     await sender.login();
@@ -411,9 +423,10 @@ async function killedBackups(): Promise<void> {
   const sender = new Sender("sender", "receiver");
   await sender.login();
   let over = false;
-  const sending = (async () => {
+  const keepSending = async (): Promise<void> => {
     while (!over) await sender.burst(20, 1000);
-  })();
+  };
+  let sending = keepSending();
   let bad = 0;
   for (let round = 0; round < 10; round++) {
     const target = join(scratch, `killed-${round}`);
@@ -424,6 +437,14 @@ async function killedBackups(): Promise<void> {
     if (existsSync(target) && (await server.ctl("backup", "verify", target)).code !== 0) bad++;
   }
   check("a backup that is killed has no name, or is good", bad === 0);
+  // Nobody holds the log any more: it is moved to the database as it grows.
+  over = true;
+  await sending;
+  for (let i = 0; i < 400; i++) await sender.burst(20, 4000);
+  const log = statSync(`${fileOf(server)}-wal`).size;
+  check("a backup that is killed lets go of the log", log < 32 * 1024 * 1024, `${log} bytes`);
+  over = false;
+  sending = keepSending();
   const whole = join(scratch, "killed-0");
   rmSync(whole, { recursive: true, force: true });
   const again = await server.ctl("backup", "create", whole);
@@ -441,12 +462,80 @@ async function killedBackups(): Promise<void> {
   await server.stop();
 }
 
+// --- what is too old -----------------------------------------------------------------------------------------------------
+
+/** A clean-up of archives and offline messages while messages come, killed and begun again. */
+async function agedMessages(): Promise<void> {
+  const server = serverIn(join(scratch, "aged"), {
+    more: "[modules.mod_mam]\n[modules.mod_mam.pm]\n[retention]\narchive = 30\noffline = 7\nbatch_size = 50\npause = 100\n",
+  });
+  await server.start();
+  for (const user of ["sender", "receiver"]) await LoadClient.register(port, user);
+  const sender = new Sender("sender", "receiver");
+  await sender.login();
+  for (let i = 0; i < 20; i++) await sender.burst(50, 200);
+  await sender.close();
+  await server.stop();
+  const db = new Database(fileOf(server), { safeIntegers: true });
+  const day = 86_400_000_000n;
+  db.query("UPDATE mam_message SET id = id - ?").run((31n * day) << 8n);
+  db.query("UPDATE offline_message SET timestamp = timestamp - ?").run(8n * day);
+  db.close();
+  await server.start();
+  const counts = async (...words: string[]): Promise<Record<string, number>> => {
+    const { out, err } = await server.ctl("retention", "run", ...words);
+    const { data } = JSON.parse(out || `{"error":${JSON.stringify(err)}}`) as {
+      data: { retention: { run: { kind: string; count: number }[] } };
+    };
+    return Object.fromEntries(data.retention.run.map(({ kind, count }) => [kind, count]));
+  };
+  const told = JSON.stringify(await counts("--dry-run"));
+  check("retention: a dry run counts", told === '{"archive":2000,"offline":1000}', told);
+  const fresh = new Sender("sender", "receiver");
+  await fresh.login();
+  for (let i = 0; i < 2; i++) await fresh.burst(50, 200);
+  const killed = server.ctl("retention", "run");
+  const looking = new Database(fileOf(server));
+  const archived = (): number => looking.query<{ n: number }, []>("SELECT count(*) AS n FROM mam_message").get()!.n;
+  const all = archived();
+  for (let i = 0; i < 500 && archived() > all - 100; i++) await Bun.sleep(10);
+  await server.kill();
+  looking.close();
+  await killed;
+  await server.start();
+  const left = await counts("--dry-run");
+  check(
+    "retention: a clean-up that was killed has done some of its work",
+    left.archive < 2000 && left.archive > 0 && left.archive % 50 === 0,
+    JSON.stringify(left),
+  );
+  const late = new Sender("sender", "receiver", "late");
+  await late.login();
+  const cleaning = counts();
+  let worst = 0;
+  for (let i = 0; i < 20; i++) {
+    const begin = performance.now();
+    await late.burst(5, 200);
+    worst = Math.max(worst, performance.now() - begin);
+  }
+  const done = await cleaning;
+  check("retention: the next one does the rest", done.archive === left.archive && done.offline === left.offline);
+  check("retention: messages go through meanwhile", worst < 1000, `${worst.toFixed(0)} ms`);
+  check("retention: nothing is left to do", JSON.stringify(await counts("--dry-run")) === '{"archive":0,"offline":0}');
+  await late.close();
+  const got = await fetchAll("receiver");
+  const missing = [...lost(fresh, got), ...lost(late, got)];
+  check("retention: what is young stays", missing.length === 0, missing.join());
+  await server.stop();
+}
+
 const parts: Record<string, () => Promise<void>> = {
   "full-disk": fullDisk,
   damaged: damagedPages,
   second: secondServer,
   "killed-restores": killedRestores,
   "killed-backups": killedBackups,
+  retention: agedMessages,
 };
 for (const [name, part] of Object.entries(parts)) {
   if (ONLY !== undefined && name !== ONLY) continue;

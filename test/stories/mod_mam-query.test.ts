@@ -183,7 +183,7 @@ describe("a query", () => {
   });
 
   story("is for one's own archive alone", { alice: 1, bob: 1 }, async ({ alice, bob }) => {
-    writes(alice, bob, "secret");
+    writes(bob, bob, "secret");
     await bob.receives`<message><body>secret</body></message>`;
     const [id] = (await asks(bob)).ids;
     const questions: Question[] = [

@@ -292,6 +292,7 @@ export class CtlFace extends Face {
       columns: 100,
       self: ["mongooseimctl"],
       sleep: (ms) => Bun.sleep(ms),
+      lowPriority() {},
       isAlive: () => true,
       isServer: () => true,
       signal: never("signal the server"),

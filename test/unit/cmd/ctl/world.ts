@@ -82,6 +82,7 @@ export function world(io: Partial<CtlIo> = {}): World {
           uid: 1000,
           columns: 100,
           self: ["/opt/mim/mongooseimctl"],
+          lowPriority() {},
           async sleep(ms) {
             did.push(`sleep ${ms}`);
           },
