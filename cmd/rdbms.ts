@@ -1,6 +1,7 @@
 // From outgoing_pools.rdbms to open databases.
 
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { isAbsolute, join } from "node:path";
 import type { Config } from "../core/config/index.ts";
 import type { Log } from "../core/log/index.ts";
@@ -288,7 +289,7 @@ function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string): P
     tls.certfile === undefined || tls.keyfile === undefined
       ? {}
       : { cert: readFileSync(tls.certfile, "utf8"), key: readFileSync(tls.keyfile, "utf8"), passphrase: tls.password };
-  const { enabled, host: name = host } = tls.server_name_indication;
+  const { enabled, host: name = host ?? "" } = tls.server_name_indication;
   return {
     optional: false,
     selfSigned: tls.verify_mode === "selfsigned_peer",
@@ -297,7 +298,8 @@ function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string): P
       ...own,
       rejectUnauthorized: tls.verify_mode !== "none" && tls.disconnect_on_failure,
       host: name,
-      servername: enabled ? name : "",
+      // The extension knows no addresses (RFC 6066 §3).
+      servername: enabled && isIP(name) === 0 ? name : "",
     },
   };
 }

@@ -110,3 +110,8 @@ export class StreamError extends Error {
     return `${open}${condition}${text}${application}</stream:error>`;
   }
 }
+
+/** Long work was left because the server ends: it goes on at the next start. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+}

@@ -3,7 +3,7 @@
 // Handlers are synchronous unless they must do I/O: no promise is made unless a handler returns one.
 // A feature that offers a hook declares its type in its own file by adding to one of the interfaces below.
 
-import { StanzaError } from "./errors.ts";
+import { Interrupted, StanzaError } from "./errors.ts";
 import type { BareJid, FullJid, Jid } from "./jid.ts";
 import type { Session } from "./module.ts";
 import type { Stanza } from "./stanza.ts";
@@ -401,13 +401,17 @@ export class HookTable {
     if (list) return this.notifyFrom(list, 0, params);
   }
 
-  /** Tells a notice to all its handlers, however long they take. Rejects, after all were told, when one has failed. */
+  /**
+   * Tells a notice to all its handlers, however long they take. Rejects, after all were told, when one has failed; at
+   * once when one was Interrupted.
+   */
   async insist<H extends NoticeName>(hook: H, params: NoticeHooks[H]): Promise<void> {
     const failures: unknown[] = [];
     for (const e of this.entries.get(hook) ?? []) {
       try {
         await (e.run as (params: NoticeHooks[H], ctx: unknown) => MaybePromise<void>)(params, e.ctx);
       } catch (error) {
+        if (error instanceof Interrupted) throw error;
         this.observer.failed(e.hook, e.module, error);
         failures.push(error);
       }

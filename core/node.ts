@@ -248,7 +248,8 @@ export class Node implements StreamEngine, Server {
     const enough = new Promise<void>((resolve) => {
       patience = setTimeout(resolve, LAST_PATIENCE);
     });
-    await Promise.race([enough, Promise.all(working).then(() => Promise.all(this.endings))]);
+    const removed = this.removal.stop();
+    await Promise.race([enough, Promise.all(working).then(() => Promise.all([...this.endings, removed]))]);
     clearTimeout(patience);
     await this.retention.stop();
     for (const host of this.hosts.values()) await host.stop();

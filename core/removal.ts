@@ -5,7 +5,7 @@
 import type { RemovalStore } from "./auth/store.ts";
 import type { C2S } from "./c2s/stream.ts";
 import type { Domains } from "./domain/domains.ts";
-import { StreamError } from "./errors.ts";
+import { Interrupted, StreamError } from "./errors.ts";
 import type { HostRuntime } from "./host.ts";
 import type { BareJid } from "./jid.ts";
 import type { Log } from "./log/index.ts";
@@ -33,6 +33,9 @@ export interface RemovalParts {
 }
 
 export class Removal {
+  private stopping = false;
+  /** Removals that are being done. */
+  private readonly running = new Set<Promise<unknown>>();
   /** The last work of the streams of domains that are being removed. */
   private readonly closing = new Map<string, Promise<void>>();
 
@@ -40,6 +43,19 @@ export class Removal {
     private readonly parts: RemovalParts,
     private readonly store: RemovalStore,
   ) {}
+
+  /** Leaves removals of domains after the batch that is being deleted, and lets those of accounts come to their end. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await Promise.allSettled(this.running);
+  }
+
+  private track<T>(work: Promise<T>): Promise<T> {
+    this.running.add(work);
+    const done = (): boolean => this.running.delete(work);
+    work.then(done, done);
+    return work;
+  }
 
   /** Goes on with the removals of accounts that were cut short; their names are not free from here on. */
   async resume(): Promise<void> {
@@ -79,7 +95,11 @@ export class Removal {
   }
 
   /** Removes what is kept of an account that is gone, and frees its name. What fails is tried again. */
-  private async finish(jid: BareJid, host: HostRuntime, free: () => void, asking?: Session): Promise<void> {
+  private finish(jid: BareJid, host: HostRuntime, free: () => void, asking?: Session): Promise<void> {
+    return this.track(this.finishNow(jid, host, free, asking));
+  }
+
+  private async finishNow(jid: BareJid, host: HostRuntime, free: () => void, asking?: Session): Promise<void> {
     try {
       await this.eraseUser(jid, host, asking);
       await this.store.end(jid);
@@ -158,9 +178,14 @@ export class Removal {
 
   /**
    * Deletes all that is kept of a domain, its accounts last: as long as something is left, the next try finds it. Large
-   * tables are emptied in batches, so that other domains' traffic goes on. Rejects when something could not be deleted.
+   * tables are emptied in batches, so that other domains' traffic goes on. Rejects when something could not be deleted,
+   * and when the server stops before the end.
    */
-  async eraseDomain(domain: string, host: HostRuntime): Promise<void> {
+  eraseDomain(domain: string, host: HostRuntime): Promise<void> {
+    return this.track(this.eraseDomainNow(domain, host));
+  }
+
+  private async eraseDomainNow(domain: string, host: HostRuntime): Promise<void> {
     await this.closing.get(domain);
     const { log, wheel } = this.parts;
     const begun = performance.now();
@@ -168,6 +193,7 @@ export class Removal {
     let rows = 0;
     const deleted = (n: number): void => {
       rows += n;
+      if (this.stopping) throw new Interrupted("The server stops");
     };
     log.notice("domain_removal_begun", { domain, host_type: host.name });
     let cancel = wheel.after(PROGRESS_MS, function tell() {

@@ -122,7 +122,8 @@ CREATE DATABASE $user CHARACTER SET utf8mb4;
 CREATE USER $user@'%' IDENTIFIED BY '$user';
 GRANT ALL PRIVILEGES ON *.* TO $user@'%' WITH GRANT OPTION;
 SQL
-    mariadbd --no-defaults --datadir="$mysql/data" --user="$me" --bind-address=127.0.0.1 --port="$mysql_port" \
+    # A server that starts deletes the temporary tables of others in its temporary directory.
+    mariadbd --no-defaults --datadir="$mysql/data" --tmpdir="$mysql" --user="$me" --bind-address=127.0.0.1 --port="$mysql_port" \
       --socket="$mysql/socket" --pid-file="$mysql/pid" --init-file="$mysql/init.sql" --skip-name-resolve \
       --max-connections=300 --max-allowed-packet=64M --innodb-flush-log-at-trx-commit=2 --innodb-flush-method=nosync \
       --innodb-buffer-pool-size=128M --innodb-doublewrite=0 --performance-schema=OFF </dev/null >"$mysql/log" 2>&1 &

@@ -1,6 +1,7 @@
 // Which domains are ours and which host type serves each: static `hosts` from the configuration, dynamic ones from the
 // store. Enabled domains are a Map, so that the router asks without waiting; everything else asks the store.
 
+import { Interrupted } from "../errors.ts";
 import type { Log } from "../log/index.ts";
 import { DELETING, DISABLED, type DomainStore, ENABLED } from "./store.ts";
 
@@ -225,7 +226,10 @@ export class Domains<H extends { readonly name: string }> {
   }
 
   private watch(domain: string, erased: Promise<void>): void {
-    erased.catch((error: unknown) => this.log.error("domain_removal_failed", { domain, error }));
+    erased.catch((error: unknown) => {
+      if (error instanceof Interrupted) this.log.notice("domain_removal_interrupted", { domain });
+      else this.log.error("domain_removal_failed", { domain, error });
+    });
   }
 
   private enable(domain: string, host: H): void {

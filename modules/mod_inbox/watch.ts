@@ -48,7 +48,12 @@ export function received(stanza: Stanza, ctx: InboxContext): void {
     const failed = (error: unknown): void => {
       ctx.log.limited("write", 10)?.error("inbox_write_failed", { error, user: user.text });
     };
-    stanza.wait(wanted.then((yes) => (yes ? write() : undefined)).catch(failed));
+    const { removals } = store;
+    // An account that went while it was looked for must not leave anything to whoever gets its name.
+    const still = (): MaybePromise<boolean> =>
+      store.removals === removals || ctx.host.auth.exists(user.local, user.domain);
+    const decided = wanted.then(async (yes) => (yes && (await still()) ? write() : undefined));
+    stanza.wait(decided.catch(failed));
   }
 }
 

@@ -5,6 +5,7 @@ import type { MaybePromise, PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore, Server } from "../../core/module.ts";
 import type { Deleted } from "../../core/storage/batches.ts";
+import { StorageError } from "../../core/storage/db.ts";
 import { Turns } from "../../core/turns.ts";
 import { type RosterItem, seesPresence, showsPresence } from "./item.ts";
 import type { RosterStore } from "./store.ts";
@@ -79,7 +80,8 @@ export class Rosters implements PersonalStore {
   /**
    * Changes the item of one contact: `edit` gets it as it is and returns it as it shall be, undefined for no item.
    * @param version the roster's new version, when versions are stored
-   * @throws what `edit` throws; StanzaError policy-violation when a new item would be one too many
+   * @throws what `edit` throws; StanzaError policy-violation when a new item would be one too many, not-acceptable when an
+   * address or a group is too long for the database (MySQL's columns have 250 characters)
    */
   change(
     user: BareJid,
@@ -94,7 +96,16 @@ export class Rosters implements PersonalStore {
       if (after === undefined) await this.store.delete(user, jid, version);
       else {
         await this.#makeRoom(user, before, after);
-        await this.store.write(user, after, { groups: after.groups !== before?.groups, version });
+        await this.store
+          .write(user, after, { groups: after.groups !== before?.groups, version })
+          .catch((error: unknown) => {
+            throw error instanceof StorageError && error.code === "constraint"
+              ? new StanzaError(
+                  "not-acceptable",
+                  "the database cannot hold an item with such an address or such groups",
+                )
+              : error;
+          });
       }
       this.#update(user, jid, before, after);
       return { before, after };

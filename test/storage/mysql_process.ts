@@ -53,6 +53,8 @@ export class MysqlProcess {
       `--port=${this.port}`,
       `--socket=${join(this.dir, "socket")}`,
       `--init-file=${join(this.dir, "init.sql")}`,
+      // A server that starts deletes the temporary tables of others in its directory.
+      `--tmpdir=${this.dir}`,
       `--ssl-cert=${join(this.dir, "cert.pem")}`,
       `--ssl-key=${join(this.dir, "key.pem")}`,
     ];

@@ -1,8 +1,10 @@
 // Rosters in rosterusers, rostergroups and roster_version: our own rows, and those that MongooseIM left.
 import { beforeAll, describe, expect, test } from "vitest";
+import type { StanzaError } from "../../core/errors.ts";
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import type { Db } from "../../core/storage/db.ts";
 import type { RosterItem } from "../../modules/mod_roster/item.ts";
+import { Rosters } from "../../modules/mod_roster/roster.ts";
 import { RosterStore } from "../../modules/mod_roster/store.ts";
 import { STATES } from "../../modules/mod_roster/subscription.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
@@ -110,6 +112,19 @@ onEachDatabase("rosters", (database: TestDatabase) => {
       (error: { code: string }) => error.code,
     );
     expect(["kept", "constraint"]).toContain(done);
+    expect(await store.roster(user)).toEqual(done === "kept" ? [long] : []);
+  });
+
+  test("an item that the database cannot hold is not acceptable, and nothing of it is kept", async () => {
+    const user = newUser();
+    const long = item("juliet@example.com", { groups: ["g".repeat(1000)] });
+    const done = await new Rosters(store)
+      .change(user, long.jid, undefined, () => long)
+      .then(
+        () => "kept",
+        (error: StanzaError) => error.condition,
+      );
+    expect(done).toBe(database.dialect === "mysql" ? "not-acceptable" : "kept");
     expect(await store.roster(user)).toEqual(done === "kept" ? [long] : []);
   });
 

@@ -228,6 +228,32 @@ describe("a removal", () => {
   );
 
   story(
+    "is left where it is when the server stops, and goes on when it starts again",
+    {},
+    async (scene) => {
+      const { server } = scene;
+      const [gone] = await domains(scene);
+      const rows = Array.from({ length: 5000 }, (_, i) => [gone, `user${i}`, "urn:x", "<x xmlns='urn:x'/>"]);
+      const columns = ["server", "username", "namespace", "data"];
+      await server.node.db("rdbms").insertMany("private_storage", columns, rows);
+      const left = async (): Promise<number> => {
+        const sql = "SELECT count(*) AS n FROM private_storage WHERE server = ?";
+        return Number((await server.node.db("rdbms").query<{ n: number }>(sql, [gone]))[0].n);
+      };
+      (await scene.graphql.admin.calls("domain.requestRemoveDomain", { domain: gone, hostType: "dynamic" })).data;
+      await vi.waitFor(async () => expect(await left()).toBeLessThan(5000), { interval: 1 });
+      await server.restarts({ ...DYNAMIC, modules: { mod_mam: { pm: {} } } });
+      const stopped = server.logged.find(
+        ({ what, domain }) => what === "domain_removal_interrupted" && domain === gone,
+      );
+      expect(stopped?.level).toBe("notice");
+      await vi.waitFor(async () => expect(await left()).toBe(0));
+      await vi.waitFor(async () => expect(await server.node.domains.details(gone)).toBeUndefined());
+    },
+    { door: "tcp" },
+  );
+
+  story(
     "of an account that was cut short goes on though its domain is disabled, and its name is not free meanwhile",
     {},
     async (scene) => {

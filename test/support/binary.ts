@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 
-const root = join(import.meta.dir, "../..");
+const root = join(import.meta.dirname, "../..");
 
 /** MONGOOSEIM_BINARY, else dist/mongooseimctl. */
 export const binary = (): string => {

@@ -223,7 +223,8 @@ function connect(
     connectAttributes: { program_name: "mongooseim" },
   });
   client.once("connect", () => resolve(client));
-  client.once("error", (cause: Error) => {
+  // Not only once: an error that comes after the first is nobody's, and must not end the process.
+  client.on("error", (cause: Error) => {
     client.destroy();
     reject(cause);
   });

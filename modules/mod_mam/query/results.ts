@@ -1,13 +1,14 @@
 // What a look-up is answered with: a message for each that was found (XEP-0313 §4.3), and <fin/> after the last.
 
 import { withNamespace } from "../../../core/c2s/output.ts";
-import type { BareJid, Jid } from "../../../core/jid.ts";
+import { type BareJid, type Jid, tryParseJid } from "../../../core/jid.ts";
 import { externalId, microsOfId } from "../../../core/message-id.ts";
 import type { Iq, MaybePromise, Server } from "../../../core/module.ts";
 import { NS_DELAY, NS_FORWARD, NS_RSM } from "../../../core/ns.ts";
 import { printDateTime } from "../../../core/operations/scalars.ts";
 import { viewText } from "../../../core/xml/framer.ts";
 import { attr, escapeXml, Markup, xml } from "../../../core/xml/markup.ts";
+import { stanzaText } from "../../../core/xml/stanza-text.ts";
 import type { Found, PageFound } from "../backend.ts";
 
 /** When a message came, as clients are told it: XEP-0082 with microseconds. */
@@ -30,8 +31,22 @@ class Envelope {
 
   /** The delay names who sent the message, as MongooseIM's does. */
   of({ id, from, stanza }: Found): string {
-    return `${this.head}${this.made++}${this.afterNumber}${externalId(id)}${this.afterId}<delay from='${escapeXml(from)}' stamp='${stampOf(id)}' xmlns='${NS_DELAY}'/>${withNamespace(stanza, nameEnd(stanza))}</forwarded></result></message>`;
+    return `${this.head}${this.made++}${this.afterNumber}${externalId(id)}${this.afterId}<delay from='${escapeXml(from)}' stamp='${stampOf(id)}' xmlns='${NS_DELAY}'/>${forwarded(stanza, from)}</forwarded></result></message>`;
   }
+}
+
+/**
+ * An archived message as it is forwarded: in its namespace, and from its sender, whatever it says itself. MongooseIM
+ * stores messages that do not say whom they are from.
+ */
+function forwarded(stanza: string, from: string): string {
+  const end = nameEnd(stanza);
+  if (stanza.startsWith(` from='${escapeXml(from)}'`, end)) return withNamespace(stanza, end);
+  const sender = tryParseJid(from);
+  if (sender === undefined) return withNamespace(stanza, end);
+  const view = viewText(stanza);
+  view.from = sender;
+  return stanzaText(view, undefined, true);
 }
 
 /** The place behind the name of an element. */

@@ -29,13 +29,14 @@ export async function verona(count = 15, changes: Changes = {}) {
   const archive = new MemoryArchive();
   for (let n = 1; n <= count; n++) {
     const remote = parseJid(n % 3 === 0 ? "mercutio@localhost/x" : "juliet@localhost/balcony");
+    const from = n % 2 === 0 ? parseJid("romeo@localhost/orchard") : remote;
     await archive.archive({
       id: idOf(n),
       owner: { local: "romeo", domain: "localhost" },
-      from: n % 2 === 0 ? parseJid("romeo@localhost/orchard") : remote,
+      from,
       remote,
       direction: n % 2 === 0 ? "out" : "in",
-      stanza: `<message from='a@localhost/x' to='b@localhost' type='chat'><body>Message #${n}</body></message>`,
+      stanza: `<message from='${from.text}' to='b@localhost' type='chat'><body>Message #${n}</body></message>`,
       searchBody: `message ${n}`,
       originId: undefined,
       groupchat: n === 5,

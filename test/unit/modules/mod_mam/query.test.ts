@@ -1,6 +1,6 @@
 // XEP-0313 §4.1: what a query may ask for, who may ask, and how it is answered.
 import { expect, test } from "vitest";
-import { BEGAN, NS, query, read, shownId, verona } from "./asked.ts";
+import { BEGAN, idOf, NS, query, read, shownId, verona } from "./asked.ts";
 
 const stamp = (n: number): string => new Date(BEGAN / 1000 + (n - 1) * 1000).toISOString();
 const GET = `<iq type='get' id='g'><query xmlns='${NS}'/></iq>`;
@@ -9,7 +9,7 @@ test("a message is answered as MongooseIM does, its own text unchanged", async (
   const { romeo } = await verona(1);
   await romeo.sends(query(""));
   expect(romeo.received()[0]).toBe(
-    `<message from='romeo@localhost' id='0000000000000001-0' to='romeo@localhost/orchard'><result id='${shownId(1)}' queryid='f27' xmlns='urn:xmpp:mam:2'><forwarded xmlns='urn:xmpp:forward:0'><delay from='juliet@localhost/balcony' stamp='2026-11-22T00:00:00.000000Z' xmlns='urn:xmpp:delay'/><message xmlns='jabber:client' from='a@localhost/x' to='b@localhost' type='chat'><body>Message #1</body></message></forwarded></result></message>`,
+    `<message from='romeo@localhost' id='0000000000000001-0' to='romeo@localhost/orchard'><result id='${shownId(1)}' queryid='f27' xmlns='urn:xmpp:mam:2'><forwarded xmlns='urn:xmpp:forward:0'><delay from='juliet@localhost/balcony' stamp='2026-11-22T00:00:00.000000Z' xmlns='urn:xmpp:delay'/><message xmlns='jabber:client' from='juliet@localhost/balcony' to='b@localhost' type='chat'><body>Message #1</body></message></forwarded></result></message>`,
   );
 });
 
@@ -230,4 +230,20 @@ test("messages go one by one to a client that reads slowly", async () => {
   }
   await done;
   expect(read([...served, ...romeo.received()])).toMatchObject({ numbers: [1, 2, 3], fin: true });
+});
+
+test("a message is from its sender, whatever it says itself or does not say", async () => {
+  const { romeo, archive } = await verona(2);
+  const owner = { local: "romeo", domain: "localhost" };
+  await archive.replace(owner, idOf(1), "<message to='b@localhost'><body>Message #1</body></message>");
+  await archive.replace(
+    owner,
+    idOf(2),
+    "<message to='b@localhost' from='forged@localhost'><body>Message #2</body></message>",
+  );
+  await romeo.sends(query(""));
+  const texts = romeo.received();
+  expect(texts[0]).toContain("<message from='juliet@localhost/balcony' xmlns='jabber:client' to='b@localhost'>");
+  expect(texts[1]).toContain("<message from='romeo@localhost/orchard' xmlns='jabber:client' to='b@localhost'>");
+  expect(texts[1]).not.toContain("forged");
 });
