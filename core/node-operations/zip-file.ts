@@ -18,6 +18,7 @@ export class ZipFile {
   private constructor(
     private readonly handle: FileHandle,
     readonly path: string,
+    private readonly most: number,
   ) {
     this.zip = new Zip((error, bytes) => {
       if (error) throw error;
@@ -25,13 +26,16 @@ export class ZipFile {
     });
   }
 
-  /** Makes the file. Throws an OperationError, with MongooseIM's codes, where it cannot be made. */
-  static async create(path: string): Promise<ZipFile> {
+  /**
+   * Makes the file. Throws an OperationError, with MongooseIM's codes, where it cannot be made.
+   * @param most bytes of the whole, and of each file in it, uncompressed
+   */
+  static async create(path: string, most = MAX_BYTES): Promise<ZipFile> {
     if (path === "" || path.includes("\0")) {
       throw new OperationError("wrong_filename_error", "Cannot write the result: the file has no usable name");
     }
     try {
-      return new ZipFile(await open(path, "wx", 0o600), path);
+      return new ZipFile(await open(path, "wx", 0o600), path, most);
     } catch (error) {
       throw await refusal(path, error as NodeJS.ErrnoException);
     }
@@ -45,7 +49,7 @@ export class ZipFile {
     for await (const part of parts) {
       const bytes = Buffer.from(part);
       size += bytes.length;
-      if (size > MAX_BYTES) throw tooMuch(name);
+      if (size > this.most) throw tooMuch(name);
       for (let at = 0; at < bytes.length; at += CHUNK) {
         // A copy: the compressor keeps what it is given, and small buffers share theirs with others.
         entry.push(new Uint8Array(bytes.subarray(at, at + CHUNK)), false);
@@ -76,7 +80,7 @@ export class ZipFile {
     this.waiting = [];
     for (const bytes of parts) {
       this.written += bytes.length;
-      if (this.written > MAX_BYTES) throw tooMuch(this.path);
+      if (this.written > this.most) throw tooMuch(this.path);
       try {
         for (let at = 0; at < bytes.length; ) at += (await this.handle.write(bytes, at)).bytesWritten;
       } catch (error) {
@@ -89,7 +93,7 @@ export class ZipFile {
 }
 
 const tooMuch = (what: string): OperationError =>
-  new OperationError("file_write_error", `Cannot write "${what}": it would be larger than 4 GB`);
+  new OperationError("file_write_error", `Cannot write "${what}": it would be larger than a zip file can be (4 GB)`);
 
 async function refusal(path: string, error: NodeJS.ErrnoException): Promise<Error> {
   const there = await stat(path).catch(() => undefined);

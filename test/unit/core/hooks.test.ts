@@ -1,7 +1,7 @@
 // The hook table: who is called, in which order, and what becomes of the stanza or value.
 
 import { describe, expect, test } from "vitest";
-import { StanzaError } from "../../../core/errors.ts";
+import { Interrupted, StanzaError } from "../../../core/errors.ts";
 import {
   type HookHandlers,
   type HookObserver,
@@ -440,5 +440,38 @@ describe("removing a feature", () => {
     t.hooks.remove("nobody");
     t.offline();
     expect(t.called).toEqual(["a"]);
+  });
+});
+
+describe("what must be whole", () => {
+  const jid = parseBareJid("romeo@localhost");
+  const table = (name: string) => ({ name, columns: ["a"], rows: [] });
+
+  test("a value that a handler fails to add to is no value, however long the others take", async () => {
+    const { hooks, observer } = new Table();
+    hooks.add("one", { get_personal_data: async (acc) => [...acc, table("one")] }, {});
+    hooks.add("quiet", { get_personal_data: () => undefined }, {});
+    hooks.add("two", { get_personal_data: (acc) => [...acc, table("two")] }, {});
+    expect(await hooks.foldWhole("get_personal_data", [], { jid })).toEqual([table("one"), table("two")]);
+    expect(observer.timers).toEqual([]);
+    hooks.add("broken", { get_personal_data: () => Promise.reject(new Error("away")) }, {});
+    await expect(hooks.foldWhole("get_personal_data", [], { jid })).rejects.toThrow("away");
+  });
+
+  test("who insists is told of a failure when all were told, and at once that the server ends", async () => {
+    const { hooks, observer } = new Table();
+    const told: string[] = [];
+    let error: Error = new Error("away");
+    const fail = (): void => {
+      told.push("first");
+      throw error;
+    };
+    hooks.add("first", { remove_domain: fail }, {});
+    hooks.add("second", { remove_domain: () => void told.push("second") }, {});
+    await expect(hooks.insist("remove_domain", { domain: "d" })).rejects.toBe(error);
+    expect([told, observer.failures]).toEqual([["first", "second"], ["first remove_domain: Error: away"]]);
+    error = new Interrupted("the server ends");
+    await expect(hooks.insist("remove_domain", { domain: "d" })).rejects.toBe(error);
+    expect([told, observer.failures.length]).toEqual([["first", "second", "first"], 1]);
   });
 });
