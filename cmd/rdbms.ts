@@ -193,7 +193,9 @@ class Opener {
 
   private async openServer(plan: Plan, place: string, calls: DbCalls): Promise<Db> {
     const { connection } = plan.options;
-    const options = { ...serverOptions(plan, this.options.log), calls };
+    const options: PgsqlOptions = { ...serverOptions(plan, this.options.log), calls };
+    // Ids that count up by sequences, as in MongooseIM's tables, and not CockroachDB's own, which fill 64 bits.
+    if (connection.driver === "cockroachdb") options.session = { serial_normalization: "sql_sequence" };
     const open = connection.driver === "mysql" ? openMysql : openPgsql;
     if (!this.ready.has(place)) {
       await this.patiently(plan, async () => {

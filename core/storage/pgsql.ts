@@ -31,6 +31,8 @@ export interface PgsqlOptions extends PatienceOptions {
   statementTimeoutMs?: number;
   /** A connection that is not ready after this many milliseconds has failed; default 5000. */
   connectTimeoutMs?: number;
+  /** More settings of a session. */
+  session?: Readonly<Record<string, string>>;
   /** How often a connection that has nothing to do is asked something, so that nobody takes it for dead. Default: never. */
   keepAliveMs?: number;
 }
@@ -275,7 +277,12 @@ function connect(options: PgsqlOptions, wire: WireStats): postgres.Sql {
     fetch_types: false,
     onnotice: () => {},
     types: TYPES,
-    connection: { application_name: "mongooseim", statement_timeout: statementTimeoutMs, TimeZone: "UTC" },
+    connection: {
+      application_name: "mongooseim",
+      statement_timeout: statementTimeoutMs,
+      TimeZone: "UTC",
+      ...options.session,
+    },
   };
   return postgres(own) as unknown as postgres.Sql;
 }

@@ -49,6 +49,12 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("a PostgreSQL server", 
     });
   });
 
+  test("more settings of a session", async () => {
+    const other = await openPgsql({ ...pgsqlOptions(), session: { lock_timeout: "1234ms" } });
+    expect(await other.query("SELECT current_setting('lock_timeout') AS t")).toEqual([{ t: "1234ms" }]);
+    await other.close();
+  });
+
   test("a slow statement ends in a timeout", async () => {
     const slow = await openPgsql({ ...pgsqlOptions(), statementTimeoutMs: 100 });
     await expect(slow.query("SELECT pg_sleep(?)", [5])).rejects.toMatchObject({ code: "timeout" });

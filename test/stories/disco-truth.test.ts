@@ -5,6 +5,7 @@ import { MODULES } from "../../modules/index.ts";
 import type { Client } from "../support/client.ts";
 import { childOf, childrenOf } from "../support/match.ts";
 import { type Scene, stage } from "../support/story.ts";
+import type { Changes } from "../support/story-server.ts";
 
 const NS_INFO = "http://jabber.org/protocol/disco#info";
 const NS_ITEMS = "http://jabber.org/protocol/disco#items";
@@ -44,9 +45,11 @@ const answered = (server: Scene["server"], ...targets: string[]): string[] =>
     .filter((ns, i, all) => all.indexOf(ns) === i && !UNTOLD.has(ns));
 
 /** Everything that needs no more than its name to run. */
-const EVERYTHING = Object.fromEntries(
+const EVERYTHING: Changes = Object.fromEntries(
   MODULES.filter(({ config }) => config.safeParse({}).success).map((m) => [m.name, {}]),
 );
+// Without a kind of archive there is none.
+EVERYTHING["mod_mam"] = { pm: {} };
 
 for (const [what, modules] of [
   ["everything", EVERYTHING],

@@ -108,7 +108,7 @@ describe.each(["rdbms", "rdbms_async"])("backend = %s", (backend) => {
         }
         expect((await inboxOf(juliet)).count).toBe(1);
       },
-      covering("domain_removal_SUITE", { door: "tcp" })("inbox_removal", "inbox_removal_incremental"),
+      covering("domain_removal_SUITE", { door: "tcp" })("inbox_removal"),
     );
   });
 

@@ -35,6 +35,8 @@ describe("an archive", () => {
           expect.arrayContaining([NS_MAM, "urn:xmpp:mam:1", `${NS_MAM}#extended`, `${NS_MAM}#groupchat-field`]),
         );
         expect(features).not.toContain(`${NS_MAM}#groupchat-available`);
+        const retraction = ["urn:xmpp:message-retract:0", "urn:xmpp:message-retract:0#tombstone"];
+        expect(features).toEqual(expect.arrayContaining(retraction));
       }
       alice.says(`<iq type="get" id="info" to="${bob.bare}"><query xmlns="${NS_INFO}"/></iq>`);
       await alice.receives`<iq type="error" id="info"><error type="cancel"><service-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`;

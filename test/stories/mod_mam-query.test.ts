@@ -147,8 +147,13 @@ describe("a query", () => {
       const read = texts.map((text) => text.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"));
       expect((await asks(alice)).bodies).toEqual(read);
       expect((await asks(bob)).bodies).toEqual(read);
+      const having = async (text: string) =>
+        (await asks(alice, { fields: { "{urn:xmpp:fulltext:0}fulltext": text } })).bodies;
+      expect(await having("lol")).toEqual([read[0]]);
+      expect(await having("another")).toEqual([read[1]]);
+      expect(await having("GĘŚLĄ")).toEqual([read[2]]);
     },
-    covers("unicode_messages_can_be_extracted"),
+    covers("unicode_messages_can_be_extracted", "save_unicode_messages"),
   );
 
   story(

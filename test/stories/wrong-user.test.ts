@@ -111,6 +111,19 @@ const PROBES: Readonly<Record<string, Probe>> = {
       ["set", `<reset xmlns="${NS_CONVERSATION}" jid="nurse@localhost"/>`],
     ],
   },
+  mod_mam: {
+    keeps: [
+      `<prefs xmlns="urn:xmpp:mam:2" default="roster"><always><jid>nurse@localhost</jid></always><never/></prefs>`,
+    ],
+    view: `<prefs xmlns="urn:xmpp:mam:2"/>`,
+    tries: [
+      ["get", `<prefs xmlns="urn:xmpp:mam:2"/>`],
+      ["set", `<prefs xmlns="urn:xmpp:mam:2" default="never"/>`],
+      ["get", `<query xmlns="urn:xmpp:mam:2"/>`],
+      ["get", `<metadata xmlns="urn:xmpp:mam:2"/>`],
+      ["set", `<query xmlns="urn:xmpp:mam:2"/>`],
+    ],
+  },
   mod_smart_markers: {
     tries: [["get", `<query xmlns="esl:xmpp:smart-markers:0" peer="nurse@localhost"/>`]],
   },
@@ -150,6 +163,7 @@ test("every feature that keeps something for users is tried", () => {
 
 const modules: Changes = { mod_caps: {}, mod_keystore: { keys: [{ name: "token_secret", type: "ram" }] } };
 for (const name of Object.keys(PROBES)) modules[name] = {};
+modules["mod_mam"] = { user_prefs_store: "rdbms", pm: {} };
 const { story } = stage({ modules });
 
 async function asks(c: Client, type: "get" | "set", payload: string, to?: string): Promise<string> {
