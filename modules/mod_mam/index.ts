@@ -53,8 +53,10 @@ function aged(store: MamStore): Retained {
 function open(ctx: Context): void {
   const { store, log, metrics: counted } = ctx;
   const pm = pmConfig(ctx.config);
-  if (ctx.config.muc !== undefined) log.warning("feature_not_in_this_build", { section: "modules.mod_mam.muc" });
-  if (pm === undefined) return;
+  if (pm === undefined) {
+    log.warning("archive_not_configured", { advice: "messages are archived with [modules.mod_mam.pm]" });
+    return;
+  }
   if (pm.backend !== "rdbms") {
     throw new Error(`Cannot start modules.mod_mam: backend "${pm.backend}" is not in this build; use "rdbms"`);
   }
