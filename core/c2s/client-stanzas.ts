@@ -60,7 +60,10 @@ export abstract class ClientStanzas extends StreamOutput implements OutboxOwner 
 
   private stanza(s: Stanza): MaybePromise<void> {
     // Only messages are read on while others wait to be durable: nothing else may overtake those.
-    if (s.kind !== MESSAGE && this.outbox?.busy) return this.outbox.drained?.then(() => this.stanza(s));
+    // A session that has ended meanwhile says nothing more: its presence has been taken back, its account may be gone.
+    if (s.kind !== MESSAGE && this.outbox?.busy) {
+      return this.outbox.drained?.then(() => (this.closed ? undefined : this.stanza(s)));
+    }
     const timed = s.kind === MESSAGE && (this.host.counters.messagesReceived & (TIMED - 1)) === 0;
     return timed ? this.timedStanza(s) : this.plainStanza(s);
   }
@@ -73,7 +76,7 @@ export abstract class ClientStanzas extends StreamOutput implements OutboxOwner 
   }
 
   private plainStanza(s: Stanza): MaybePromise<void> {
-    if (!this.readAddresses(s)) return;
+    if (!this.readAddresses(s)) return this.closed ? undefined : this.count(s);
     let done: MaybePromise<void>;
     try {
       done = this.send(s);
@@ -141,7 +144,6 @@ export abstract class ClientStanzas extends StreamOutput implements OutboxOwner 
       if (to === undefined) {
         s.to = jid.bare;
         this.refuse(s, new StanzaError("jid-malformed"), this.domain);
-        this.sm?.count();
         return false;
       }
       s.to = to;

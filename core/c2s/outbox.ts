@@ -8,6 +8,10 @@ import type { Stanza } from "../stanza.ts";
 
 /** Stanzas that may wait; past it the stream is not read. */
 const MAX_WAITING = 512;
+/** Bytes of theirs that may. */
+const MAX_BYTES = 1024 * 1024;
+/** Stanzas that have left and are still held on to. */
+const MAX_LEFT = 64;
 
 /** What an outbox needs of its session. */
 export interface OutboxOwner {
@@ -29,6 +33,8 @@ export class Outbox {
   private readonly leaves: boolean[] = [];
   private readonly counts: number[] = [];
   private head = 0;
+  /** Bytes of what waits. */
+  private bytes = 0;
   private running = false;
   /** The write that was decided last, and how. */
   private settled: Promise<unknown> | undefined = undefined;
@@ -53,7 +59,7 @@ export class Outbox {
 
   /** So much waits that no more should come. */
   get full(): boolean {
-    return this.stanzas.length - this.head > MAX_WAITING;
+    return this.stanzas.length - this.head > MAX_WAITING || this.bytes > MAX_BYTES;
   }
 
   /** Resolves when nothing waits; undefined when nothing does. */
@@ -94,6 +100,7 @@ export class Outbox {
     this.hosts.push(host);
     this.leaves.push(leaves);
     this.counts.push(0);
+    this.bytes += stanza.end - stanza.start;
     if (this.running) return;
     this.running = true;
     this.next();
@@ -115,7 +122,7 @@ export class Outbox {
       }
       const done = this.leaves[this.head] ? this.send(stanza, commit !== undefined && this.lost) : undefined;
       if (done !== undefined) {
-        done.then(this.onward);
+        done.then(this.onward, this.onward);
         return;
       }
       this.leave();
@@ -123,6 +130,12 @@ export class Outbox {
     this.trim();
     this.settled = undefined;
     this.running = false;
+    // Whoever is not counted yet is not what was asked about.
+    if (this.askedAt >= 0) {
+      this.askedAt = -1;
+      this.askedNext = -1;
+      this.owner.answer();
+    }
     const { empty } = this;
     this.empty = undefined;
     empty?.resolve();
@@ -135,8 +148,10 @@ export class Outbox {
 
   /** The first is done with. */
   private leave(): void {
+    const { start, end } = this.stanzas[this.head];
+    this.bytes -= end - start;
     const n = this.counts[this.head++];
-    if (this.head > MAX_WAITING) this.trim();
+    if (this.head > MAX_LEFT) this.trim();
     if (n === 0) return;
     this.left += n;
     this.owner.handled(n);

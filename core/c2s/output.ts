@@ -276,10 +276,14 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
     if (sm !== undefined && --sm.held === 0 && sm.asked) this.conn?.askLate();
   }
 
-  /** Everything of this turn has been written: answers <r/> (XEP-0198 §4). */
+  /** <r/> came (XEP-0198 §4): it is answered when what came before is handled, and after what is written meanwhile. */
+  asked(): void {
+    if (!this.outbox?.ask()) this.conn?.askLate();
+  }
+
+  /** Everything of this turn has been written: answers <r/>. */
   late(): void {
-    if (this.sm !== undefined && !this.outbox?.ask())
-      this.writeElement(`<a xmlns='${NS_SM}' h='${this.sm.report()}'/>`);
+    if (this.sm !== undefined) this.writeElement(`<a xmlns='${NS_SM}' h='${this.sm.report()}'/>`);
   }
 
   /** Writes an element that is not a stanza, as it is. */

@@ -69,8 +69,11 @@ export class C2S extends ClientStanzas implements ConnOwner {
     if (this.conn === undefined && this.state === ACTIVE) this.lost();
   }
 
+  /** The client has said that it will send no more: what it has sent goes its way first, and it is told what does not. */
   end(): void {
-    this.close(undefined, "closed");
+    const waiting = this.outbox?.drained;
+    if (waiting === undefined) this.close(undefined, "closed");
+    else this.wait(waiting.then(() => this.close(undefined, "closed")));
   }
 
   malformed(condition: FrameError["condition"] | "unsupported-encoding" | "bad-format", what: string): void {
@@ -197,7 +200,11 @@ export class C2S extends ClientStanzas implements ConnOwner {
   /** The connection is gone. What came before is still worked on. */
   closedConn(): void {
     this.conn = undefined;
-    const more = this.delayed || this.whole !== undefined || (this.framer !== undefined && this.framer.buffered > 0);
+    const more =
+      this.delayed ||
+      this.outbox?.busy ||
+      this.whole !== undefined ||
+      (this.framer !== undefined && this.framer.buffered > 0);
     if (this.state !== ACTIVE || this.work === undefined || !more) this.lost();
   }
 

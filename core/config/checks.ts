@@ -23,6 +23,7 @@ export function checkDocument(source: Source, exists?: (file: string) => boolean
   const problems: Problem[] = [];
   const warnings: Problem[] = [];
   problems.push(...listenersTwice(source), ...hostTypes(source));
+  warnings.push(...embeddedPools(source));
   const names = definedNames(source.raw);
   const inertSeen = new Set<string>();
   const undefinedClasses = new Set<string>();
@@ -36,6 +37,9 @@ export function checkDocument(source: Source, exists?: (file: string) => boolean
       inertSeen.add(option);
     }
     if (typeof value !== "string") return;
+    if (notes.absent?.values.includes(value)) {
+      problems.push(problemAt(source, path, `it is not in this build; use "${notes.absent.instead}"`));
+    }
     if (notes.file && exists && value !== "" && !exists(value)) {
       problems.push(problemAt(source, path, "there is no such file"));
     }
@@ -89,6 +93,32 @@ function listenersTwice(source: Source): Problem[] {
     }
   }
   return problems;
+}
+
+/** What a pool of driver "sqlite" has no use for: there is no server, and each file has one worker of its own. */
+const OF_SERVERS = ["workers", "strategy", "call_timeout", "max_worker_queue_len"];
+const NOT_OF_SERVERS: ReadonlySet<string> = new Set(["driver", "database"]);
+
+function embeddedPools(source: Source): Problem[] {
+  const hosts = valueAt(source.raw, ["host_config"]);
+  const places: Path[] = [[], ...(Array.isArray(hosts) ? hosts.map((_, i): Path => ["host_config", i]) : [])];
+  return places.flatMap((place) => {
+    const at: Path = [...place, "outgoing_pools", "rdbms"];
+    const pools = valueAt(source.raw, at);
+    return Object.entries(isTable(pools) ? pools : {}).flatMap(([tag, pool]) => {
+      const connection = tableAt(pool, "connection");
+      if (!isTable(pool) || connection["driver"] !== "sqlite") return [];
+      const unused: Path[] = [
+        ...OF_SERVERS.filter((key) => pool[key] !== undefined).map((key) => [...at, tag, key]),
+        ...Object.keys(connection)
+          .filter((key) => !NOT_OF_SERVERS.has(key))
+          .map((key) => [...at, tag, "connection", key]),
+      ];
+      return unused.map((path) =>
+        placed(source, path, `${keyOf(path)} has no effect: driver "sqlite" opens a file, by one worker`),
+      );
+    });
+  });
 }
 
 /** A host_config table is for a host type that exists, and each host type has one at most. */

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { type Names, selected } from "./selected.ts";
 import { clientTls, sqlTls } from "./tls.ts";
-import { enumOf, nonEmpty, nonNegative, port, positive, rule, secret, uniqueNonEmptyList } from "./types.ts";
+import { enumOf, nonEmpty, nonNegative, positive, remotePort, rule, secret, uniqueNonEmptyList } from "./types.ts";
 
 const scope = () =>
   z
@@ -52,7 +52,7 @@ const cassandra = () =>
       servers: uniqueNonEmptyList(
         z.strictObject({
           host: nonEmpty().describe("Host name"),
-          port: port().default(9042).describe("Port"),
+          port: remotePort().default(9042).describe("Port"),
         }),
       )
         .default([{ host: "localhost", port: 9042 }])
@@ -78,7 +78,7 @@ const elastic = () =>
   z
     .strictObject({
       host: nonEmpty().default("localhost").describe("Host name"),
-      port: port().default(9200).describe("Port"),
+      port: remotePort().default(9200).describe("Port"),
     })
     .prefault({})
     .describe("Elasticsearch server");
@@ -98,7 +98,7 @@ const ldap = () =>
   z
     .strictObject({
       servers: uniqueNonEmptyList(z.string()).default(["localhost"]).describe("Host names"),
-      port: port().optional().describe("Port; 389, or 636 with TLS, when not set"),
+      port: remotePort().optional().describe("Port; 389, or 636 with TLS, when not set"),
       root_dn: z.string().default("").describe("DN to log in with"),
       password: secret(z.string()).default("").describe("Password of that DN"),
       connect_interval: positive().default(10_000).describe("Milliseconds between two tries to connect"),
@@ -112,7 +112,7 @@ const rabbit = () =>
   z
     .strictObject({
       host: nonEmpty().default("localhost").describe("Host name"),
-      port: port().default(5672).describe("Port"),
+      port: remotePort().default(5672).describe("Port"),
       username: nonEmpty().default("guest").describe("User"),
       password: secret(nonEmpty()).default("guest").describe("Password"),
       virtual_host: nonEmpty().default("/").describe("Virtual host"),
@@ -133,7 +133,7 @@ const redis = () =>
   z
     .strictObject({
       host: nonEmpty().default("127.0.0.1").describe("Host name"),
-      port: port().default(6379).describe("Port"),
+      port: remotePort().default(6379).describe("Port"),
       database: nonNegative().default(0).describe("Number of the logical database"),
       username: z.string().optional().describe("User"),
       password: secret(z.string()).optional().describe("Password"),
@@ -144,6 +144,9 @@ const redis = () =>
 
 const SQL_PORTS = { pgsql: 5432, cockroachdb: 26_257, mysql: 3306, sqlite: undefined } as const;
 
+/** Drivers that have a server to connect to. */
+const SERVERS: ReadonlySet<unknown> = new Set(["pgsql", "cockroachdb", "mysql"]);
+
 /**
  * A database. Without any `outgoing_pools.rdbms` the embedded store is used; `driver = "sqlite"`, which MongooseIM does
  * not have, says the same for one tag, with `database` naming the file (relative to the state directory).
@@ -152,7 +155,7 @@ const rdbms = () => {
   let table = z.strictObject({
     driver: enumOf("pgsql", "mysql", "cockroachdb", "sqlite").describe("Kind of database"),
     host: nonEmpty().optional().describe("Host name"),
-    port: port().optional().describe("Port; the usual one of the driver when not set"),
+    port: remotePort().optional().describe("Port; the usual one of the driver when not set"),
     database: nonEmpty().optional().describe("Name of the database"),
     username: nonEmpty().optional().describe("User"),
     password: secret(nonEmpty()).optional().describe("Password"),
@@ -168,7 +171,7 @@ const rdbms = () => {
   for (const key of ["host", "database", "username", "password"] as const) {
     table = rule(
       table,
-      (given) => given.driver === undefined || given.driver === "sqlite" || given[key] !== undefined,
+      (given) => given[key] !== undefined || !SERVERS.has(given.driver),
       (given) => `driver "${given.driver}" needs it`,
       key,
     );

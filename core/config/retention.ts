@@ -1,8 +1,13 @@
 // [retention]: how long what is kept may stay. MongooseIM has no such section.
 import { z } from "zod";
-import { domainName, inert, keyedList, own, positive, positiveOrInfinity } from "./types.ts";
+import { domainName, inert, keyedList, own, positiveOrInfinity, upTo, upToOrInfinity } from "./types.ts";
 
-const days = (what: string) => positiveOrInfinity().describe(`Days after which they go: ${what}`);
+/** Days that an age may have: what is older has not been sent yet. */
+const MOST_DAYS = 36_500;
+/** A year, in seconds. */
+const LONGEST_INTERVAL = 31_536_000;
+
+const days = (what: string) => upToOrInfinity(MOST_DAYS).describe(`Days after which they go: ${what}`);
 
 const ages = {
   archive: () => days("archived messages"),
@@ -33,10 +38,9 @@ export const retention = () =>
       offline: ages.offline().default(Number.POSITIVE_INFINITY),
       inbox_bin: ages.inbox_bin().default(Number.POSITIVE_INFINITY),
       uploads: ages.uploads().default(Number.POSITIVE_INFINITY),
-      interval: positive().default(3600).describe("Seconds from the end of one clean-up to the next"),
-      batch_size: positive().max(10_000).default(500).describe("Rows that one statement deletes at most"),
-      pause: positive()
-        .max(60_000)
+      interval: upTo(LONGEST_INTERVAL).default(3600).describe("Seconds from the end of one clean-up to the next"),
+      batch_size: upTo(10_000).default(500).describe("Rows that one statement deletes at most"),
+      pause: upTo(60_000)
         .default(100)
         .describe("Least milliseconds between two statements; after a slow one, as long as it took"),
       domains: keyedList(

@@ -13,6 +13,8 @@ export interface Notes {
   inert?: string;
   /** Values that an inert option may have without a warning: they say what happens here anyway. */
   heeded?: readonly string[];
+  /** Values that MongooseIM has and this build has not, and what to use instead. */
+  absent?: { readonly values: readonly string[]; readonly instead: string };
   /** The value names an entry of this section. */
   ref?: "access" | "shaper" | "acl";
   /** The value names a file that must exist. */
@@ -38,6 +40,11 @@ export function notesOf(schema: z.ZodType): Notes {
 /** Marks an option that is accepted for compatibility and does nothing: setting it gives one warning with the reason. */
 export function inert<T extends z.ZodType>(schema: T, reason: string): T {
   return note(schema, { inert: reason });
+}
+
+/** Marks values of MongooseIM that are not in this build: a file with one of them is refused, with what to use instead. */
+export function withoutYet<T extends z.ZodType>(schema: T, instead: string, ...values: readonly string[]): T {
+  return note(schema, { absent: { values, instead } });
 }
 
 /** Marks an option (or a whole table) that MongooseIM does not have. */
@@ -92,6 +99,29 @@ export function port() {
   const error = "a port is 1 to 65535";
   return whole(0, error).max(65535, { error });
 }
+
+/** A TCP port of a server to connect to. */
+export function remotePort() {
+  const error = "a port is 1 to 65535";
+  return whole(1, error).max(65535, { error });
+}
+
+/** A whole number from 1 to `most`. */
+export function upTo(most: number) {
+  const error = `it must be a whole number from 1 to ${most}`;
+  return whole(1, error).max(most, { error });
+}
+
+/** A whole number from 1 to `most`, or "infinity", which parses to `Infinity`. */
+export const upToOrInfinity = (most: number) => {
+  const error = `it must be a whole number from 1 to ${most}, or "infinity"`;
+  return z.union(
+    [whole(1, error).max(most, { error }), z.literal("infinity").transform(() => Number.POSITIVE_INFINITY)],
+    {
+      error,
+    },
+  );
+};
 
 /** One of the given words. */
 export function enumOf<const T extends readonly [string, ...string[]]>(...words: T) {

@@ -3,19 +3,24 @@ import { z } from "zod";
 import {
   enumOf,
   foreignModule,
+  inert,
   nonNegative,
   own,
   positive,
   positiveOrInfinity,
+  rule,
   subdomainTemplate,
+  withoutYet,
 } from "../../core/config/types.ts";
 import { JID_FORMATS } from "./codecs/jid.ts";
 import { MESSAGE_FORMATS } from "./codecs/message.ts";
 import { searchIndex } from "./search/option.ts";
 
-const backend = () => enumOf("rdbms", "cassandra", "elasticsearch");
+const backend = () => withoutYet(enumOf("rdbms", "cassandra", "elasticsearch"), "rdbms", "cassandra", "elasticsearch");
 const prefs = () =>
-  enumOf("rdbms", "cassandra", "mnesia").optional().describe("Where archiving preferences are kept; none when not set");
+  withoutYet(enumOf("rdbms", "cassandra", "mnesia"), "rdbms", "cassandra")
+    .optional()
+    .describe("Where archiving preferences are kept: beside the archive with either; nobody has any when not set");
 
 // As MongooseIM sizes it: four writers for each processor.
 const writers = () => 4 * navigator.hardwareConcurrency;
@@ -62,17 +67,19 @@ const archive = () => ({
   user_prefs_store: prefs(),
 });
 
-export const config = z.strictObject({
+const wholeConfig = z.strictObject({
   archive_chat_markers: z.boolean().default(false).describe("Archive chat markers too"),
   async_writer: asyncWriter().prefault({}).describe("How messages are written"),
   backend: backend().default("rdbms").describe("Where the archive is"),
-  cache: z
-    .strictObject({
+  cache: inert(
+    z.strictObject({
       module: enumOf("internal", "mod_cache_users").default("internal").describe("Whose cache is used"),
       number_of_segments: positive().default(3).describe("Generations of the cache"),
       strategy: enumOf("fifo", "lru").default("fifo").describe("What is forgotten first"),
       time_to_live: positiveOrInfinity().default(480).describe("Life of a generation, minutes"),
-    })
+    }),
+    "the numbers of 50,000 owners are remembered, whatever their age; cache_users switches that off",
+  )
     .prefault({})
     .describe("Cache of archive owners"),
   cache_users: z.boolean().default(true).describe("Keep archive owners in memory"),
@@ -102,14 +109,23 @@ export const config = z.strictObject({
     })
     .optional()
     .describe("Archives of users"),
-  muc: z
-    .strictObject({
+  muc: inert(
+    z.strictObject({
       ...archive(),
       host: subdomainTemplate().default("conference.@HOST@").describe("Domain of the rooms"),
-    })
+    }),
+    "rooms are not in this build, and have no archives",
+  )
     .optional()
     .describe("Archives of rooms"),
 });
+
+export const config = rule(
+  wholeConfig,
+  ({ search_index, full_text_search }) => search_index !== "index" || full_text_search !== false,
+  "it is only with full_text_search = true",
+  "search_index",
+);
 
 export type MamConfig = z.output<typeof config>;
 /** Options of one kind of archive, as they are in force. */

@@ -53,8 +53,10 @@ function aged(store: MamStore): Retained {
 function open(ctx: Context): void {
   const { store, log, metrics: counted } = ctx;
   const pm = pmConfig(ctx.config);
-  if (ctx.config.muc !== undefined) log.warning("feature_not_in_this_build", { section: "modules.mod_mam.muc" });
-  if (pm === undefined) return;
+  if (pm === undefined) {
+    log.warning("archive_not_configured", { advice: "messages are archived with [modules.mod_mam.pm]" });
+    return;
+  }
   if (pm.backend !== "rdbms") {
     throw new Error(`Cannot start modules.mod_mam: backend "${pm.backend}" is not in this build; use "rdbms"`);
   }
@@ -63,10 +65,12 @@ function open(ctx: Context): void {
     pm,
     {
       flushed(messages, ms) {
+        counted.mod_mam_pm_archive_message_time.add(Math.round(ms * 1000));
+        // Without a pool of writers there are no batches.
+        if (!pm.async_writer.enabled) return;
         counted.mod_mam_pm_flushed_count.add(messages);
         counted.mod_mam_pm_flushed_time.add(Math.round(ms * 1000));
         counted.mod_mam_pm_flushed_time_per_message.add(Math.round((ms * 1000) / messages));
-        counted.mod_mam_pm_archive_message_time.add(Math.round(ms * 1000));
         (messages >= pm.async_writer.batch_size
           ? counted.async_pool_flush_batch
           : counted.async_pool_flush_timed

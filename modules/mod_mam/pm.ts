@@ -6,7 +6,7 @@ import { type HookHandlers, type MaybePromise, STOP, type Verdict } from "../../
 import type { BareJid } from "../../core/jid.ts";
 import type { Session } from "../../core/module.ts";
 import { NS_AMP, NS_SID } from "../../core/ns.ts";
-import { stamp } from "../../core/stable-id.ts";
+import { stamp, stripIds } from "../../core/stable-id.ts";
 import { MESSAGE, type Stanza } from "../../core/stanza.ts";
 import { stanzaText } from "../../core/xml/stanza-text.ts";
 import type { Context } from "./context.ts";
@@ -32,8 +32,9 @@ export class PmRecorder {
 
   /** A client has sent a message. */
   sent(stanza: Stanza, session: Session): Verdict {
-    if (!this.wants(stanza)) return;
     const owner = session.jid.bare;
+    if (stanza.has("stanza-id", NS_SID)) stripIds(stanza, owner.text, owner.domain);
+    if (!this.wants(stanza)) return;
     const may = this.archive.prefs?.shouldArchive(owner, stanza.to);
     if (may === false) return;
     if (may !== undefined && may !== true) return may.then((yes) => (yes ? this.keepSent(stanza, owner) : undefined));
@@ -53,10 +54,16 @@ export class PmRecorder {
 
   /** A message is on its way to an account. */
   received(stanza: Stanza): Verdict {
-    if (stanza.kind !== MESSAGE || stanza.archived || stanza.to.bare.isDomain || !this.wants(stanza)) return;
+    // What is on its way again has been through here: the archive has it if it was to, under whatever id.
+    if (stanza.kind !== MESSAGE || stanza.archived || stanza.revived || stanza.to.bare.isDomain) return;
     const owner = stanza.to.bare;
-    if (stanza.ownId !== undefined && stanza.from.bare.text === owner.text)
+    // Nobody else says ids in the name of an archive: not to its owner, and not in it.
+    if (stanza.stamp === "" && stanza.has("stanza-id", NS_SID)) stripIds(stanza, owner.text, owner.domain);
+    if (!this.wants(stanza)) return;
+    if (stanza.ownId !== undefined && stanza.from.bare.text === owner.text) {
+      stanza.archived = true;
       return this.shows(stanza, owner, stanza.ownId);
+    }
     const { server, host } = this.ctx;
     if (server.sessionsOf(owner).length > 0 || host.accountCache?.has(owner.text))
       return this.forAccount(stanza, owner);
@@ -108,7 +115,9 @@ export class PmRecorder {
       originId: memo.origin,
       groupchat: stanza.type === "groupchat",
     };
-    this.ctx.metrics.mod_mam_pm_archive_message_count.add();
+    const { metrics } = this.ctx;
+    metrics.mod_mam_pm_archive_message_count.add();
+    if (this.archive.config.async_writer.enabled) metrics.async_pool_request_count.add();
     const written = this.archive.backend.archive(message);
     stanza.wait(written);
     if (stanza.has("amp", NS_AMP)) stanza.wait(this.tellAmp(stanza, written));

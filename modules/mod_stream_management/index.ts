@@ -54,7 +54,10 @@ const stale = new WeakMap<Ctx, StaleCounters>();
 
 const FEATURE = new Markup(`<sm xmlns='${NS_SM}'/>`);
 
-function enable(s: Stanza, session: C2S, ctx: Ctx): void {
+function enable(s: Stanza, session: C2S, ctx: Ctx): MaybePromise<void> {
+  // What was sent before is not counted (XEP-0198 §4): it must have left.
+  const waiting = session.outbox?.drained;
+  if (waiting !== undefined) return waiting.then(() => (session.closed ? undefined : enable(s, session, ctx)));
   const refused = session.nego !== undefined || session.sm !== undefined;
   session.writeElement(refused ? failed("unexpected-request") : manage(session, s.attr("resume"), ctx));
 }
@@ -191,14 +194,15 @@ export default defineModule<Config, HeldStore>({
             session.writeElement(failed("unexpected-request"));
             return STOP;
           }
-          session.conn?.askLate();
+          session.asked();
           return STOP;
         case "a":
           acknowledged(s, session);
           return STOP;
-        case "enable":
-          enable(s, session, ctx);
-          return STOP;
+        case "enable": {
+          const done = enable(s, session, ctx);
+          return done === undefined ? STOP : done.then((): typeof STOP => STOP);
+        }
         case "resume": {
           const done = resume(s, session, ctx);
           return done === undefined ? STOP : done.then((): typeof STOP => STOP);

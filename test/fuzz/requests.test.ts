@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MODULES } from "../../modules/index.ts";
 import { type Changes, StoryServer } from "../support/story-server.ts";
-import { EVERYTHING, inPostgres, OLDER, scratchDatabase } from "./everything.ts";
+import { type DatabaseServer, EVERYTHING, inServer, OLDER, scratchDatabase } from "./everything.ts";
 import { mutate, treeOf, write } from "./mutate.ts";
 import { Random } from "./random.ts";
 import { fuzz } from "./requests.ts";
@@ -62,12 +62,16 @@ function plays(title: string, changes: () => Promise<Changes>, seed: number, cou
 plays("with mod_pubsub", async () => EVERYTHING, SEED);
 plays("with personal eventing of mod_pubsub_old", async () => OLDER, SEED + 1_000);
 
-describe.skipIf(process.env["TEST_PGSQL"] === undefined)("on PostgreSQL", () => {
-  let database: Awaited<ReturnType<typeof scratchDatabase>> | undefined;
-  afterAll(() => database?.drop());
-  const changes = async (): Promise<Changes> => {
-    database = await scratchDatabase();
-    return inPostgres(database.name);
-  };
-  plays("with mod_pubsub", changes, SEED + 2_000, 600);
-});
+function playsOn(driver: DatabaseServer, variable: string, seed: number, changes: Changes): void {
+  describe.skipIf(process.env[variable] === undefined)(`on ${driver}`, () => {
+    let database: Awaited<ReturnType<typeof scratchDatabase>> | undefined;
+    afterAll(() => database?.drop());
+    const inIt = async (): Promise<Changes> => {
+      database = await scratchDatabase(driver);
+      return inServer(driver, database.name, changes);
+    };
+    plays("everything there", inIt, seed, 600);
+  });
+}
+playsOn("pgsql", "TEST_PGSQL", SEED + 2_000, EVERYTHING);
+playsOn("mysql", "TEST_MYSQL", SEED + 3_000, OLDER);

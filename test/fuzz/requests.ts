@@ -1,5 +1,6 @@
 // Requests of every protocol that the features speak, damaged by chance, to a real server with every personal feature on.
 // `bun test/fuzz/requests.ts --count 200000 --seed 1`; a problem names its round, `--seed <round> --count 1` plays it again.
+// `--only urn:xmpp:mam:2` sends requests with this in them; `--older` plays with the other features of OLDER, `--on pgsql` and `--on mysql` on a test server.
 //
 // What must hold, whatever is sent:
 // - every get and set is answered once, with a result or an error of RFC 6120 that is not the server's own fault;
@@ -15,7 +16,7 @@ import { childrenOf, find, show, type XElement } from "../support/match.ts";
 import { StoryServer } from "../support/story-server.ts";
 import { type Actor, conditionOf } from "./actor.ts";
 import { early } from "./early.ts";
-import { EVERYTHING, inPostgres, OLDER, scratchDatabase } from "./everything.ts";
+import { type DatabaseServer, EVERYTHING, inServer, OLDER, scratchDatabase } from "./everything.ts";
 import { misstate, mutate, NAMESPACES, treeOf, write } from "./mutate.ts";
 import { Random } from "./random.ts";
 import { NONZAS, ORDINARY, PAYLOADS, type Shape, STANZAS } from "./shapes.ts";
@@ -52,8 +53,19 @@ export class Fuzzer {
   private ids = 0;
   private logged = 0;
 
-  constructor(private readonly server: StoryServer) {
+  private readonly payloads: readonly (readonly Shape[])[];
+  private readonly ordinary: readonly (readonly Shape[])[];
+
+  /** @param only what payloads must have in them; none is left out when undefined */
+  constructor(
+    private readonly server: StoryServer,
+    only?: string,
+  ) {
     this.witness = new Witness(server.node);
+    const wanted = (all: readonly (readonly Shape[])[]) =>
+      only === undefined ? all : all.filter(([{ payload }]) => payload.includes(only));
+    this.payloads = wanted(PAYLOADS);
+    this.ordinary = wanted(ORDINARY);
   }
 
   private readonly complain = (what: string): void => {
@@ -67,6 +79,7 @@ export class Fuzzer {
     const r = new Random(round);
     const world = await enter(this.server, round, r, this.complain);
     const kept = [await this.viewOf(world.target), await this.viewOf(world.bystander)];
+    kept.push(await this.messagesOf(world.bystander));
     world.bystander.heard = 0;
     for (let n = 0; n < count && !world.me.over; n++) await this.one(world, r);
     this.sent = "(the end of the round)";
@@ -87,6 +100,9 @@ export class Fuzzer {
       if (now !== kept[i]) this.complain(`what ${actor.bare} keeps has changed: ${changed(kept[i], now)}`);
     }
     if (bystander.heard > 0 && !admin) this.complain(`the bystander heard ${bystander.heard} stanzas`);
+    if (bystander.over || admin) return;
+    const now = await this.messagesOf(bystander);
+    if (now !== kept[2]) this.complain(`the messages of ${bystander.bare} have changed: ${changed(kept[2], now)}`);
   }
 
   private async removed(world: World): Promise<void> {
@@ -121,7 +137,7 @@ export class Fuzzer {
 
   /** The text of a request; undefined for one that is too big. */
   private make(world: World, r: Random, id: string): { text: string; type: string } | undefined {
-    const shape: Shape = r.pick(r.pick(world.admin || r.once(20) ? PAYLOADS : ORDINARY));
+    const shape: Shape = r.pick(r.pick(world.admin || r.once(20) ? this.payloads : this.ordinary));
     let { to, type } = shape;
     if (r.once(8)) to = "{anybody}";
     if (r.once(25)) type = type === "get" ? "set" : "get";
@@ -282,6 +298,23 @@ export class Fuzzer {
     return parts.join("\n");
   }
 
+  /** What an account's archive and inbox say of themselves: only what is sent to or by it changes that. */
+  private async messagesOf(actor: Actor): Promise<string> {
+    const asks: [string, string][] = [
+      ["get", "<metadata xmlns='urn:xmpp:mam:2'/>"],
+      ["get", "<prefs xmlns='urn:xmpp:mam:2'/>"],
+      ["set", "<query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><max>0</max></set></query>"],
+      ["set", "<inbox xmlns='erlang-solutions.com:xmpp:inbox:0'/>"],
+    ];
+    const parts: string[] = [];
+    for (const [type, payload] of asks) {
+      const id = `v${++this.ids}`;
+      const answer = await actor.asks(id, `<iq type='${type}' id='${id}'>${payload}</iq>`);
+      if (answer !== undefined && answer !== "late") parts.push(show(answer).replaceAll(id, ""));
+    }
+    return parts.join("\n");
+  }
+
   private async nodes(actor: Actor, get: Get, to: string, list: string): Promise<void> {
     const items = await get(list);
     const query = items && find(items, "query");
@@ -331,15 +364,17 @@ export async function fuzz(
     count,
     stopAfter = 20,
     milliseconds = Number.POSITIVE_INFINITY,
+    only,
   }: {
     seed: number;
     count: number;
     stopAfter?: number;
     milliseconds?: number;
+    only?: string | undefined;
   },
   tell: (report: Report) => void = () => {},
 ): Promise<Report> {
-  const fuzzer = new Fuzzer(server);
+  const fuzzer = new Fuzzer(server, only);
   const { report } = fuzzer;
   const begun = performance.now();
   let told = 0;
@@ -362,17 +397,21 @@ if (import.meta.main) {
       seed: { type: "string", default: "1" },
       stop: { type: "string", default: "20" },
       older: { type: "boolean", default: false },
-      pgsql: { type: "boolean", default: false },
+      on: { type: "string" },
+      only: { type: "string" },
     },
   });
-  const database = values.pgsql ? await scratchDatabase() : undefined;
+  const on = values.on as DatabaseServer | undefined;
+  const database = on && (await scratchDatabase(on));
   const changes = values.older ? OLDER : EVERYTHING;
-  const server = await StoryServer.start(
-    database === undefined ? changes : inPostgres(database.name, changes),
-    "error",
-  );
+  const server = await StoryServer.start(on && database ? inServer(on, database.name, changes) : changes, "error");
   const begun = performance.now();
-  const options = { seed: Number(values.seed), count: Number(values.count), stopAfter: Number(values.stop) };
+  const options = {
+    seed: Number(values.seed),
+    count: Number(values.count),
+    stopAfter: Number(values.stop),
+    only: values.only,
+  };
   let shown = 0;
   const showProblems = ({ problems }: Report): void => {
     for (const p of problems.slice(shown)) console.log(`round ${p.round}: ${p.what}\n  ${p.sent}\n`);

@@ -57,6 +57,10 @@ const QUERIES = [
     form(MAM, field("{urn:xmpp:fulltext:0}fulltext", "soft light"), field("from-id", "0"), field("to-id", "{known}")),
   ),
   archive(form(MAM, field("full-text-search", "%_$ ' OR 1=1 --")) + PAGES[5]),
+  archive(form(MAM, field("{urn:xmpp:fulltext:0}fulltext", "{words}")) + PAGES[3]),
+  archive(form(MAM, field("with", "{anybody}"), field("full-text-search", "{words}")) + PAGES[0]),
+  archive(form(MAM, field("ids", "{known}", "{known}", "{known}"), field("include-groupchat", "true"))),
+  archive(`${page("<max>2</max><index>3</index>")}<flip-page/>`),
   ...PAGES.map((inside) => archive(`${inside}<flip-page/>`)),
   archive(form("urn:xmpp:mam:1", field("with", "{anybody}")), "urn:xmpp:mam:1"),
   `<prefs xmlns='${MAM}' default='roster'><always><jid>{friend}</jid></always><never><jid>{anybody}</jid></never></prefs>`,
@@ -67,6 +71,41 @@ const ARCHIVE_GETS = [
   "<query xmlns='urn:xmpp:mam:1'/>",
   `<metadata xmlns='${MAM}'/>`,
   `<prefs xmlns='${MAM}'/>`,
+];
+
+const INBOX = "erlang-solutions.com:xmpp:inbox:0";
+const inbox = (inside: string): string => `<inbox xmlns='${INBOX}' queryid='f28'>${inside}</inbox>`;
+const conversation = (inside: string, jid = "{friend}"): string =>
+  `<query xmlns='${INBOX}#conversation' jid='${jid}'>${inside}</query>`;
+const INBOX_SETS = [
+  inbox(""),
+  inbox(
+    form(
+      INBOX,
+      field("start", "2010-06-07T00:00:00Z"),
+      field("end", "9999-12-31T23:59:59Z"),
+      field("order", "asc"),
+      field("hidden_read", "true"),
+    ),
+  ),
+  inbox(form(INBOX, field("box", "{box}")) + PAGES[0]),
+  inbox(form(INBOX, field("archive", "true"), field("order", "desc")) + PAGES[2]),
+  ...PAGES.map(inbox),
+  inbox(page("<max>2</max><before>{place}</before>")),
+  inbox(form(INBOX, field("order", "asc")) + page("<max>2</max><after>{place}</after>")),
+  `<empty-bin xmlns='${INBOX}'/>`,
+  conversation("<box>{box}</box>"),
+  conversation("<archive>true</archive><read>true</read>", "{anybody}"),
+  conversation("<read>false</read><mute>86400</mute>"),
+  conversation("<mute>0</mute><box>inbox</box>"),
+  `<reset xmlns='${INBOX}#conversation' jid='{anybody}'/>`,
+];
+const INBOX_GETS = [
+  `<query xmlns='${INBOX}'/>`,
+  `<inbox xmlns='${INBOX}'/>`,
+  conversation("", "{anybody}"),
+  `<query xmlns='${INBOX}#conversation' jid='{friend}' complete='true'/>`,
+  `<query xmlns='${INBOX}#conversation'/>`,
 ];
 
 const pubsub = (inside: string): string => `<pubsub xmlns='${PS}'>${inside}</pubsub>`;
@@ -287,8 +326,11 @@ export const SHAPES: readonly Shape[] = [
   ...at("{anybody}", "set", command("ping"), command("{command}", " sessionid='{session}' action='next'")),
   ...own("set", ...QUERIES),
   ...own("get", ...ARCHIVE_GETS),
+  ...own("set", ...INBOX_SETS),
+  ...own("get", ...INBOX_GETS),
   ...at("{anybody}", "set", ...QUERIES),
-  ...at("{anybody}", "get", ...ARCHIVE_GETS),
+  ...at("{anybody}", "get", ...ARCHIVE_GETS, ...INBOX_GETS),
+  ...at("{anybody}", "set", ...INBOX_SETS),
   ...own("set", ...SETS),
   ...own("get", ...GETS, ...ASKS),
   ...at("{anybody}", "set", ...SETS),
@@ -316,6 +358,18 @@ export const ORDINARY: readonly (readonly Shape[])[] = PAYLOADS.filter(([{ paylo
 
 /** Messages and presence that features look at. */
 export const STANZAS: readonly string[] = [
+  ...Array<string>(3).fill(
+    "<message to='{friend}' type='chat' id='m{item}'><body>{words}</body><origin-id xmlns='urn:xmpp:sid:0' id='o{item}'/><markable xmlns='urn:xmpp:chat-markers:0'/></message>",
+  ),
+  "<message to='{anybody}' type='chat' id='{known}'><body xml:lang='en'>{words}</body><body xml:lang='de'>{words}</body><stanza-id xmlns='urn:xmpp:sid:0' by='{me}' id='{known}'/><stanza-id xmlns='urn:xmpp:sid:0' by='{friend}' id='{known}'/><store xmlns='urn:xmpp:hints'/></message>",
+  "<message to='{me}' type='chat' id='m{item}'><body>{words}</body></message>",
+  "<message type='normal' to='{anybody}'><body>{words}</body><subject>{words}</subject><no-permanent-store xmlns='urn:xmpp:hints'/></message>",
+  "<message to='{friend}' type='chat'><apply-to xmlns='urn:xmpp:fasten:0' id='o{item}'><retract xmlns='urn:xmpp:message-retract:0'/></apply-to></message>",
+  "<message to='{friend}' type='chat'><apply-to xmlns='urn:xmpp:fasten:0' id='{known}'><retract xmlns='urn:esl:message-retract-by-stanza-id:0'/></apply-to></message>",
+  "<message to='{friend}' type='chat' id='r1'><retract xmlns='urn:xmpp:message-retract:1' id='o{item}'/><body>gone</body><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:message-retract:1'/></message>",
+  "<message to='{anybody}' type='groupchat' id='m{item}'><body>{words}</body></message>",
+  "<message to='{friend}' type='chat'><displayed xmlns='urn:xmpp:chat-markers:0' id='m{item}'/></message>",
+  "<message to='{anybody}' type='chat'><body>{words}</body><result xmlns='urn:xmpp:mam:2' id='{known}' queryid='x'><forwarded xmlns='urn:xmpp:forward:0'/></result></message>",
   "<message to='{anybody}' type='chat'><body>But, soft!</body><amp xmlns='http://jabber.org/protocol/amp'><rule condition='deliver' action='notify' value='stored'/><rule condition='match-resource' action='drop' value='exact'/><rule condition='expire-at' action='error' value='2099-01-01T00:00:00Z'/></amp></message>",
   "<message to='{friend}' id='m1'><displayed xmlns='urn:xmpp:chat-markers:0' id='{known}'/><thread>t1</thread></message>",
   "<message to='{anybody}' type='chat'><received xmlns='urn:xmpp:chat-markers:0' id='m0'/><body>x</body><markable xmlns='urn:xmpp:chat-markers:0'/></message>",

@@ -4,7 +4,13 @@ import type { Node } from "../../core/node.ts";
 import type { Db, SqlValue } from "../../core/storage/db.ts";
 
 /** Tables that change by themselves, or with what is only asked for. */
-const LIVELY: ReadonlySet<string> = new Set(["auth_token", "last", "mongooseim_held_stanzas", "sqlite_sequence"]);
+const LIVELY: ReadonlySet<string> = new Set([
+  "auth_token",
+  "last",
+  "mongooseim_held_stanzas",
+  "mongooseim_message_ids",
+  "sqlite_sequence",
+]);
 const WRITES = ["execute", "transaction", "upsert", "insertNew", "insertMany"] as const;
 
 /** All rows, by table, each as text. */
@@ -37,7 +43,8 @@ export class Witness {
       const sql =
         db.dialect === "sqlite"
           ? "SELECT name FROM sqlite_master WHERE type = 'table'"
-          : "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'";
+          : `SELECT table_name AS name FROM information_schema.tables
+             WHERE table_schema = ${db.dialect === "pgsql" ? "'public'" : "database()"}`;
       for (const { name } of await db.query<{ name: string }>(sql)) {
         if (!LIVELY.has(name)) found.push({ db, name });
       }

@@ -20,6 +20,26 @@ const NODES = [
 ] as const;
 export const LISTS = ["work", "home", "Blocked"] as const;
 
+/** What is said and searched for: what databases take for syntax, and what is in no other script. */
+const WORDS = [
+  "But, soft! what light through yonder window breaks?",
+  "soft light",
+  "cat's well-known 100% under_score",
+  '"soft" OR NOT light* NEAR(a b, 2) ^x {body}: AND',
+  "+soft -light ~yonder <window >breaks @4 (a",
+  "a & b | !c <-> d:* \\",
+  "$ % _ $% $_ \\%",
+  "ﬀ ß ſ İ ı Ǆ Å",
+  "日本語の文章 と ひらがな",
+  "\u{10fffd}\u0301 \u{1f600}\u200d\u{1f525}",
+  "the a an of",
+  "w".repeat(3000),
+  `${"many words ".repeat(400)}`,
+  "é".repeat(2900),
+  "ﷺ".repeat(900),
+  " ",
+];
+
 const hidden = (node: string, to = ""): string =>
   `<iq type='set' id='setup'${to}><pubsub xmlns='${PUBSUB}'><create node='${node}'/><configure><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>${PUBSUB}#node_config</value></field><field var='pubsub#access_model'><value>whitelist</value></field></x></configure></pubsub></iq>`;
 const item = (node: string, to = ""): string =>
@@ -218,6 +238,12 @@ function wordsOf(round: number, me: Actor, phone: Client, friend: Client, target
         return c.pick(LISTS);
       case "known":
         return me.known.length > 0 ? c.pick(me.known) : "nothing";
+      case "words":
+        return c.pick(WORDS);
+      case "box":
+        return c.pick(["inbox", "archive", "bin", "work", "all"]);
+      case "place":
+        return `${1_700_000_000_000_000 + c.below(1000)}/${Buffer.from(c.pick(likely)).toString("base64")}`;
       case "session":
         return me.sessions.length > 0 ? c.pick(me.sessions.slice(-3)) : "none";
       case "password":

@@ -52,6 +52,9 @@ export interface ArchiveParts {
   unreadable?(owner: Owner, id: bigint, error: TermError): void;
 }
 
+/** How a message begins. */
+const MESSAGE = /^<message[\s/>]/;
+
 export class SqlArchive implements ArchiveBackend {
   private readonly ageing: Ageing;
 
@@ -214,7 +217,9 @@ export class SqlArchive implements ArchiveBackend {
 
   private stanza(owner: Owner, id: bigint, message: Row["message"]): string {
     try {
-      return this.parts.messages.decode(message);
+      const text = this.parts.messages.decode(message);
+      if (MESSAGE.test(text)) return text;
+      throw new TermError("value", "Cannot read an archived message: it is another element");
     } catch (error) {
       if (!(error instanceof TermError)) throw error;
       this.parts.unreadable?.(owner, id, error);

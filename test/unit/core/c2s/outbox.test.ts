@@ -119,4 +119,31 @@ describe("Outbox", () => {
     expect(seen.length).toBe(4000);
     expect(outbox.full).toBe(false);
   });
+
+  test("answers who asked while something waited that is not counted in the end", async () => {
+    const { outbox, seen } = setUp();
+    const write = Promise.withResolvers<void>();
+    outbox.put(message("a copy", write.promise), undefined);
+    expect(outbox.ask()).toBe(true);
+    write.resolve();
+    await outbox.drained;
+    expect(seen).toEqual(["a copy", "answer"]);
+  });
+
+  test("is full of few that are large", async () => {
+    const { outbox, send } = setUp();
+    const write = Promise.withResolvers<void>();
+    const large = (): Stanza => {
+      const s = viewText(`<message>${"x".repeat(60_000)}</message>`);
+      s.wait(write.promise);
+      return s;
+    };
+    for (let i = 0; i < 17; i++) send(large());
+    expect(outbox.full).toBe(false);
+    send(large());
+    expect(outbox.full).toBe(true);
+    write.resolve();
+    await outbox.drained;
+    expect(outbox.full).toBe(false);
+  });
 });
