@@ -19,7 +19,7 @@ export interface Row {
   peer: string;
   step: string;
   scenario: string;
-  readonly measured?: { readonly delivered_per_s: number };
+  readonly measured?: { readonly delivered_per_s: number; readonly results_per_s?: number };
   readonly latency_us?: { readonly p50: number; readonly p99: number; readonly p999: number; readonly max?: number };
   readonly lost?: number;
   readonly duplicated?: number;
@@ -113,6 +113,12 @@ export class Ours implements Target {
     this.ports = ports;
   }
 
+  /** Archives on, a door on `port`: for a state directory that was filled before. */
+  static async lookupConfig(port: number): Promise<string> {
+    const ports = { plain: port, tls: await freePort(), ws: await freePort() };
+    return ourConfig({ auth: "plain", host: "localhost", more: archiveConfig() }, ports);
+  }
+
   static async make(): Promise<Ours> {
     return new Ours({ plain: await freePort(), tls: await freePort(), ws: await freePort() });
   }
@@ -162,7 +168,7 @@ export class Ours implements Target {
     const variant: OurVariant = {
       auth: options.auth ?? "plain",
       host: "localhost",
-      more: options.archive === undefined ? undefined : ARCHIVE,
+      more: options.archive === undefined ? undefined : archiveConfig(),
     };
     await this.restart(variant);
     const n = clientsOf(args);
@@ -210,7 +216,25 @@ export class Ours implements Target {
   }
 }
 
-const ARCHIVE = "[modules.mod_mam.pm]";
+/** Archives of users, in the embedded store or in a PostgreSQL of a test's own. */
+export const archiveConfig = (pgsqlPort?: number): string => `
+[modules.mod_mam.pm]
+${
+  pgsqlPort === undefined
+    ? ""
+    : `
+[outgoing_pools.rdbms.default]
+  workers = 4
+
+  [outgoing_pools.rdbms.default.connection]
+    driver = "pgsql"
+    host = "127.0.0.1"
+    port = ${pgsqlPort}
+    database = "postgres"
+    username = "mongooseim"
+    password = "mongooseim"
+`
+}`;
 
 /** The features that are on without a configuration file. */
 const MODULES = [...DEFAULT_TEXT.matchAll(/^\[modules\.\w+\]$/gm)].join("\n");

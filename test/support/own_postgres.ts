@@ -110,6 +110,13 @@ export class OwnPostgres {
     }
   }
 
+  /** The process that the others are children of. */
+  get pid(): number {
+    const [postmaster] = this.pids();
+    if (postmaster === undefined) throw new Error("PostgreSQL does not run");
+    return postmaster;
+  }
+
   /** The postmaster, then the processes it has. */
   private pids(): number[] {
     const file = join(this.data, "postmaster.pid");

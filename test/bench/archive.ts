@@ -1,0 +1,131 @@
+// Archives on: chat that is durable before it is acknowledged, and look-ups, ours beside the peers.
+//
+//   bun test/bench/archive.ts chat [--servers embedded,pgsql,ejabberd,prosody] [--reps N] [--seconds N]
+//   bun test/bench/archive.ts lookup --state-dir DIR [--rate N] [--chat N] [--seconds N]
+//   bun test/bench/archive.ts lookup-peers [--servers ejabberd,prosody] [--seconds N]
+//
+// `chat`: 200 accounts, saturated and at 10,000 messages a second; PostgreSQL's processes count as the server's.
+// `lookup`: pages of five from a state directory that archive-fill.ts has filled, at a rate, while others chat.
+// The server is pinned to one core, the generator to the other, PostgreSQL to none.
+
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { BinaryServer, freePort } from "../support/binary.ts";
+import { OwnPostgres } from "../support/own_postgres.ts";
+import { archiveConfig, benchDir, generate, lastLine, Ours, Peer, type Row, SERVER_CPU } from "./targets.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    servers: { type: "string" },
+    reps: { type: "string", default: "2" },
+    seconds: { type: "string", default: "6" },
+    "state-dir": { type: "string" },
+    rate: { type: "string", default: "6000" },
+    chat: { type: "string", default: "1000" },
+    clients: { type: "string", default: "200" },
+  },
+});
+const seconds = ["--seconds", values.seconds];
+const xmppload = join(benchDir, "xmppload");
+
+type Measured = Omit<Row, "peer" | "step">;
+
+function show(name: string, what: string, row: Measured): void {
+  const { measured, server, latency_us: latency, lost, duplicated, out_of_order, other_cpu_util } = row;
+  console.log(
+    [
+      name,
+      what,
+      `${Math.round(measured?.delivered_per_s ?? 0)}/s`,
+      measured?.results_per_s === undefined ? "" : `${Math.round(measured.results_per_s)} results/s`,
+      `CPU ${server?.cpu_us_per_delivered?.toFixed(1)} us`,
+      `p50 ${((latency?.p50 ?? 0) / 1000).toFixed(1)} p99 ${((latency?.p99 ?? 0) / 1000).toFixed(1)} ms`,
+      `lost ${lost ?? 0} doubled ${duplicated ?? 0} order ${out_of_order ?? 0}`,
+      `other ${other_cpu_util?.toFixed(2)}`,
+    ].join("\t"),
+  );
+}
+
+const LOADS: readonly (readonly [what: string, args: readonly string[]])[] = [
+  ["200 x 1", ["--outstanding", "1"]],
+  ["200 x 4", ["--outstanding", "4"]],
+  ["200 x 16", ["--outstanding", "16"]],
+  ["10,000/s", ["--rate", "10000"]],
+];
+/** Peers are far from that rate. */
+const PEER_LOADS = LOADS.slice(0, 3);
+
+async function chat(): Promise<void> {
+  const wanted = (values.servers ?? "embedded,pgsql,ejabberd,prosody").split(",");
+  for (let i = 0; i < Number(values.reps); i++) {
+    if (wanted.includes("embedded")) await ours("embedded", undefined);
+    if (wanted.includes("pgsql")) {
+      const postgres = await OwnPostgres.create(["shared_buffers=512MB", "max_wal_size=4GB"]);
+      await ours("pgsql", postgres);
+      await postgres.remove();
+    }
+    for (const name of wanted.filter((x) => x === "ejabberd" || x === "prosody")) {
+      for (const archive of ["plain", "sql"] as const) {
+        for (const [what, args] of PEER_LOADS) {
+          const peer = await Peer.make(name);
+          const row = await peer.load(what, "chat", ["--clients", "200", ...args, ...seconds], { archive });
+          show(`${name} (${archive})`, what, row);
+          await peer.remove();
+        }
+      }
+    }
+  }
+}
+
+async function ours(name: string, postgres: OwnPostgres | undefined): Promise<void> {
+  for (const [what, args] of LOADS) {
+    const server = await Ours.make();
+    const variant = { auth: "plain", host: "localhost", more: archiveConfig(postgres?.port) } as const;
+    await server.restart(variant);
+    await server.register(200);
+    await server.restart(variant);
+    const pids = [server.pid, ...(postgres === undefined ? [] : [postgres.pid])].join(",");
+    const words = ["--port", String(server.port), "--domain", "localhost", "--pid", pids, "--clients", "200"];
+    show(name, what, lastLine(await generate([xmppload, "chat", ...words, ...args, ...seconds])));
+    await server.remove();
+  }
+}
+
+async function lookup(): Promise<void> {
+  const stateDir = values["state-dir"];
+  if (stateDir === undefined) throw new Error("lookup: which --state-dir?");
+  const port = await freePort();
+  const server = new BinaryServer({ config: await Ours.lookupConfig(port), port, stateDir, cpu: SERVER_CPU });
+  await server.start();
+  const where = ["--port", String(port), "--domain", "localhost"];
+  const asking = [...where, "--clients", values.clients, "--archive", "0", "--page", "5", "--pid", String(server.pid)];
+  await generate([xmppload, "register", ...where, "--clients", String(Number(values.clients) + 40), "--settle", "0"]);
+  const ask = (...args: string[]) => generate([xmppload, "mam", ...asking, ...args, ...seconds]).then(lastLine);
+  for (let i = 0; i < Number(values.reps); i++) {
+    show("embedded", "as fast as it goes", await ask("--outstanding", "1"));
+    show("embedded", `${values.rate} look-ups/s`, await ask("--rate", values.rate));
+    if (values.chat === "0") continue;
+    const others = [...where, "--first", values.clients, "--clients", "40", "--rate", values.chat];
+    const beside = generate([xmppload, "chat", ...others, "--seconds", String(Number(values.seconds) + 2)]);
+    show("embedded", `${values.rate} look-ups/s beside ${values.chat} messages/s`, await ask("--rate", values.rate));
+    show("embedded", "    those messages", lastLine(await beside));
+  }
+  await server.stop();
+}
+
+async function lookupPeers(): Promise<void> {
+  for (const name of (values.servers ?? "ejabberd,prosody").split(",")) {
+    for (const archive of ["plain", "sql"] as const) {
+      const peer = await Peer.make(name);
+      const args = ["--clients", "40", "--archive", "100", "--page", "5", "--setup-timeout", "300", ...seconds];
+      show(`${name} (${archive})`, "archives of 100", await peer.load("lookup", "mam", args, { archive }));
+      await peer.remove();
+    }
+  }
+}
+
+const steps: Record<string, () => Promise<void>> = { chat, lookup, "lookup-peers": lookupPeers };
+const step = steps[positionals[0] ?? ""];
+if (step === undefined) throw new Error(`which of ${Object.keys(steps).join(", ")}?`);
+await step();
