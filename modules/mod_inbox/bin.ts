@@ -3,7 +3,7 @@
 
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import type { Retained } from "../../core/module.ts";
-import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
+import { asText, type Db, type SqlValue, type Statement } from "../../core/storage/db.ts";
 import type { EntryKey } from "./entry.ts";
 import { removeEntry } from "./statements.ts";
 
@@ -23,10 +23,6 @@ interface Row {
   lserver: string | Uint8Array;
   remote_bare_jid: string | Uint8Array;
 }
-
-// Binary columns, as MySQL has them, come as bytes.
-const text = (value: string | Uint8Array): string =>
-  typeof value === "string" ? value : Buffer.from(value).toString();
 
 export class Bin implements Retained {
   constructor(
@@ -49,7 +45,7 @@ export class Bin implements Retained {
   /** Domains with something in a bin that had its last message before a time. */
   async domains(before: number): Promise<string[]> {
     const sql = "SELECT DISTINCT lserver FROM inbox WHERE box = 'bin' AND timestamp < ?";
-    return (await this.db.query<Row>(sql, [Math.max(0, before)])).map((row) => text(row.lserver));
+    return (await this.db.query<Row>(sql, [Math.max(0, before)])).map((row) => asText(row.lserver));
   }
 
   deleteBefore(domain: string, before: number, limit: number): Promise<number> {
@@ -78,7 +74,7 @@ export class Bin implements Retained {
     const rows = await this.db.query<Row>(sql, [...params, until, limit]);
     // What its owner has taken out of the bin meanwhile stays.
     const statements = rows.map((row): Statement => {
-      const key = { user: makeBare(text(row.luser), text(row.lserver)), remote: text(row.remote_bare_jid) };
+      const key = { user: makeBare(asText(row.luser), asText(row.lserver)), remote: asText(row.remote_bare_jid) };
       this.around.gone(key);
       const { sql, params = [] } = removeEntry(key);
       return { sql: `${sql} AND box = 'bin' AND timestamp < ?`, params: [...params, until] };

@@ -3,7 +3,7 @@
 import { TermError } from "../../../core/erlang/term.ts";
 import type { Jid } from "../../../core/jid.ts";
 import { deleteInBatches, pause } from "../../../core/storage/batches.ts";
-import type { Db, Deleted, SqlValue } from "../../../core/storage/db.ts";
+import { asText, type Db, type Deleted, type SqlValue } from "../../../core/storage/db.ts";
 import type { ArchiveBackend, Archived, Filter, Found, Owner, Page, PageFound } from "../backend.ts";
 import type { JidCodec } from "../codecs/jid.ts";
 import { type MessageCodec, UNREADABLE } from "../codecs/message.ts";
@@ -175,7 +175,7 @@ export class SqlArchive implements ArchiveBackend {
     const oldest = BigInt(rows[page.dir === "before" ? n - 1 : 0].id);
     const newest = BigInt(rows[page.dir === "before" ? 0 : n - 1].id);
     const offset = first + (page.dir === "after" ? (before ?? 0) : (before ?? total) - n);
-    if (ranks.of(number) !== marks) return;
+    if (!ranks.holds(number, marks)) return;
     ranks.note(marks, oldest, offset);
     ranks.note(marks, newest + 1n, offset + n);
   }
@@ -211,7 +211,7 @@ export class SqlArchive implements ArchiveBackend {
   }
 
   private found(owner: Owner, { id, from_jid, message }: Row): Found {
-    const from = this.parts.jids.decode(owner, textOf(from_jid));
+    const from = this.parts.jids.decode(owner, asText(from_jid));
     return { id: BigInt(id), from, stanza: this.stanza(owner, BigInt(id), message) };
   }
 
@@ -340,7 +340,3 @@ interface Read {
   /** Whether there is a message with the page's id; undefined when that was not looked at. */
   readonly edge: boolean | undefined;
 }
-
-/** Columns with a binary character set come as bytes from MySQL. */
-const textOf = (value: string | Uint8Array): string =>
-  typeof value === "string" ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString();
