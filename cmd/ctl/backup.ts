@@ -1,12 +1,12 @@
 // `mongooseimctl backup create|verify|restore DIR`: the embedded store and the secrets beside it.
 
-import { readFileSync } from "node:fs";
 import { createBackup } from "../../core/storage/backup/create.ts";
 import { BackupError, type Manifest } from "../../core/storage/backup/manifest.ts";
 import { restoreBackup } from "../../core/storage/backup/restore.ts";
 import { verifyBackup } from "../../core/storage/backup/verify.ts";
 import type { Elsewhere } from "../../transports/control/paths.ts";
 import type { ControlClient } from "./client.ts";
+import { readConfigFile } from "./config-file.ts";
 import { CtlError, type CtlIo, ERROR, OK } from "./io.ts";
 
 /** Makes a backup, of a state directory whose server runs or does not. */
@@ -85,14 +85,7 @@ function advice(name: string, driver: string, database: string | undefined): str
 /** Databases of a configuration that are not in the state directory; none without a file, or with a wrong one. */
 async function configuredElsewhere(file: string | undefined, io: CtlIo): Promise<readonly Elsewhere[]> {
   if (file === undefined) return [];
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new CtlError(`Cannot read "${file}": ${(error as Error).message}`);
-  }
-  const { parseConfig } = await import("../../core/config/index.ts");
   const { databasesElsewhere } = await import("../rdbms.ts");
-  const { config } = parseConfig(text, { file, modules: await io.moduleSchemas() });
+  const { config } = await readConfigFile(file, io);
   return config === undefined ? [] : databasesElsewhere(config);
 }

@@ -1,19 +1,15 @@
 // `mongooseimctl config check FILE`: all problems of a configuration file at once.
 
-import { existsSync, readFileSync } from "node:fs";
-import { CtlError, type CtlIo, ERROR, OK } from "./io.ts";
+import { existsSync } from "node:fs";
+import { configText } from "./config-file.ts";
+import { type CtlIo, ERROR, OK } from "./io.ts";
 
 /**
  * Prints problems and warnings, a line each. Returns 1 when there is a problem. A file that is named and not there is
  * a warning: the configuration may be checked on another machine than the server's.
  */
 export async function configCheck(file: string, io: CtlIo): Promise<number> {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new CtlError(`Cannot read "${file}": ${error instanceof Error ? error.message : String(error)}`);
-  }
+  const text = configText(file);
   const { formatProblem, parseConfig } = await import("../../core/config/index.ts");
   const modules = await io.moduleSchemas();
   const { config, problems, warnings } = parseConfig(text, { file, modules });

@@ -1,12 +1,13 @@
 // `mongooseimctl schema check|upgrade`: the tables of every database of a configuration, without a running server.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { describeProblem } from "../../core/storage/check.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { StorageError } from "../../core/storage/db.ts";
 import { migrate, oneLine } from "../../core/storage/migrations/runner.ts";
 import { type Examination, examine, refusal } from "../../core/storage/upgrade.ts";
 import type { Target } from "../rdbms.ts";
+import { readConfigFile } from "./config-file.ts";
 import { CtlError, type CtlIo, ERROR, NOT_UP_TO_DATE, OK } from "./io.ts";
 
 export interface SchemaOptions {
@@ -91,18 +92,12 @@ async function once(target: Target, io: CtlIo, run: (target: Target, db: Db) => 
 }
 
 async function targets(configFile: string | undefined, stateDir: string, io: CtlIo): Promise<Target[]> {
-  const { formatProblem, parseConfig } = await import("../../core/config/index.ts");
+  const { formatProblem } = await import("../../core/config/index.ts");
   const { databases } = await import("../rdbms.ts");
   const { FdSink, Log } = await import("../../core/log/index.ts");
   const log = new Log({ sink: new FdSink(2), level: "error", format: "logfmt" });
   if (configFile === undefined) return databases(undefined, stateDir, log);
-  let text: string;
-  try {
-    text = readFileSync(configFile, "utf8");
-  } catch (error) {
-    throw new CtlError(`Cannot read "${configFile}": ${error instanceof Error ? error.message : String(error)}`);
-  }
-  const { config, problems } = parseConfig(text, { file: configFile, modules: await io.moduleSchemas() });
+  const { config, problems } = await readConfigFile(configFile, io);
   if (config === undefined) throw new CtlError(problems.map(formatProblem).join("\n"));
   return databases(config, stateDir, log);
 }

@@ -111,6 +111,11 @@ export class StorageError extends Error {
 /** Whether an error says that there is no database to talk to. */
 export const isAway = (error: unknown): boolean => error instanceof StorageError && error.code === "unavailable";
 
+/** Reads a text that MySQL may hold as bytes: in a column with a binary character set, or in a blob. */
+export function asText(value: string | Uint8Array): string {
+  return typeof value === "string" ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString();
+}
+
 /** Reads a boolean column of any dialect. */
 export function asBoolean(value: SqlValue | undefined): boolean {
   return value === true || value === 1 || value === 1n;

@@ -64,6 +64,8 @@ const QUIET_MS = 2000;
 /** A probe that takes longer has failed. */
 const PROBE_MS = 3000;
 const FIRST_PAUSE_MS = 100;
+/** The longest wait for the last answers when the database is closed. */
+const CLOSE_MS = 10_000;
 /** How often it is looked whether somebody waits for too long. */
 const LOOK_MS = 250;
 
@@ -132,15 +134,11 @@ export class Patience {
     }
   }
 
-  /** Refuses everything from now on. What runs is the driver's to finish. */
-  close(): void {
+  /** Refuses everything from now on, and resolves when nobody waits for an answer any more, or after ten seconds. */
+  async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#pause);
-  }
-
-  /** Resolves when nobody waits for an answer any more, or after `ms`. */
-  async drained(ms: number): Promise<void> {
-    const until = performance.now() + ms;
+    const until = performance.now() + CLOSE_MS;
     while (this.#stats.queued > 0 && performance.now() < until) await Bun.sleep(5);
   }
 
@@ -281,6 +279,11 @@ export class Patience {
       cancel?.();
     }
   }
+}
+
+/** Throws when nobody waits for the answer any more. */
+export function stillWanted(attempt: Attempt): void {
+  if (attempt.givenUp) throw new StorageError("unavailable", "the request was given up");
 }
 
 /** The same error of a request that may have been done all the same. */

@@ -3,7 +3,7 @@ import postgres from "postgres";
 import type { Db, DbStats, SqlValue, Statement } from "./db.ts";
 import { StorageError } from "./db.ts";
 import { DIALECTS, insert, Statements } from "./dialect.ts";
-import { type Attempt, Patience, type PatienceOptions } from "./patience.ts";
+import { type Attempt, Patience, type PatienceOptions, stillWanted } from "./patience.ts";
 import { isConnectionError, toStorageError } from "./pgsql_errors.ts";
 import { arrayText, COLUMN_TYPES, type RowInsert, rowInsert } from "./pgsql_rows.ts";
 import { dial, type PgsqlTls } from "./pgsql_socket.ts";
@@ -47,8 +47,6 @@ const MOST_ROWS = 5000;
 const MAX_TEXTS = 1000;
 /** Requests on their way on one connection. More would only wait in the server instead of here. */
 const DEPTH = 16;
-/** The longest wait for the last answers when the pool is closed. */
-const CLOSE_MS = 10_000;
 const PREPARED = { prepare: true, simple: false };
 const PARSED = { prepare: false, simple: false };
 const SIMPLE = { prepare: false, simple: true };
@@ -189,8 +187,7 @@ class PgsqlDb implements Db {
 
   async #end(): Promise<void> {
     clearInterval(this.#keepAlive);
-    this.#patience.close();
-    await this.#patience.drained(CLOSE_MS);
+    await this.#patience.close();
     await this.#workers.end(0);
     this.#patience.end();
   }
@@ -205,7 +202,7 @@ class PgsqlDb implements Db {
     const values = params.map(toParameter);
     const work = (attempt: Attempt) =>
       this.#workers.run((connection) => {
-        still(attempt);
+        stillWanted(attempt);
         // Outside a transaction the statement commits by itself.
         attempt.mayBeDone = true;
         return connection.unsafe(text, values, options).execute();
@@ -221,14 +218,14 @@ class PgsqlDb implements Db {
     }));
     return this.#patience.run(rows, (attempt) =>
       this.#workers.alone(ready.length, async (connection) => {
-        still(attempt);
+        stillWanted(attempt);
         await connection.unsafe("BEGIN", [], SIMPLE).execute();
         let results: { count?: number | null }[];
         try {
           const all = ready.map(({ text, values, options }) => connection.unsafe(text, values, options).execute());
           results = await Promise.all(all);
           // Its caller has been told that nothing was done.
-          still(attempt);
+          stillWanted(attempt);
         } catch (error) {
           // A connection that is gone takes the transaction with it.
           await connection.unsafe("ROLLBACK", [], SIMPLE).execute();
@@ -251,11 +248,6 @@ class PgsqlDb implements Db {
     }
     return text;
   }
-}
-
-/** Throws when nobody waits for the answer any more. */
-function still(attempt: Attempt): void {
-  if (attempt.givenUp) throw new StorageError("unavailable", "the request was given up");
 }
 
 /** A client of the library with one connection, made when it is first used. */

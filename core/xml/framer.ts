@@ -377,16 +377,30 @@ const TRUSTED: Limits = { size: 1 << 30, tag: 1 << 30, depth: 512, attributes: 2
  * Throws FrameError when it is not exactly one element.
  */
 export function viewElement(bytes: Buffer, scope: Scope = STREAM_ONLY, limits: Limits = TRUSTED): Stanza {
+  const scan = new Scan();
+  return viewOf(bytes, scanElement(bytes, scan, scope, limits), scan, scope, limits);
+}
+
+/**
+ * Throws FrameError for what `viewElement` could not make a view on, and makes none.
+ * @param scan is used and may be used again
+ */
+export function checkElement(bytes: Buffer, scan: Scan): void {
+  const end = scanElement(bytes, scan, STREAM_ONLY, TRUSTED);
+  if (scan.odd) viewOf(bytes, end, scan, STREAM_ONLY, TRUSTED);
+}
+
+/** Scans one whole element; returns its end. */
+function scanElement(bytes: Buffer, scan: Scan, scope: Scope, limits: Limits): number {
   if (bytes.length > limits.size) throw new FrameError("policy-violation", "element too big");
   if (bytes[0] !== 0x3c) throw new FrameError("not-well-formed", "text outside of an element");
-  const scan = new Scan();
   scan.reset(0);
   const e = scan.run(bytes, 0, bytes.length, scope, limits);
   if (e < 0) throw new FrameError("not-well-formed", "the element does not end");
   let i = e;
   while (i < bytes.length && isSpace(bytes[i])) i++;
   if (i < bytes.length) throw new FrameError("not-well-formed", "something follows the element");
-  return viewOf(bytes, e, scan, scope, limits);
+  return e;
 }
 
 /** A view on markup that the server wrote, with the scope of a client stream. */

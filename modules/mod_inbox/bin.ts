@@ -3,7 +3,7 @@
 
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import type { Retained } from "../../core/module.ts";
-import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
+import { asText, type Db, type SqlValue, type Statement } from "../../core/storage/db.ts";
 import type { EntryKey } from "./entry.ts";
 import { removeEntry } from "./statements.ts";
 
@@ -24,10 +24,6 @@ interface Row {
   remote_bare_jid: string | Uint8Array;
 }
 
-// Binary columns, as MySQL has them, come as bytes.
-const text = (value: string | Uint8Array): string =>
-  typeof value === "string" ? value : Buffer.from(value).toString();
-
 export class Bin implements Retained {
   constructor(
     private readonly db: Db,
@@ -44,10 +40,12 @@ export class Bin implements Retained {
     return this.empty("lserver = ?", [domain], before);
   }
 
+  // A time before 1970 may be more than a column holds, and no message is of such a time.
+
   /** Domains with something in a bin that had its last message before a time. */
   async domains(before: number): Promise<string[]> {
     const sql = "SELECT DISTINCT lserver FROM inbox WHERE box = 'bin' AND timestamp < ?";
-    return (await this.db.query<Row>(sql, [before])).map((row) => text(row.lserver));
+    return (await this.db.query<Row>(sql, [Math.max(0, before)])).map((row) => asText(row.lserver));
   }
 
   deleteBefore(domain: string, before: number, limit: number): Promise<number> {
@@ -56,7 +54,7 @@ export class Bin implements Retained {
 
   async countBefore(domain: string, before: number): Promise<number> {
     const sql = "SELECT count(*) AS n FROM inbox WHERE box = 'bin' AND lserver = ? AND timestamp < ?";
-    const [{ n }] = await this.db.query<{ n: number | string }>(sql, [domain, before * 1000]);
+    const [{ n }] = await this.db.query<{ n: number | string }>(sql, [domain, Math.max(0, before * 1000)]);
     return Number(n);
   }
 
@@ -72,13 +70,14 @@ export class Bin implements Retained {
   private async page(whose: string, params: readonly SqlValue[], before: number, limit: number) {
     const sql = `SELECT luser, lserver, remote_bare_jid FROM inbox
       WHERE box = 'bin' AND ${whose} AND timestamp < ? LIMIT ?`;
-    const rows = await this.db.query<Row>(sql, [...params, before, limit]);
+    const until = Math.max(0, before);
+    const rows = await this.db.query<Row>(sql, [...params, until, limit]);
     // What its owner has taken out of the bin meanwhile stays.
     const statements = rows.map((row): Statement => {
-      const key = { user: makeBare(text(row.luser), text(row.lserver)), remote: text(row.remote_bare_jid) };
+      const key = { user: makeBare(asText(row.luser), asText(row.lserver)), remote: asText(row.remote_bare_jid) };
       this.around.gone(key);
       const { sql, params = [] } = removeEntry(key);
-      return { sql: `${sql} AND box = 'bin' AND timestamp < ?`, params: [...params, before] };
+      return { sql: `${sql} AND box = 'bin' AND timestamp < ?`, params: [...params, until] };
     });
     const changed = await this.db.transaction(statements);
     return { found: rows.length, deleted: changed.reduce((n, one) => n + one, 0) };

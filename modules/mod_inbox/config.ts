@@ -3,7 +3,8 @@
 import { z } from "zod";
 import { enumOf, iqdisc, matching, nonNegative, own, positiveOrInfinity, uniqueList } from "../../core/config/types.ts";
 import type { BareJid } from "../../core/jid.ts";
-import type { Iq, MetricDef, ModuleContext } from "../../core/module.ts";
+import { asyncPoolMetrics } from "../../core/metrics/async-pool.ts";
+import type { Iq, ModuleContext } from "../../core/module.ts";
 import type { InboxResult } from "./entry.ts";
 import type { InboxStore } from "./store.ts";
 
@@ -58,20 +59,7 @@ export const config = z.strictObject({
 });
 export type InboxConfig = z.output<typeof config>;
 
-/** The label of the writers, as MongooseIM has it. */
-const POOL = { pool_id: () => "inbox" };
-
-export const metrics = {
-  async_pool_request_count: { kind: "counter", help: "Entries given to a pool of writers", labels: POOL },
-  async_pool_flush_batch: { kind: "counter", help: "Writes of a pool because many waited", labels: POOL },
-  async_pool_flush_timed: { kind: "counter", help: "Writes of a pool because it was time", labels: POOL },
-  async_pool_queue_lengths_total: {
-    kind: "gauge",
-    help: "Entries that wait in a pool",
-    labels: POOL,
-    read: (store) => store.waiting,
-  },
-} as const satisfies Record<string, MetricDef<InboxStore>>;
+export const metrics = asyncPoolMetrics("inbox", (store: InboxStore) => store.waiting);
 
 export type InboxContext = ModuleContext<InboxConfig, InboxStore, keyof typeof metrics>;
 

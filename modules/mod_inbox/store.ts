@@ -5,7 +5,7 @@ import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
 import { type Deleted, deleteInBatches, PAGE, pages } from "../../core/storage/batches.ts";
-import type { Db, SqlValue } from "../../core/storage/db.ts";
+import { asText, type Db, type SqlValue } from "../../core/storage/db.ts";
 import { Bin } from "./bin.ts";
 import type { Entry, EntryKey, Properties } from "./entry.ts";
 import type { Message } from "./message.ts";
@@ -38,10 +38,6 @@ const MAX_TEXT = 250;
 /** Bytes of a message in MySQL's column. */
 const MYSQL_BLOB = 65_535;
 const ROWS = { table: "inbox", key: ["lserver", "luser", "remote_bare_jid"] };
-
-// Binary columns, as MySQL has them, come as bytes.
-const text = (value: string | Uint8Array): string =>
-  typeof value === "string" ? value : Buffer.from(value).toString();
 
 const NOTHING = Promise.resolve();
 
@@ -239,14 +235,14 @@ const envelope = (content: string): Uint8Array =>
   Buffer.from(`${/^<message(?:"[^"]*"|'[^']*'|[^>"'])*/.exec(content)?.[0].replace(/\/$/, "") ?? "<message"}/>`);
 
 const properties = (row: Row): Properties => ({
-  box: text(row.box),
+  box: asText(row.box),
   unread: Number(row.unread_count),
   mutedUntil: Number(row.muted_until ?? 0),
 });
 
 const decode = (row: Row): Entry => ({
   ...properties(row),
-  remote: text(row.remote_bare_jid),
-  content: text(row.content),
+  remote: asText(row.remote_bare_jid),
+  content: asText(row.content),
   timestamp: Number(row.timestamp),
 });

@@ -65,10 +65,12 @@ function open(ctx: Context): void {
     pm,
     {
       flushed(messages, ms) {
+        counted.mod_mam_pm_archive_message_time.add(Math.round(ms * 1000));
+        // Without a pool of writers there are no batches.
+        if (!pm.async_writer.enabled) return;
         counted.mod_mam_pm_flushed_count.add(messages);
         counted.mod_mam_pm_flushed_time.add(Math.round(ms * 1000));
         counted.mod_mam_pm_flushed_time_per_message.add(Math.round((ms * 1000) / messages));
-        counted.mod_mam_pm_archive_message_time.add(Math.round(ms * 1000));
         (messages >= pm.async_writer.batch_size
           ? counted.async_pool_flush_batch
           : counted.async_pool_flush_timed

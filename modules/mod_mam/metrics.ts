@@ -1,9 +1,8 @@
 // Counters of the archive, by MongooseIM's names. Times are in microseconds.
 
+import { asyncPoolMetrics } from "../../core/metrics/async-pool.ts";
 import type { MetricDef } from "../../core/module.ts";
 import type { MamStore } from "./store.ts";
-
-const pool = { pool_id: () => "pm_mam" };
 
 export const metrics = {
   mod_mam_pm_archive_message_count: { kind: "counter", help: "Messages that were archived" },
@@ -20,19 +19,7 @@ export const metrics = {
   mod_mam_pm_lookup_time: { kind: "histogram", help: "Time of a look-up" },
   mod_mam_pm_remove_archive_count: { kind: "counter", help: "Archives that were removed" },
   mod_mam_pm_set_prefs_count: { kind: "counter", help: "Preferences that were set" },
-  async_pool_flush_batch: { kind: "counter", help: "Batches that were written because they were full", labels: pool },
-  async_pool_flush_timed: {
-    kind: "counter",
-    help: "Batches that were written because their time had come",
-    labels: pool,
-  },
-  async_pool_request_count: { kind: "counter", help: "Messages given to the writers", labels: pool },
-  async_pool_queue_lengths_total: {
-    kind: "gauge",
-    help: "Messages that wait to be written",
-    labels: pool,
-    read: (store) => store.pm?.writer.waiting ?? 0,
-  },
+  ...asyncPoolMetrics("pm_mam", (store: MamStore) => store.pm?.writer.waiting ?? 0),
 } as const satisfies Record<string, MetricDef<MamStore>>;
 
 export type MamMetric = keyof typeof metrics;

@@ -115,7 +115,9 @@ export class PmRecorder {
       originId: memo.origin,
       groupchat: stanza.type === "groupchat",
     };
-    this.ctx.metrics.mod_mam_pm_archive_message_count.add();
+    const { metrics } = this.ctx;
+    metrics.mod_mam_pm_archive_message_count.add();
+    if (this.archive.config.async_writer.enabled) metrics.async_pool_request_count.add();
     const written = this.archive.backend.archive(message);
     stanza.wait(written);
     if (stanza.has("amp", NS_AMP)) stanza.wait(this.tellAmp(stanza, written));

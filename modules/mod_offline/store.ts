@@ -26,6 +26,9 @@ interface Row {
   packet: string | Uint8Array;
 }
 
+/** A time of years before 1970 may be more than a column holds, and no message is of such a time. */
+const possible = (before: number): number => Math.max(0, before);
+
 const COLUMNS = ["timestamp", "expire", "server", "username", "from_jid", "packet", "permanent_fields"] as const;
 const TABLE = "offline_message";
 /** Rows in one INSERT. */
@@ -120,7 +123,10 @@ export class OfflineStore implements PersonalStore, Retained {
   /** Deletes what was stored before `before`; the number of messages. */
   deleteOlder(domain: string, before: number): Promise<number> {
     this.quota.forgetAll();
-    return this.db.execute("DELETE FROM offline_message WHERE server = ? AND timestamp < ?", [domain, before]);
+    return this.db.execute("DELETE FROM offline_message WHERE server = ? AND timestamp < ?", [
+      domain,
+      possible(before),
+    ]);
   }
 
   /** Deletes messages that came before a time (milliseconds since 1970), at most `limit`; the number of messages. */
@@ -129,13 +135,13 @@ export class OfflineStore implements PersonalStore, Retained {
     // MySQL takes a LIMIT only in a table of its own.
     const sql = `DELETE FROM offline_message WHERE id IN (SELECT id FROM (
       SELECT id FROM offline_message WHERE server = ? AND timestamp < ? ORDER BY timestamp LIMIT ?) AS old)`;
-    return this.db.execute(sql, [domain, before * 1000, limit]);
+    return this.db.execute(sql, [domain, possible(before * 1000), limit]);
   }
 
   /** Counts what `deleteBefore` would delete. */
   async countBefore(domain: string, before: number): Promise<number> {
     const sql = "SELECT count(*) AS n FROM offline_message WHERE server = ? AND timestamp < ?";
-    const [row] = await this.db.query<{ n: number | string }>(sql, [domain, before * 1000]);
+    const [row] = await this.db.query<{ n: number | string }>(sql, [domain, possible(before * 1000)]);
     return Number(row.n);
   }
 

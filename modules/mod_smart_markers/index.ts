@@ -8,6 +8,7 @@ import { StanzaError } from "../../core/errors.ts";
 import { noPermanentStore } from "../../core/hints.ts";
 import { type MaybePromise, STOP, type Stop } from "../../core/hooks.ts";
 import { type BareJid, isFull, tryParseJid } from "../../core/jid.ts";
+import { type AsyncPoolMetric, asyncPoolMetrics } from "../../core/metrics/async-pool.ts";
 import { defineModule, type HostType, type Iq, type ModuleContext } from "../../core/module.ts";
 import { NS_MARKERS } from "../../core/ns.ts";
 import { parseDateTime, printDateTime } from "../../core/operations/scalars.ts";
@@ -25,8 +26,6 @@ const MAX_TEXT = 250;
 /** Milliseconds between two writes of backend rdbms_async, and markers after which one does not wait for the time. */
 const FLUSH_MS = 500;
 const FLUSH_SIZE = 1000;
-/** The label of a pool of writers, as MongooseIM has it. */
-const POOL = { pool_id: () => "smart_markers" };
 
 const config = z.strictObject({
   async_writer: z
@@ -42,12 +41,7 @@ const config = z.strictObject({
     positiveOrInfinity().default(10_000).describe("Markers kept for a user: kinds, conversations and threads"),
   ),
 });
-type Metric =
-  | "async_pool_request_count"
-  | "async_pool_flush_batch"
-  | "async_pool_flush_timed"
-  | "async_pool_queue_lengths_total";
-type Context = ModuleContext<z.output<typeof config>, MarkerStore, Metric>;
+type Context = ModuleContext<z.output<typeof config>, MarkerStore, AsyncPoolMetric>;
 
 declare module "../../core/hooks.ts" {
   interface FoldHooks {
@@ -77,7 +71,7 @@ async function written({ store, config }: Context): Promise<MarkerStore> {
   return store;
 }
 
-export default defineModule<z.output<typeof config>, MarkerStore, Metric>({
+export default defineModule<z.output<typeof config>, MarkerStore, AsyncPoolMetric>({
   name: "mod_smart_markers",
   xeps: [{ n: 333, version: "0.4.1" }],
   config,
@@ -92,17 +86,7 @@ export default defineModule<z.output<typeof config>, MarkerStore, Metric>({
       update_chat_marker: ["write", "later"],
     },
   },
-  metrics: {
-    async_pool_request_count: { kind: "counter", help: "Entries given to a pool of writers", labels: POOL },
-    async_pool_flush_batch: { kind: "counter", help: "Writes of a pool because many waited", labels: POOL },
-    async_pool_flush_timed: { kind: "counter", help: "Writes of a pool because it was time", labels: POOL },
-    async_pool_queue_lengths_total: {
-      kind: "gauge",
-      help: "Entries that wait in a pool",
-      labels: POOL,
-      read: (store) => store.waiting,
-    },
-  },
+  metrics: asyncPoolMetrics("smart_markers", (store) => store.waiting),
   iq: { "get own esl:xmpp:smart-markers:0": query },
   hooks: {
     // 20: before the recipient's archive

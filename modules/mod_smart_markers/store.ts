@@ -1,12 +1,13 @@
 // The newest chat marker of each kind that a user has sent, by conversation and thread: table `smart_markers`. Rows
 // only move forward in time. Times are microseconds since 1970.
 
+import { BoundedMap } from "../../core/bounded-map.ts";
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
 import { type Deleted, deleteInBatches, deleteThroughout } from "../../core/storage/batches.ts";
-import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
+import { asText, type Db, type SqlValue, type Statement } from "../../core/storage/db.ts";
 import { escapeLike } from "../../core/storage/dialect.ts";
 
 export type MarkerType = "received" | "displayed" | "acknowledged";
@@ -43,10 +44,6 @@ const TYPES: Readonly<Record<string, MarkerType>> = { R: "received", D: "display
 /** Users whose number of rows is remembered. */
 const MAX_COUNTS = 10_000;
 
-// Binary columns, as MySQL has them, come as bytes.
-const text = (value: string | Uint8Array): string =>
-  typeof value === "string" ? value : Buffer.from(value).toString();
-
 const keyOf = ({ user, to, thread, type }: Sent): string => `${user.text}\n${to}\n${thread}\n${type}`;
 
 export class MarkerStore implements PersonalStore {
@@ -54,7 +51,7 @@ export class MarkerStore implements PersonalStore {
   private pending = new Map<string, Sent>();
   private flushing: Promise<void> | undefined;
   /** Rows that users have, of those that were asked for lately. */
-  private readonly counts = new Map<string, number>();
+  private readonly counts = new BoundedMap<string, number>(MAX_COUNTS, () => 1);
 
   constructor(private readonly db: Db) {}
 
@@ -139,7 +136,6 @@ export class MarkerStore implements PersonalStore {
     if (known !== undefined) return known;
     const sql = "SELECT count(*) AS n FROM smart_markers WHERE lserver = ? AND luser = ?";
     const [{ n }] = await this.db.query<{ n: number | string }>(sql, [user.domain, user.local]);
-    if (this.counts.size >= MAX_COUNTS) this.counts.clear();
     this.counts.set(user.text, Number(n));
     return Number(n);
   }
@@ -186,11 +182,11 @@ export class MarkerStore implements PersonalStore {
       params,
     );
     return rows.map((row) => ({
-      from: `${text(row.luser)}@${text(row.lserver)}`,
-      to: text(row.to_jid),
-      thread: text(row.thread),
+      from: `${asText(row.luser)}@${asText(row.lserver)}`,
+      to: asText(row.to_jid),
+      thread: asText(row.thread),
       type: TYPES[row.type],
-      id: text(row.msg_id),
+      id: asText(row.msg_id),
       timestamp: Number(row.timestamp),
     }));
   }

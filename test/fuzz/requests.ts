@@ -1,6 +1,6 @@
 // Requests of every protocol that the features speak, damaged by chance, to a real server with every personal feature on.
 // `bun test/fuzz/requests.ts --count 200000 --seed 1`; a problem names its round, `--seed <round> --count 1` plays it again.
-// `--older` plays with the other features of OLDER, `--on pgsql` and `--on mysql` on a test server.
+// `--only urn:xmpp:mam:2` sends requests with this in them; `--older` plays with the other features of OLDER, `--on pgsql` and `--on mysql` on a test server.
 //
 // What must hold, whatever is sent:
 // - every get and set is answered once, with a result or an error of RFC 6120 that is not the server's own fault;
@@ -53,8 +53,19 @@ export class Fuzzer {
   private ids = 0;
   private logged = 0;
 
-  constructor(private readonly server: StoryServer) {
+  private readonly payloads: readonly (readonly Shape[])[];
+  private readonly ordinary: readonly (readonly Shape[])[];
+
+  /** @param only what payloads must have in them; none is left out when undefined */
+  constructor(
+    private readonly server: StoryServer,
+    only?: string,
+  ) {
     this.witness = new Witness(server.node);
+    const wanted = (all: readonly (readonly Shape[])[]) =>
+      only === undefined ? all : all.filter(([{ payload }]) => payload.includes(only));
+    this.payloads = wanted(PAYLOADS);
+    this.ordinary = wanted(ORDINARY);
   }
 
   private readonly complain = (what: string): void => {
@@ -126,7 +137,7 @@ export class Fuzzer {
 
   /** The text of a request; undefined for one that is too big. */
   private make(world: World, r: Random, id: string): { text: string; type: string } | undefined {
-    const shape: Shape = r.pick(r.pick(world.admin || r.once(20) ? PAYLOADS : ORDINARY));
+    const shape: Shape = r.pick(r.pick(world.admin || r.once(20) ? this.payloads : this.ordinary));
     let { to, type } = shape;
     if (r.once(8)) to = "{anybody}";
     if (r.once(25)) type = type === "get" ? "set" : "get";
@@ -353,15 +364,17 @@ export async function fuzz(
     count,
     stopAfter = 20,
     milliseconds = Number.POSITIVE_INFINITY,
+    only,
   }: {
     seed: number;
     count: number;
     stopAfter?: number;
     milliseconds?: number;
+    only?: string | undefined;
   },
   tell: (report: Report) => void = () => {},
 ): Promise<Report> {
-  const fuzzer = new Fuzzer(server);
+  const fuzzer = new Fuzzer(server, only);
   const { report } = fuzzer;
   const begun = performance.now();
   let told = 0;
@@ -385,6 +398,7 @@ if (import.meta.main) {
       stop: { type: "string", default: "20" },
       older: { type: "boolean", default: false },
       on: { type: "string" },
+      only: { type: "string" },
     },
   });
   const on = values.on as DatabaseServer | undefined;
@@ -392,7 +406,12 @@ if (import.meta.main) {
   const changes = values.older ? OLDER : EVERYTHING;
   const server = await StoryServer.start(on && database ? inServer(on, database.name, changes) : changes, "error");
   const begun = performance.now();
-  const options = { seed: Number(values.seed), count: Number(values.count), stopAfter: Number(values.stop) };
+  const options = {
+    seed: Number(values.seed),
+    count: Number(values.count),
+    stopAfter: Number(values.stop),
+    only: values.only,
+  };
   let shown = 0;
   const showProblems = ({ problems }: Report): void => {
     for (const p of problems.slice(shown)) console.log(`round ${p.round}: ${p.what}\n  ${p.sent}\n`);

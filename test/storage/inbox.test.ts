@@ -230,6 +230,19 @@ onEachDatabase("inboxes", ({ open, dialect }) => {
       }
     });
 
+    test("of an age that no message can have, there is nothing", async () => {
+      await store.setInbox(key(alice, bob), message("1"), 1000);
+      await store.setEntryProperties(key(alice, bob), { box: "bin" });
+      // 2,147,483,647 days ago, which no column of a database can say.
+      const before = -1.8e20;
+      expect(await store.bin.emptyOfUser(alice, before)).toBe(0);
+      expect(await store.bin.emptyOfDomain("localhost", before)).toBe(0);
+      expect(await store.bin.domains(before)).toEqual([]);
+      expect(await store.bin.deleteBefore("localhost", before, 10)).toBe(0);
+      expect(await store.bin.countBefore("localhost", before)).toBe(0);
+      expect(await entries(alice, "bin")).toHaveLength(1);
+    });
+
     test("bins are emptied by user, by domain, and by age", async () => {
       const dave = parseBareJid("dave@localhost");
       for (const [i, user] of [alice, bob, carol, dave].entries()) {

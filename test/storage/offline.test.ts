@@ -103,6 +103,17 @@ onEachDatabase("offline messages", (database: TestDatabase) => {
     expect(await waiting(user)).toEqual([message("new")]);
   });
 
+  test("of an age that no message can have, there is nothing", async () => {
+    const user = newUser("young.example");
+    await store.writeMessages(user, message("hello"));
+    // 2,147,483,647 days ago, which no column of a database can say.
+    const before = -1.8e20;
+    expect(await store.deleteOlder("young.example", before)).toBe(0);
+    expect(await store.deleteBefore("young.example", before, 10)).toBe(0);
+    expect(await store.countBefore("young.example", before)).toBe(0);
+    expect(await waiting(user)).toHaveLength(1);
+  });
+
   test("retention takes the oldest of a domain first, so many at a time", async () => {
     const user = newUser("aged.example");
     const other = newUser("young.example");

@@ -2,7 +2,7 @@
 import type { Db, DbStats, SqlValue, Statement } from "../db.ts";
 import { StorageError } from "../db.ts";
 import { DIALECTS, insert, Statements } from "../dialect.ts";
-import { type Attempt, Patience } from "../patience.ts";
+import { type Attempt, Patience, stillWanted } from "../patience.ts";
 import { WireStats } from "../wire.ts";
 import { Workers } from "../workers.ts";
 import { isFrequent, MysqlConnection, type MysqlOptions } from "./connection.ts";
@@ -15,8 +15,6 @@ export type { MysqlOptions } from "./connection.ts";
 const MAX_ROWS = 128;
 /** Bytes of one INSERT, far below what a server takes as one packet (max_allowed_packet, at least 16 MB by default). */
 const MAX_BYTES = 1_000_000;
-/** The longest wait for the last answers when the pool is closed. */
-const CLOSE_MS = 10_000;
 /** The server has no room for one more connection. */
 const FULL = new Set(["ER_CON_COUNT_ERROR", "ER_TOO_MANY_USER_CONNECTIONS"]);
 
@@ -159,8 +157,7 @@ class MysqlDb implements Db {
 
   async #end(): Promise<void> {
     clearInterval(this.#keepAlive);
-    this.#patience.close();
-    await this.#patience.drained(CLOSE_MS);
+    await this.#patience.close();
     await this.#workers.end(0);
     this.#patience.end();
   }
@@ -170,7 +167,7 @@ class MysqlDb implements Db {
     const work = (attempt: Attempt) =>
       this.#workers.run(async (link) => {
         const connection = await link.ready();
-        still(attempt);
+        stillWanted(attempt);
         // Outside a transaction the statement commits by itself.
         attempt.mayBeDone = true;
         return connection.run(ready);
@@ -185,18 +182,13 @@ class MysqlDb implements Db {
         const connection = await link.ready();
         const answers = await connection.transaction(ready, () => {
           // Its caller has been told that nothing was done.
-          still(attempt);
+          stillWanted(attempt);
           attempt.mayBeDone = true;
         });
         return answers.map(({ changes }) => changes);
       }),
     );
   }
-}
-
-/** Throws when nobody waits for the answer any more. */
-function still(attempt: Attempt): void {
-  if (attempt.givenUp) throw new StorageError("unavailable", "the request was given up");
 }
 
 /** Cuts rows into INSERT statements. */

@@ -3,6 +3,8 @@
 
 import { decodeTerm, encodeTerm, TermError, VERSION } from "../../../core/erlang/term.ts";
 import { parseElement } from "../../../core/stanza.ts";
+import { checkElement } from "../../../core/xml/framer.ts";
+import { FrameError, Scan } from "../../../core/xml/scan.ts";
 import { elementTerm, elementText } from "./xmlel.ts";
 
 export const MESSAGE_FORMATS = ["mam_message_compressed_eterm", "mam_message_eterm", "mam_message_xml"] as const;
@@ -13,6 +15,7 @@ export interface MessageCodec {
   encode(stanza: string): Uint8Array;
   /**
    * The text of the element that a column holds, in whatever form.
+   * It is well-formed: a row that a disk or a database has spoilt must not reach a client's stream.
    * @throws TermError for what is neither XML nor an element's term
    */
   decode(stored: Uint8Array | string): string;
@@ -28,27 +31,43 @@ export const UNREADABLE =
 
 const LESS_THAN = 0x3c;
 
-function decode(stored: Uint8Array | string): string {
-  if (typeof stored === "string") {
-    if (stored.startsWith("<")) return stored;
-    throw new TermError("value", "Cannot read an archived message: it is no XML");
-  }
-  if (stored[0] === LESS_THAN) return asBuffer(stored).utf8Slice();
-  if (stored[0] === VERSION) return elementText(decodeTerm(stored));
-  throw new TermError("value", `Cannot read an archived message: it begins with ${stored[0] ?? "nothing"}`);
+const cannotRead = (why: string, options?: ErrorOptions): TermError =>
+  new TermError("value", `Cannot read an archived message: ${why}`, options);
+
+function decoder(): (stored: Uint8Array | string) => string {
+  const scan = new Scan();
+  const check = (markup: Buffer): void => {
+    try {
+      checkElement(markup, scan);
+    } catch (cause) {
+      if (cause instanceof FrameError) throw cannotRead(cause.message, { cause });
+      throw cause;
+    }
+  };
+  return (stored) => {
+    const bytes = typeof stored === "string" ? Buffer.from(stored) : asBuffer(stored);
+    if (bytes[0] === LESS_THAN) {
+      check(bytes);
+      return typeof stored === "string" ? stored : bytes.utf8Slice();
+    }
+    if (bytes[0] !== VERSION || typeof stored === "string") {
+      throw cannotRead(`it begins with ${bytes[0] ?? "nothing"}`);
+    }
+    const text = elementText(decodeTerm(stored));
+    // A term may be deeper than an element can be.
+    check(Buffer.from(text));
+    return text;
+  };
 }
 
 const asBuffer = (bytes: Uint8Array): Buffer =>
   bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-const CODECS: Readonly<Record<MessageFormat, MessageCodec>> = {
-  mam_message_xml: { encode: (stanza) => Buffer.from(stanza), decode },
-  mam_message_eterm: { encode: (stanza) => encodeTerm(elementTerm(parseElement(stanza))), decode },
-  mam_message_compressed_eterm: {
-    encode: (stanza) => encodeTerm(elementTerm(parseElement(stanza)), { compressed: true }),
-    decode,
-  },
+const ENCODERS: Readonly<Record<MessageFormat, MessageCodec["encode"]>> = {
+  mam_message_xml: (stanza) => Buffer.from(stanza),
+  mam_message_eterm: (stanza) => encodeTerm(elementTerm(parseElement(stanza))),
+  mam_message_compressed_eterm: (stanza) => encodeTerm(elementTerm(parseElement(stanza)), { compressed: true }),
 };
 
 /** The codec that `db_message_format` names. */
-export const messageCodec = (format: MessageFormat): MessageCodec => CODECS[format];
+export const messageCodec = (format: MessageFormat): MessageCodec => ({ encode: ENCODERS[format], decode: decoder() });

@@ -1,7 +1,7 @@
 // Preferences of archiving in MongooseIM's tables: `mam_config`, a row for each JID and one with "" for the default, of
 // owners by their numbers in `mam_server_user`.
 
-import type { Db, Statement } from "../../../core/storage/db.ts";
+import { asText, type Db, type Statement } from "../../../core/storage/db.ts";
 import type { Behaviour, Owner } from "../backend.ts";
 
 /** Widths of the column that holds JIDs. */
@@ -29,7 +29,7 @@ export class PreferenceStore {
     let byDefault: Behaviour = "A";
     const jids = new Map<string, "A" | "N">();
     for (const { remote_jid, behaviour } of rows) {
-      const jid = typeof remote_jid === "string" ? remote_jid : Buffer.from(remote_jid).toString();
+      const jid = asText(remote_jid);
       if (jid === "") byDefault = behaviour as Behaviour;
       else jids.set(jid, behaviour === "N" ? "N" : "A");
     }

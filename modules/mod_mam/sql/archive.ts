@@ -3,7 +3,7 @@
 import { TermError } from "../../../core/erlang/term.ts";
 import type { Jid } from "../../../core/jid.ts";
 import { deleteInBatches, pause } from "../../../core/storage/batches.ts";
-import type { Db, Deleted, SqlValue } from "../../../core/storage/db.ts";
+import { asText, type Db, type Deleted, type SqlValue } from "../../../core/storage/db.ts";
 import type { ArchiveBackend, Archived, Filter, Found, Owner, Page, PageFound } from "../backend.ts";
 import type { JidCodec } from "../codecs/jid.ts";
 import { type MessageCodec, UNREADABLE } from "../codecs/message.ts";
@@ -51,6 +51,9 @@ export interface ArchiveParts {
   /** A row holds no message: what stands for it is given instead. */
   unreadable?(owner: Owner, id: bigint, error: TermError): void;
 }
+
+/** How a message begins. */
+const MESSAGE = /^<message[\s/>]/;
 
 export class SqlArchive implements ArchiveBackend {
   private readonly ageing: Ageing;
@@ -208,13 +211,15 @@ export class SqlArchive implements ArchiveBackend {
   }
 
   private found(owner: Owner, { id, from_jid, message }: Row): Found {
-    const from = this.parts.jids.decode(owner, textOf(from_jid));
+    const from = this.parts.jids.decode(owner, asText(from_jid));
     return { id: BigInt(id), from, stanza: this.stanza(owner, BigInt(id), message) };
   }
 
   private stanza(owner: Owner, id: bigint, message: Row["message"]): string {
     try {
-      return this.parts.messages.decode(message);
+      const text = this.parts.messages.decode(message);
+      if (MESSAGE.test(text)) return text;
+      throw new TermError("value", "Cannot read an archived message: it is another element");
     } catch (error) {
       if (!(error instanceof TermError)) throw error;
       this.parts.unreadable?.(owner, id, error);
@@ -335,7 +340,3 @@ interface Read {
   /** Whether there is a message with the page's id; undefined when that was not looked at. */
   readonly edge: boolean | undefined;
 }
-
-/** Columns with a binary character set come as bytes from MySQL. */
-const textOf = (value: string | Uint8Array): string =>
-  typeof value === "string" ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString();

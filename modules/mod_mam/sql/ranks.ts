@@ -19,7 +19,7 @@ export interface Marks {
   /** The id of the message of rank 0, STEP, 2 * STEP, … */
   readonly ids: readonly bigint[];
   /** Ranks of some other ids. */
-  readonly noted: Map<bigint, number>;
+  readonly noted: BoundedMap<bigint, number>;
   readonly until: number;
 }
 
@@ -72,13 +72,7 @@ export class Ranks {
   /** A page has shown that so many messages are below an id. */
   note({ noted }: Marks, id: bigint, rank: number): void {
     if (id > ((BigInt(this.now()) * 1000n) << 8n) - this.young) return;
-    noted.delete(id);
     noted.set(id, rank);
-    if (noted.size <= NOTED) return;
-    for (const oldest of noted.keys()) {
-      noted.delete(oldest);
-      return;
-    }
   }
 
   /** Messages of this owner were deleted. */
@@ -115,6 +109,10 @@ export class Ranks {
     const sql = `SELECT id FROM (SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS r FROM ${this.table}
       WHERE ${this.ownerColumn} = ? AND id <= ?) ranked WHERE r % ${STEP} = 1 ORDER BY id`;
     const rows = await this.db.query<{ id: number | bigint }>(sql, [owner, old]);
-    return { ids: rows.map(({ id }) => BigInt(id)), noted: new Map(), until: this.now() + LIFE_MS };
+    return {
+      ids: rows.map(({ id }) => BigInt(id)),
+      noted: new BoundedMap(NOTED, () => 1),
+      until: this.now() + LIFE_MS,
+    };
   }
 }

@@ -29,7 +29,7 @@ const OURS: Shown[] = [...metricsPage(MODULES).matchAll(/^\| `(\w+)` \| (\w+) \|
 );
 
 /** What MongooseIM has no metric for. */
-const OWN = /^(storage_|domains_count$)/;
+const OWN = /^(storage_|retention_|domains_count$)/;
 
 describe("a metric", () => {
   test.each(OURS.filter(({ name }) => !OWN.test(name)))(
