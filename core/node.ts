@@ -238,9 +238,9 @@ export class Node implements StreamEngine, Server {
   /** Ends every stream, tells why, and waits for what their ends do. */
   async stop(): Promise<void> {
     this.draining = true;
-    const working: (Promise<void> | undefined)[] = [];
+    const working: Promise<void>[] = [];
     for (const c2s of [...this.sessions, ...this.waiting]) {
-      working.push(c2s.working);
+      if (c2s.working !== undefined) working.push(c2s.worked());
       c2s.close(this.farewell(), "shutdown");
     }
     // What was being worked on, and what was not delivered, is in the database before that is closed.

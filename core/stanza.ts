@@ -73,8 +73,10 @@ export class Stanza {
   /** The session that sent it, when it came from a client of this node. */
   origin: unknown = undefined;
 
-  /** A write about it that must be durable before it is delivered and acknowledged; see `wait`. */
+  /** Writes about it that must be durable before it is delivered and acknowledged; see `wait` and `after`. */
   commit: Promise<unknown> | undefined = undefined;
+  /** Those of them that `wait` was given. */
+  private vital: Promise<unknown> | undefined = undefined;
   /** The id that it has for its addressee (XEP-0359), which is that of his archive. */
   stableId: bigint | undefined = undefined;
   /** The id under which the archive of its sender has it. */
@@ -171,8 +173,21 @@ export class Stanza {
    * session's outbox keeps the order. A write that fails is told to the sender in place of delivery.
    */
   wait(write: Promise<unknown>): void {
-    if (this.commit === write) return;
-    this.commit = this.commit === undefined ? write : Promise.all([this.commit, write]);
+    const { vital, commit } = this;
+    if (vital === write) return;
+    this.vital = vital === undefined ? write : Promise.all([vital, write]);
+    if (commit === vital) this.commit = this.vital;
+    else this.commit = Promise.all([commit, write]);
+  }
+
+  /**
+   * As `wait`, for what is only to be written about a message that will be delivered: it begins when the writes so far
+   * are durable, and does not when one of them fails. `write` must not reject.
+   */
+  after(write: () => Promise<unknown>): void {
+    const { vital, commit } = this;
+    const done = vital === undefined ? write() : vital.then(write, () => undefined);
+    this.commit = commit === undefined ? done : Promise.all([commit, done]);
   }
 
   /** Whether the element is `name` in `ns`, without making strings. */

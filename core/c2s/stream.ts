@@ -44,6 +44,11 @@ export class C2S extends ClientStanzas implements ConnOwner {
     return this.work === undefined ? waiting : Promise.all([this.work, waiting]).then(() => undefined);
   }
 
+  /** Resolves when nothing is being worked on, nor what that has left to wait for a write. */
+  async worked(): Promise<void> {
+    for (let work = this.working; work !== undefined; work = this.working) await work;
+  }
+
   // --- Input: what StreamInput asks for -----------------------------------------------------------------------------
 
   protected opened(header: Stanza): void {

@@ -20,7 +20,10 @@ export function sent(stanza: Stanza, session: Session, ctx: InboxContext): void 
   const key: EntryKey = { user: session.jid.bare, remote: stanza.to.bare.text };
   // What one says in a room comes back from it.
   if (stanza.type !== "groupchat" && archivable(stanza)) {
-    stanza.wait(ctx.store.setInbox(key, sentMessageOf(stanza, key.user), ctx.store.tick(ctx.now())));
+    const { store } = ctx;
+    const message = sentMessageOf(stanza, key.user);
+    const at = store.tick(ctx.now());
+    keep(stanza, key, true, () => store.setInbox(key, message, at), ctx);
     return;
   }
   const read = markedAsRead(stanza, ctx);
@@ -39,22 +42,37 @@ export function received(stanza: Stanza, ctx: InboxContext): void {
   const remote = stanza.from.bare.text;
   // What one says to oneself was seen when it was sent.
   if (remote === user.text || !archivable(stanza)) return;
+  const wanted = isWanted(stanza, user, ctx);
+  if (wanted === false) return;
   const { store } = ctx;
   const at = store.tick(ctx.now());
-  const write = (): Promise<void> => store.setInboxIncrUnread({ user, remote }, messageOf(stanza), at);
-  const wanted = isWanted(stanza, user, ctx);
-  if (wanted === true) stanza.wait(write());
-  else if (wanted !== false) {
-    const failed = (error: unknown): void => {
-      ctx.log.limited("write", 10)?.error("inbox_write_failed", { error, user: user.text });
-    };
-    const { removals } = store;
-    // An account that went while it was looked for must not leave anything to whoever gets its name.
-    const still = (): MaybePromise<boolean> =>
-      store.removals === removals || ctx.host.auth.exists(user.local, user.domain);
-    const decided = wanted.then(async (yes) => (yes && (await still()) ? write() : undefined));
-    stanza.wait(decided.catch(failed));
-  }
+  const message = messageOf(stanza);
+  const key: EntryKey = { user, remote };
+  keep(stanza, key, wanted, () => store.setInboxIncrUnread(key, message, at), ctx);
+}
+
+/**
+ * Has a message written to an inbox if it is `wanted` there, when it is safe in the archive: one that is not is never
+ * delivered, and nobody has sent or got it.
+ */
+function keep(
+  stanza: Stanza,
+  { user }: EntryKey,
+  wanted: true | Promise<boolean>,
+  write: () => Promise<void>,
+  ctx: InboxContext,
+): void {
+  const { store, host } = ctx;
+  const { removals } = store;
+  // An account that went meanwhile must not leave anything to whoever gets its name.
+  const there = (): MaybePromise<boolean> => store.removals === removals || host.auth.exists(user.local, user.domain);
+  const looked = async (): Promise<void> => {
+    if ((await wanted) && (await there())) await write();
+  };
+  const failed = (error: unknown): void => {
+    ctx.log.limited("write", 10)?.error("inbox_write_failed", { error, user: user.text });
+  };
+  stanza.after(() => (wanted === true && store.removals === removals ? write() : looked().catch(failed)));
 }
 
 /** Whether there is such a user, and he lets the message through. */

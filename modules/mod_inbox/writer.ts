@@ -222,9 +222,10 @@ class Lane {
   }
 }
 
-/** A later message of the same conversation. One whose sender was looked up may come late and is still counted. */
+/** Another message of the same conversation. One that was held up on its way may come late and is still counted. */
 function merge(last: Update, next: Update): void {
   if (next.own) {
+    if (next.timestamp < last.timestamp) return;
     last.own = true;
     last.unread = next.unread;
   } else last.unread += next.unread;

@@ -62,7 +62,7 @@ export class MamStore implements PersonalStore {
     search?: SearchForm,
   ) {
     const { db } = this;
-    const owners = new Owners(db, config.cache_users ? REMEMBERED : FEW);
+    const owners = new Owners(db, config.cache_users ? REMEMBERED : FEW, now);
     const ranks = new Ranks(db, "mam_message", "user_id", now);
     const options = config.async_writer ?? { enabled: true, batch_size: 30, flush_interval: 2000, pool_size: 1 };
     const writer = new ArchiveWriter(db, "mam_message", COLUMNS, options, observer);
@@ -89,12 +89,16 @@ export class MamStore implements PersonalStore {
 
   async removeUser(jid: BareJid): Promise<void> {
     const { owners, sql } = this.removing;
+    await owners.settled(jid);
     await this.pm?.writer.sync();
     const number = await owners.find(jid);
     if (number === undefined) return;
     await sql.removeAll(number, this.limit);
     this.pm?.prefs?.forget(jid);
     await owners.remove(jid);
+    // What was being written meanwhile is of nobody now.
+    await this.pm?.writer.sync();
+    await sql.removeAll(number, this.limit);
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {

@@ -32,8 +32,8 @@ const BACK = 45_000;
 const FAULTS = ["server killed", "database killed", "database stopped", "database frozen"] as const;
 type Fault = (typeof FAULTS)[number];
 
-const postgres = await OwnPostgres.create(["max_connections=50"]);
-const sql = new SQL(postgres.url());
+const postgres = await OwnPostgres.create(["max_connections=100"]);
+const sql = new SQL(postgres.url(), { max: 1 });
 await sql.unsafe("CREATE DATABASE mongooseim");
 await sql.close();
 const port = await freePort();
@@ -63,7 +63,7 @@ ${auth("rdbms", { plain: true })}
 
 /** Asks the database, past the server. */
 async function rows<T>(text: string): Promise<T[]> {
-  const db = new SQL(postgres.url("mongooseim"));
+  const db = new SQL(postgres.url("mongooseim"), { max: 1 });
   try {
     return [...(await db.unsafe(text))] as T[];
   } finally {

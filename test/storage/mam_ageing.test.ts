@@ -16,7 +16,7 @@ onEachDatabase("ageing archives", (database: TestDatabase) => {
   let owners: Owners;
   beforeAll(async () => {
     db = await database.open();
-    owners = new Owners(db, 10);
+    owners = new Owners(db, 10, Date.now);
   });
 
   /** Owners of a domain, each with messages 0 .. n-1. */

@@ -50,7 +50,7 @@ export function createBackup(options: CreateOptions): Manifest {
     return manifest;
   } catch (error) {
     if (error instanceof Taken) throw error;
-    rmSync(partial, { recursive: true, force: true });
+    removed(partial);
     if (error instanceof BackupError) throw error;
     throw new BackupError(`Cannot make the backup "${target}": ${reasonOf(error)}`);
   }
@@ -71,9 +71,30 @@ function databasesIn(stateDir: string): string[] {
 
 class Taken extends BackupError {}
 
-/** Makes the directory that the backup grows in. One that a killed process left is removed. */
+/** Takes a failed backup away, as far as that can be done: why it has failed is worth more than why this does. */
+function removed(partial: string): void {
+  try {
+    rmSync(partial, { recursive: true, force: true });
+  } catch {
+    return;
+  }
+}
+
+/** Whether something is what a backup that was cut short has left. */
+function isLeftover(partial: string): boolean {
+  if (!statSync(partial).isDirectory()) return false;
+  const names = readdirSync(partial);
+  return names.length === 0 || names.includes("pid") || names.includes(MANIFEST);
+}
+
+/** Makes the directory that the backup grows in. One that a killed process left is removed, and nothing else. */
 function begin(partial: string): void {
   mkdirSync(dirname(partial), { recursive: true, mode: 0o700 });
+  if (existsSync(partial) && !isLeftover(partial)) {
+    throw new Taken(
+      `Cannot make the backup: "${partial}" is in the way, and no backup; move it, or choose another name`,
+    );
+  }
   const pid = existsSync(join(partial, "pid")) ? Number(readFileSync(join(partial, "pid"), "utf8")) : 0;
   if (pid > 0 && pid !== process.pid && existsSync(`/proc/${pid}`)) {
     throw new Taken(`Cannot make the backup: process ${pid} is making the same one in "${partial}"`);

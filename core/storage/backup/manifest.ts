@@ -13,24 +13,30 @@ const count = z.int().min(0);
 /** Below the backup and below the state directory; never outside of them. */
 const path = z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.?(\/|$))[^\0]+$/);
 
-const manifest = z.strictObject({
-  format: z.literal(FORMAT),
-  /** Of the server that made it. */
-  version: z.string(),
-  /** ISO 8601, UTC. */
-  created: z.iso.datetime(),
-  /** All files, databases among them. */
-  files: z.array(z.strictObject({ path, bytes: count, sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
-  databases: z.array(
-    z.strictObject({
-      path,
-      /** Migrations that it has had, in order. */
-      schema: z.array(count),
-      /** Rows by table. */
-      rows: z.record(z.string(), count),
-    }),
-  ),
-});
+const manifest = z
+  .strictObject({
+    format: z.literal(FORMAT),
+    /** Of the server that made it. */
+    version: z.string(),
+    /** ISO 8601, UTC. */
+    created: z.iso.datetime(),
+    /** All files, databases among them. */
+    files: z.array(z.strictObject({ path, bytes: count, sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
+    databases: z.array(
+      z.strictObject({
+        path,
+        /** Migrations that it has had, in order. */
+        schema: z.array(count),
+        /** Rows by table. */
+        rows: z.record(z.string(), count),
+      }),
+    ),
+  })
+  // A backup of nothing would leave nothing.
+  .refine(({ files, databases }) => {
+    const all = new Set(files.map(({ path }) => path));
+    return databases.length > 0 && databases.every(({ path }) => all.has(path));
+  });
 
 export type Manifest = z.output<typeof manifest>;
 export type FileEntry = Manifest["files"][number];

@@ -175,7 +175,7 @@ export class SqlArchive implements ArchiveBackend {
     const oldest = BigInt(rows[page.dir === "before" ? n - 1 : 0].id);
     const newest = BigInt(rows[page.dir === "before" ? 0 : n - 1].id);
     const offset = first + (page.dir === "after" ? (before ?? 0) : (before ?? total) - n);
-    if (ranks.of(number) !== marks) return;
+    if (!ranks.holds(number, marks)) return;
     ranks.note(marks, oldest, offset);
     ranks.note(marks, newest + 1n, offset + n);
   }

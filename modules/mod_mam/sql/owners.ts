@@ -4,8 +4,17 @@ import { BoundedMap } from "../../../core/bounded-map.ts";
 import type { Db } from "../../../core/storage/db.ts";
 import type { Owner } from "../backend.ts";
 
+/** How long a number is trusted: another server on the same database may remove the account, and make it anew. */
+const LIFE_MS = 300_000;
+
+interface Known {
+  readonly number: number;
+  /** Milliseconds since 1970. */
+  readonly until: number;
+}
+
 export class Owners {
-  private readonly numbers: BoundedMap<string, number>;
+  private readonly numbers: BoundedMap<string, Known>;
   private readonly asked = new Map<string, Promise<number | undefined>>();
   private readonly making = new Map<string, Promise<number>>();
 
@@ -13,13 +22,15 @@ export class Owners {
   constructor(
     private readonly db: Db,
     remembered: number,
+    private readonly now: () => number,
   ) {
     this.numbers = new BoundedMap(remembered, () => 1);
   }
 
   /** The number of an owner that was asked for lately. */
   known(owner: Owner): number | undefined {
-    return this.numbers.get(key(owner));
+    const found = this.numbers.get(key(owner));
+    return found !== undefined && found.until > this.now() ? found.number : undefined;
   }
 
   /** The number of an owner; undefined for one who has no archive. */
@@ -40,6 +51,11 @@ export class Owners {
       this.making.set(name, making);
     }
     return making;
+  }
+
+  /** Resolves when an owner who is being given a number has it. */
+  async settled(owner: Owner): Promise<void> {
+    await this.making.get(key(owner))?.catch(() => undefined);
   }
 
   private async make(owner: Owner): Promise<number> {
@@ -89,7 +105,7 @@ export class Owners {
     const [row] = await this.db.query<{ id: number }>(sql, [owner.domain, owner.local]);
     if (row === undefined) return undefined;
     const id = Number(row.id);
-    this.numbers.set(name, id);
+    this.numbers.set(name, { number: id, until: this.now() + LIFE_MS });
     return id;
   }
 }

@@ -52,6 +52,11 @@ export class Ranks {
     return marks === undefined || marks.until < this.now() ? this.make(owner) : marks;
   }
 
+  /** Whether these marks are still what is known of an archive. */
+  holds(owner: number, marks: Marks): boolean {
+    return this.marks.get(owner) === marks;
+  }
+
   /** How many messages of an archive are below an id, as far as is known. */
   place({ ids, noted }: Marks, id: bigint): Place {
     if (id <= 0n) return { rank: 0, from: undefined };

@@ -136,6 +136,8 @@ describe("a backup", () => {
     await stateWith("alice");
     mkdirSync(`${target}.partial`, { recursive: true });
     writeFileSync(join(`${target}.partial`, "mongooseim.db"), "half");
+    // No process has such a number.
+    writeFileSync(join(`${target}.partial`, "pid"), "99999999");
     create();
     expect(readdirSync(join(root, "backups"))).toEqual(["today"]);
     await close();
