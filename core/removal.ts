@@ -10,7 +10,7 @@ import type { HostRuntime } from "./host.ts";
 import type { BareJid } from "./jid.ts";
 import type { Log } from "./log/index.ts";
 import type { Session } from "./module.ts";
-import type { SessionDirectory } from "./session/directory.ts";
+import type { Sessions } from "./session/directory.ts";
 import type { Wheel } from "./wheel.ts";
 
 /** After how long a removal that failed is tried again, in ms. */
@@ -22,7 +22,7 @@ const PROGRESS_MS = 10_000;
 
 /** What a removal has to do with of its node. */
 export interface RemovalParts {
-  readonly sessions: SessionDirectory<C2S>;
+  readonly sessions: Sessions<C2S>;
   /** Streams without a session. */
   readonly waiting: ReadonlySet<C2S>;
   readonly domains: Domains<HostRuntime>;

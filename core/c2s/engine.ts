@@ -8,7 +8,7 @@ import type { Log } from "../log/index.ts";
 import type { Histogram } from "../metrics/instrument.ts";
 import type { HostType, MaybePromise, Session } from "../module.ts";
 import type { Offer } from "../sasl/index.ts";
-import type { SessionDirectory } from "../session/directory.ts";
+import type { Sessions } from "../session/directory.ts";
 import type { Shaper } from "../shaper.ts";
 import type { Stanza } from "../stanza.ts";
 import type { Wheel } from "../wheel.ts";
@@ -80,7 +80,7 @@ export interface StreamEngine {
   readonly scratch: Scratch;
   readonly scans: ScanPool;
   readonly jids: JidCache;
-  readonly sessions: SessionDirectory<C2S>;
+  readonly sessions: Sessions<C2S>;
   readonly wheel: Wheel;
   readonly addresses: AddressLimits;
   readonly log: Log;

@@ -9,7 +9,7 @@ import { type BareJid, isFull } from "../jid.ts";
 import type { Log } from "../log/index.ts";
 import type { HostType, MaybePromise, Session } from "../module.ts";
 import { errorReply, iqResult } from "../replies.ts";
-import type { SessionDirectory } from "../session/directory.ts";
+import type { Sessions } from "../session/directory.ts";
 import { IQ, MESSAGE, PRESENCE, type Stanza } from "../stanza.ts";
 import { isAway } from "../storage/db.ts";
 import { viewText } from "../xml/framer.ts";
@@ -23,7 +23,7 @@ export interface RoutedHost extends HostType {
 }
 
 export interface RouterParts {
-  readonly sessions: SessionDirectory<C2S>;
+  readonly sessions: Sessions<C2S>;
   readonly log: Log;
   hostOf(domain: string): RoutedHost | undefined;
   /** The feature that answers at a domain which is none of the served ones. */

@@ -61,6 +61,8 @@ interface Pending extends Attempt {
 const ATTEMPTS = 5;
 /** Without any answer for this long the server is probed. */
 const QUIET_MS = 2000;
+/** Pauses between probes grow beyond this only with the time that the server has been away. */
+const SHORT_PAUSE_MS = 250;
 /** A probe that takes longer has failed. */
 const PROBE_MS = 3000;
 const FIRST_PAUSE_MS = 100;
@@ -256,7 +258,9 @@ export class Patience {
       } catch (cause) {
         if (this.#closed) return;
         this.#why = this.#server.errorOf(cause);
-        this.#again(Math.min(pause * 2, this.#options.maxPauseMs));
+        // In proportion to the absence: what was away for a moment is found within a moment.
+        const share = Math.max(SHORT_PAUSE_MS, (performance.now() - this.#lostAt) / 8);
+        this.#again(Math.min(pause * 2, share, this.#options.maxPauseMs));
         return;
       }
       if (this.#closed) return;

@@ -9,11 +9,9 @@ import { Database } from "bun:sqlite";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BinaryServer, freePort } from "../support/binary.ts";
+import { auth, c2s, general } from "../support/config-text.ts";
+import { Checks, option } from "../support/script.ts";
 
-const option = (name: string, fallback: number): number => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : Number(process.argv[at + 1]);
-};
 const KILLS = option("kills", 3);
 const USERS = option("users", 400);
 const RATE = option("rate", 50);
@@ -21,22 +19,7 @@ const RATE = option("rate", 50);
 const port = await freePort();
 const server = new BinaryServer({
   port,
-  config: `
-[general]
-  hosts = ["localhost"]
-  default_server_domain = "localhost"
-  loglevel = "warning"
-
-[[listen.c2s]]
-  port = ${port}
-  ip_address = "127.0.0.1"
-
-[auth]
-  methods = ["internal"]
-  password.format = "plain"
-
-  [auth.internal]
-
+  config: `${general()}${c2s(port)}${auth("internal", { plain: true })}
 [modules.mod_broadcast]
 [modules.mod_offline]
 `,
@@ -115,6 +98,6 @@ async function run(): Promise<string | undefined> {
 const fault = await run().catch((error: unknown) => `it broke: ${error}\n${server.log.slice(-2000)}`);
 await server.kill();
 server.remove();
-if (fault !== undefined) console.log(`FAILED: ${fault}`);
-console.log(`broadcast: ${fault === undefined ? 1 : 0} passed, ${fault === undefined ? 0 : 1} failed`);
-process.exit(fault === undefined ? 0 : 1);
+const checks = new Checks("broadcast");
+checks.check("a broadcast goes on after each kill", fault === undefined, fault);
+checks.end();

@@ -13,14 +13,12 @@
 
 import { SQL } from "bun";
 import { BinaryServer, freePort } from "../support/binary.ts";
+import { auth, c2s, general, MANY_REGISTRATIONS, pool } from "../support/config-text.ts";
 import { OwnPostgres } from "../support/own_postgres.ts";
+import { Checks, flag, option, wordOption } from "../support/script.ts";
 import { attribute, LoadClient } from "./client.ts";
 
-const option = (name: string, fallback: number): number => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : Number(process.argv[at + 1]);
-};
-const only = process.argv.includes("--only") ? process.argv[process.argv.indexOf("--only") + 1] : undefined;
+const only = wordOption("only");
 
 const ROUNDS = option("rounds", 1);
 const AWAY = option("away", 3000);
@@ -34,39 +32,16 @@ const BACK = 45_000;
 const FAULTS = ["server killed", "database killed", "database stopped", "database frozen"] as const;
 type Fault = (typeof FAULTS)[number];
 
-const postgres = await OwnPostgres.create(["max_connections=50"]);
-const sql = new SQL(postgres.url());
+const postgres = await OwnPostgres.create(["max_connections=100"]);
+const sql = new SQL(postgres.url(), { max: 1 });
 await sql.unsafe("CREATE DATABASE mongooseim");
 await sql.close();
 const port = await freePort();
 const server = new BinaryServer({
   port,
-  config: `
-[general]
-  hosts = ["localhost"]
-  default_server_domain = "localhost"
-  loglevel = "notice"
-  registration_timeout = "infinity"
-
-[[listen.c2s]]
-  port = ${port}
-  ip_address = "127.0.0.1"
-
-[outgoing_pools.rdbms.default]
-  workers = 5
-  [outgoing_pools.rdbms.default.connection]
-    driver = "pgsql"
-    host = "127.0.0.1"
-    port = ${postgres.port}
-    database = "mongooseim"
-    username = "mongooseim"
-    password = "mongooseim"
-
-[auth]
-  methods = ["rdbms"]
-  password.format = "plain"
-  [auth.rdbms]
-
+  config: `${general([MANY_REGISTRATIONS], "notice")}${c2s(port)}
+${pool({ driver: "pgsql", host: "127.0.0.1", port: postgres.port, database: "mongooseim", username: "mongooseim", password: "mongooseim" })}
+${auth("rdbms", { plain: true })}
 [modules.mod_cache_users]
 [modules.mod_mam]
   [modules.mod_mam.pm]
@@ -88,7 +63,7 @@ const server = new BinaryServer({
 
 /** Asks the database, past the server. */
 async function rows<T>(text: string): Promise<T[]> {
-  const db = new SQL(postgres.url("mongooseim"));
+  const db = new SQL(postgres.url("mongooseim"), { max: 1 });
   try {
     return [...(await db.unsafe(text))] as T[];
   } finally {
@@ -332,8 +307,7 @@ async function round(n: number, fault: Fault): Promise<boolean> {
   return problems.length === 0;
 }
 
-let passed = 0;
-let failed = 0;
+const checks = new Checks("database");
 try {
   await server.start();
   const names = [true, false].flatMap((online) =>
@@ -344,22 +318,17 @@ try {
   for (let i = 0; i < ROUNDS; i++) {
     for (const fault of FAULTS) {
       if (only !== undefined && fault !== only) continue;
-      if (await round(++n, fault)) passed++;
-      else failed++;
+      checks.check(`round ${++n}, ${fault}`, await round(n, fault));
     }
   }
-  if (/uncaught_exception|unhandled_rejection/.test(server.log)) {
-    failed++;
-    console.log(`Errors that nobody caught:\n${server.log.slice(-4000)}`);
-  }
-  if (process.argv.includes("--log")) console.log(server.log.slice(-6000));
+  const uncaught = /uncaught_exception|unhandled_rejection/.test(server.log);
+  checks.check("every error is caught", !uncaught, uncaught ? server.log.slice(-4000) : "");
+  if (flag("log")) console.log(server.log.slice(-6000));
 } catch (error) {
-  failed++;
-  console.log(`The test broke off: ${error instanceof Error ? error.stack : error}\n${server.log.slice(-4000)}`);
+  checks.brokeOff(error, server.log);
 } finally {
   await server.kill();
   server.remove();
   await postgres.remove();
 }
-console.log(`database: ${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+checks.end();

@@ -6,14 +6,14 @@
 // The last line is `embedded: N passed, N failed`; a part that cannot run here is said before it with "skipped:".
 
 import { rmSync } from "node:fs";
+import { wordOption } from "../support/script.ts";
 import { killedBackups, killedRestores, secondServer } from "./embedded/backups.ts";
 import { damagedPages } from "./embedded/damage.ts";
 import { fullDisk } from "./embedded/disk.ts";
 import { check, checks, scratch, servers } from "./embedded/place.ts";
 import { agedMessages } from "./embedded/retention.ts";
 
-const only = process.argv.indexOf("--only");
-const ONLY = only < 0 ? undefined : process.argv[only + 1];
+const ONLY = wordOption("only");
 
 const parts: Record<string, () => Promise<void>> = {
   "full-disk": fullDisk,
@@ -28,12 +28,11 @@ for (const [name, part] of Object.entries(parts)) {
   try {
     await part();
   } catch (error) {
-    const log = servers.at(-1)?.log.slice(-3000) ?? "";
-    check(`${name} broke off`, false, `${error instanceof Error ? error.stack : error}\n${log}`);
+    check(`${name} goes on`, false);
+    checks.brokeOff(error, servers.at(-1)?.log ?? "");
   } finally {
     for (const server of servers) await server.kill();
   }
 }
 rmSync(scratch, { recursive: true, force: true });
-console.log(`embedded: ${checks.passed} passed, ${checks.failed} failed`);
-process.exit(checks.failed === 0 ? 0 : 1);
+checks.end();

@@ -10,15 +10,13 @@
 import { readdirSync } from "node:fs";
 import type { Socket } from "bun";
 import { BinaryServer, freePort, residentBytes } from "../support/binary.ts";
+import { auth, c2s, general, MANY_REGISTRATIONS } from "../support/config-text.ts";
+import { Checks, option, seedOption } from "../support/script.ts";
 import { attribute, LoadClient } from "./client.ts";
 
-const option = (name: string, fallback: number): number => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : Number(process.argv[at + 1]);
-};
 const scale = option("scale", 1);
 const scaled = (n: number): number => Math.max(1, Math.round(n * scale));
-const seed = option("seed", Math.trunc(Math.random() * 2 ** 31));
+const seed = seedOption();
 
 /** Seconds that a stream may take to get a session. */
 const STATE_TIMEOUT_S = 3;
@@ -34,25 +32,9 @@ const HEADER =
 const port = await freePort();
 const server = new BinaryServer({
   port,
-  config: `
-[general]
-  hosts = ["localhost"]
-  default_server_domain = "localhost"
-  loglevel = "warning"
-  registration_timeout = "infinity"
-
-[[listen.c2s]]
-  port = ${port}
-  ip_address = "127.0.0.1"
-  state_timeout = ${STATE_TIMEOUT_S * 1000}
-  max_stanza_size = 65_536
-
-[auth]
-  methods = ["internal"]
-  password.format = "plain"
-
-  [auth.internal]
-
+  config: `${general([MANY_REGISTRATIONS])}
+${c2s(port, [`state_timeout = ${STATE_TIMEOUT_S * 1000}`, "max_stanza_size = 65_536"])}
+${auth("internal", { plain: true })}
 [modules.mod_offline]
 [modules.mod_ping]
 [modules.mod_presence]
@@ -65,13 +47,8 @@ const server = new BinaryServer({
 `,
 });
 
-let passed = 0;
-let failed = 0;
-function check(fact: string, holds: boolean, seen: string): void {
-  if (holds) passed++;
-  else failed++;
-  console.log(`  ${holds ? "✓" : "✗"} ${fact} (${seen})`);
-}
+const checks = new Checks("flood", true);
+const check = checks.check.bind(checks);
 
 let state = seed;
 function randomBytes(n: number): Buffer {
@@ -316,11 +293,9 @@ try {
   const code = await server.stop();
   check("it ends in order", code === 0, `exit code ${code}`);
 } catch (error) {
-  failed++;
-  console.log(`The test broke off: ${error instanceof Error ? error.stack : error}\n${server.log.slice(-4000)}`);
+  checks.brokeOff(error, server.log);
 } finally {
   await server.kill();
   server.remove();
 }
-console.log(`flood: ${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+checks.end();

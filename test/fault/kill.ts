@@ -26,16 +26,14 @@
 
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
+import { Random } from "../fuzz/random.ts";
 import { BinaryServer, freePort } from "../support/binary.ts";
+import { auth, c2s, general, MANY_REGISTRATIONS } from "../support/config-text.ts";
+import { Checks, option, seedOption } from "../support/script.ts";
 import { attribute, LoadClient } from "./client.ts";
 
-const option = (name: string, fallback: number): number => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : Number(process.argv[at + 1]);
-};
-
 const ROUNDS = option("rounds", 5);
-const seed = option("seed", Math.trunc(Math.random() * 2 ** 31));
+const seed = seedOption();
 /** Pairs of each behaviour. */
 const PAIRS = option("pairs", 4);
 const BURST = 10;
@@ -44,35 +42,14 @@ const BEHAVIOURS: readonly Behaviour[] = ["online", "offline", "fetching", "leav
 /** Milliseconds in which the server notices that a connection broke, and commits what it had not been acknowledged. */
 const NOTICED = 100;
 
-/** Mulberry32: the same moments again for the same --seed. */
-let state = seed;
-function random(): number {
-  state = (state + 0x6d2b79f5) | 0;
-  let t = Math.imul(state ^ (state >>> 15), 1 | state);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-}
+/** The same moments again for the same --seed. */
+const chance = new Random(seed);
+const random = (): number => chance.next();
 
 const port = await freePort();
 const server = new BinaryServer({
   port,
-  config: `
-[general]
-  hosts = ["localhost"]
-  default_server_domain = "localhost"
-  loglevel = "warning"
-  registration_timeout = "infinity"
-
-[[listen.c2s]]
-  port = ${port}
-  ip_address = "127.0.0.1"
-
-[auth]
-  methods = ["internal"]
-  password.format = "plain"
-
-  [auth.internal]
-
+  config: `${general([MANY_REGISTRATIONS])}${c2s(port)}${auth("internal", { plain: true })}
 [modules.mod_csi]
   buffer_max = 100000
 [modules.mod_mam]
@@ -317,8 +294,7 @@ async function round(n: number): Promise<boolean> {
   return lost === 0 && misfiled.length === 0;
 }
 
-let passed = 0;
-let failed = 0;
+const checks = new Checks("kill");
 console.log(`kill -9 under load: ${ROUNDS} rounds, --seed ${seed}`);
 try {
   await server.start();
@@ -326,19 +302,14 @@ try {
     for (let i = 0; i < PAIRS; i++) for (const user of Pair.users(behaviour, i)) await LoadClient.register(port, user);
   }
   for (let n = 1; n <= ROUNDS; n++) {
-    if (await round(n)) passed++;
-    else failed++;
+    checks.check(`round ${n}`, await round(n));
   }
-  if (/level=(error|critical|alert|emergency)/.test(server.log)) {
-    failed++;
-    console.log(`The server's log has errors:\n${server.log.slice(-4000)}`);
-  }
+  const errors = /level=(error|critical|alert|emergency)/.test(server.log);
+  checks.check("the server's log has no errors", !errors, errors ? server.log.slice(-4000) : "");
 } catch (error) {
-  failed++;
-  console.log(`The test broke off: ${error instanceof Error ? error.stack : error}\n${server.log.slice(-4000)}`);
+  checks.brokeOff(error, server.log);
 } finally {
   await server.kill();
   server.remove();
 }
-console.log(`kill: ${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+checks.end();

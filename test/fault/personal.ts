@@ -11,6 +11,8 @@
 //
 // The last line is `personal-kill: N passed, N failed`.
 
+import { Random } from "../fuzz/random.ts";
+import { Checks, flag, option, seedOption } from "../support/script.ts";
 import { attribute, LoadClient } from "./client.ts";
 import {
   blocked,
@@ -30,45 +32,23 @@ import {
 import { Place } from "./personal/server.ts";
 import * as services from "./personal/services.ts";
 
-const option = (name: string, fallback: number): number => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : Number(process.argv[at + 1]);
-};
 const ROUNDS = option("rounds", 2);
 const USERS = option("users", 4);
-const seed = option("seed", Math.trunc(Math.random() * 2 ** 31));
+const seed = seedOption();
 /** An answer takes at most so many milliseconds, whatever the database does: some need three of its answers. */
 const BOUND = 20_000;
 /** Milliseconds, about, that the database is away. */
 const AWAY = option("away", 2500);
 const SERVICE = "pubsub.localhost";
 
-/** Mulberry32: the same moments again for the same --seed. */
-let state = seed;
-function random(): number {
-  state = (state + 0x6d2b79f5) | 0;
-  let t = Math.imul(state ^ (state >>> 15), 1 | state);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-}
+/** The same moments again for the same --seed. */
+const chance = new Random(seed);
+const random = (): number => chance.next();
 let values = 0;
 const fresh = (): string => `v${++values}`;
 
-let passed = 0;
-let failed = 0;
-function check(what: string, problems: readonly string[]): void {
-  if (problems.length === 0) {
-    passed++;
-    return;
-  }
-  failed++;
-  console.log(
-    `FAILED ${what}: ${problems.length}\n  ${problems
-      .slice(0, 12)
-      .map((p) => p.slice(0, 400))
-      .join("\n  ")}`,
-  );
-}
+const checks = new Checks("personal-kill");
+const check = checks.none.bind(checks);
 
 /** A thing, and what it may hold. */
 class Kept {
@@ -339,7 +319,7 @@ async function round(place: Place, users: readonly User[], orders: Orders, n: st
     await Bun.sleep(away);
     if (fault === "stop") await relay?.start();
     else relay?.thaw();
-    if (process.argv.includes("--log")) console.log(`back at ${new Date().toISOString()} after ${away.toFixed(0)} ms`);
+    if (flag("log")) console.log(`back at ${new Date().toISOString()} after ${away.toFixed(0)} ms`);
     await Bun.sleep(500);
     over = true;
     await Promise.all(working);
@@ -401,11 +381,10 @@ async function run(place: Place, faults: readonly Fault[], rounds: number): Prom
     );
     check(`${place.name}: messages of the day`, twice);
   } catch (error) {
-    failed++;
-    const text = error instanceof Error ? error.stack : error;
-    console.log(`The test broke off on ${place.name}: ${text}\n${place.server.log.slice(-4000)}`);
+    checks.check(`${place.name} goes on`, false);
+    checks.brokeOff(error, place.server.log);
   } finally {
-    if (process.argv.includes("--log")) console.log(place.server.log);
+    if (flag("log")) console.log(place.server.log);
     await place.close();
   }
 }
@@ -415,5 +394,4 @@ const embeddedRounds = option("embedded", ROUNDS);
 await run(await Place.embedded(), ["kill"], embeddedRounds);
 const url = process.env["TEST_PGSQL"];
 if (url !== undefined) await run(await Place.pgsql(url), FAULTS, ROUNDS);
-console.log(`personal-kill: ${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+checks.end();

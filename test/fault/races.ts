@@ -6,6 +6,8 @@
 //
 // On the embedded store, and on PostgreSQL where TEST_PGSQL names a server. The last line is `races: N passed, N failed`.
 
+import { Random } from "../fuzz/random.ts";
+import { Checks, option, seedOption } from "../support/script.ts";
 import { LoadClient } from "./client.ts";
 import {
   ask,
@@ -27,41 +29,19 @@ import {
 import { Place } from "./personal/server.ts";
 import * as services from "./personal/services.ts";
 
-const option = (name: string, fallback: number): number => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : Number(process.argv[at + 1]);
-};
 const ROUNDS = option("rounds", 3);
-const seed = option("seed", Math.trunc(Math.random() * 2 ** 31));
+const seed = seedOption();
 const SERVICE = "pubsub.localhost";
 /** Milliseconds that a race goes on. */
 const RACE = 400;
 
-let state = seed;
-/** Mulberry32. */
-function random(): number {
-  state = (state + 0x6d2b79f5) | 0;
-  let t = Math.imul(state ^ (state >>> 15), 1 | state);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-}
+/** The same moments again for the same --seed. */
+const chance = new Random(seed);
+const random = (): number => chance.next();
 let values = 0;
 
-let passed = 0;
-let failed = 0;
-function check(what: string, problems: readonly string[]): void {
-  if (problems.length === 0) {
-    passed++;
-    return;
-  }
-  failed++;
-  console.log(
-    `FAILED ${what}: ${problems.length}\n  ${problems
-      .map((p) => p.slice(0, 400))
-      .slice(0, 12)
-      .join("\n  ")}`,
-  );
-}
+const checks = new Checks("races");
+const check = checks.none.bind(checks);
 
 /** Everything that a user sets, all of it by each of his sessions. */
 const cellsOf = (user: string): Cell[] => [
@@ -307,9 +287,8 @@ async function run(place: Place): Promise<void> {
     const errors = place.server.log.split("\n").filter((line) => /level=(error|critical)/.test(line));
     check(`${place.name}: the log has no errors`, errors);
   } catch (error) {
-    failed++;
-    const text = error instanceof Error ? error.stack : error;
-    console.log(`The test broke off on ${place.name}: ${text}\n${place.server.log.slice(-4000)}`);
+    checks.check(`${place.name} goes on`, false);
+    checks.brokeOff(error, place.server.log);
   } finally {
     await place.close();
   }
@@ -319,5 +298,4 @@ console.log(`races: ${ROUNDS} rounds, --seed ${seed}`);
 await run(await Place.embedded());
 const url = process.env["TEST_PGSQL"];
 if (url !== undefined) await run(await Place.pgsql(url));
-console.log(`races: ${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+checks.end();

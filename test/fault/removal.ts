@@ -8,21 +8,18 @@
 // `removal: N passed, N failed`.
 
 import { join } from "node:path";
+import { Random } from "../fuzz/random.ts";
 import { residentBytes } from "../support/binary.ts";
 import { readExport } from "../support/personal.ts";
+import { Checks, option, seedOption, wordOption } from "../support/script.ts";
 import { LoadClient } from "./client.ts";
 import { amounts, fill, orphans, total } from "./removal/data.ts";
 import { Place } from "./removal/place.ts";
 
-const text = (name: string): string | undefined => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? undefined : process.argv[at + 1];
-};
-const option = (name: string, fallback: number): number => Number(text(name) ?? fallback);
 const MESSAGES = option("messages", 30_000);
 const USERS = option("users", 1500);
 const KILLS = option("kills", 3);
-const seed = option("seed", Math.trunc(Math.random() * 2 ** 31));
+const seed = seedOption();
 /** How long a removal may take in all, in ms. */
 const PATIENCE = 30_000 + MESSAGES;
 /** A message between two who have nothing to do with the removal takes at most so many ms. */
@@ -33,24 +30,12 @@ const KEPT = "kept.example";
 /** Two who talk meanwhile. */
 const CHATTERS = ["chatter1", "chatter2"];
 
-/** Mulberry32: the same moments again for the same --seed. */
-let state = seed;
-function random(): number {
-  state = (state + 0x6d2b79f5) | 0;
-  let t = Math.imul(state ^ (state >>> 15), 1 | state);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-}
+/** The same moments again for the same --seed. */
+const chance = new Random(seed);
+const random = (): number => chance.next();
 
-let passed = 0;
-let failed = 0;
-function check(what: string, holds: boolean, more: unknown = ""): void {
-  if (holds) passed++;
-  else {
-    failed++;
-    console.log(`FAILED ${what} ${JSON.stringify(more)}`);
-  }
-}
+const checks = new Checks("removal");
+const check = checks.check.bind(checks);
 const same = (a: Record<string, number>, b: Record<string, number>): boolean =>
   Object.entries(a).every(([table, n]) => b[table] === n);
 
@@ -210,7 +195,7 @@ const DATABASES: Readonly<Record<string, () => Promise<Place> | undefined>> = {
 
 console.log(`kill -9 during removals: ${MESSAGES} messages, ${USERS} users, --seed ${seed}`);
 for (const [name, make] of Object.entries(DATABASES)) {
-  if ((text("only") ?? name) !== name) continue;
+  if ((wordOption("only") ?? name) !== name) continue;
   const place = await make();
   if (place === undefined) continue;
   console.log(name);
@@ -230,14 +215,10 @@ for (const [name, make] of Object.entries(DATABASES)) {
     await exportAccount(place, (await amounts(place, KEPT, "user0"))["mam_message"]);
     await removeAccount(place);
   } catch (error) {
-    failed++;
-    console.log(
-      `The test broke off: ${error instanceof Error ? error.stack : error}\n${place.server.log.slice(-4000)}`,
-    );
+    checks.brokeOff(error, place.server.log);
   } finally {
-    if (failed > 0) console.log(place.server.log.slice(-3000));
+    if (checks.failed) console.log(place.server.log.slice(-3000));
     await place.close();
   }
 }
-console.log(`removal: ${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+checks.end();

@@ -6,36 +6,17 @@
 // The last line is `personal: N passed, N failed`; exit code 1 when anything failed.
 
 import { freePort } from "../support/binary.ts";
+import { auth, c2s, general, tls, webSocket } from "../support/config-text.ts";
 import { node, Play, python } from "./play.ts";
 
 const starttls = await freePort();
 const ws = await freePort();
 
 const config = `
-[general]
-  hosts = ["localhost"]
-  default_server_domain = "localhost"
-  loglevel = "warning"
-
-[[listen.c2s]]
-  port = ${starttls}
-  ip_address = "127.0.0.1"
-  tls.mode = "starttls_required"
-  tls.verify_mode = "none"
-
-[[listen.http]]
-  port = ${ws}
-  ip_address = "127.0.0.1"
-
-  [[listen.http.handlers.mongoose_websocket_handler]]
-    host = "_"
-    path = "/ws-xmpp"
-
-[auth]
-  methods = ["internal"]
-
-  [auth.internal]
-
+${general()}
+${c2s(starttls, tls("starttls_required"))}
+${webSocket(ws)}
+${auth("internal")}
 [modules.mod_adhoc]
 [modules.mod_amp]
 [modules.mod_bind2]

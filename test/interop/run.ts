@@ -6,6 +6,7 @@
 // The last line is `interop: N passed, N failed`; exit code 1 when anything failed.
 
 import { BinaryServer, freePort } from "../support/binary.ts";
+import { auth, c2s, general, tls, webSocket } from "../support/config-text.ts";
 import { Actor, type Happening, type Kind } from "./actor.ts";
 import { Cable } from "./cable.ts";
 
@@ -23,45 +24,12 @@ function check(fact: string, holds: boolean, seen?: unknown): void {
 const ports = { starttls: await freePort(), tls: await freePort(), ws: await freePort(), wss: await freePort() };
 
 const config = `
-[general]
-  hosts = ["localhost"]
-  default_server_domain = "localhost"
-  loglevel = "warning"
-
-[[listen.c2s]]
-  port = ${ports.starttls}
-  ip_address = "127.0.0.1"
-  tls.mode = "starttls_required"
-  tls.verify_mode = "none"
-
-[[listen.c2s]]
-  port = ${ports.tls}
-  ip_address = "127.0.0.1"
-  tls.mode = "tls"
-  tls.verify_mode = "none"
-
-[[listen.http]]
-  port = ${ports.ws}
-  ip_address = "127.0.0.1"
-
-  [[listen.http.handlers.mongoose_websocket_handler]]
-    host = "_"
-    path = "/ws-xmpp"
-
-[[listen.http]]
-  port = ${ports.wss}
-  ip_address = "127.0.0.1"
-  tls.verify_mode = "none"
-
-  [[listen.http.handlers.mongoose_websocket_handler]]
-    host = "_"
-    path = "/ws-xmpp"
-
-[auth]
-  methods = ["internal"]
-
-  [auth.internal]
-
+${general()}
+${c2s(ports.starttls, tls("starttls_required"))}
+${c2s(ports.tls, tls("tls"))}
+${webSocket(ports.ws)}
+${webSocket(ports.wss, ['tls.verify_mode = "none"'])}
+${auth("internal")}
 [modules.mod_carboncopy]
 [modules.mod_csi]
 [modules.mod_disco]

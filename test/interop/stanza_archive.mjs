@@ -5,12 +5,9 @@
 // Every fact is a line {"fact", "holds", "seen"} on stdout.
 
 import { createClient } from "stanza";
+import { fact, play } from "./acts.mjs";
 
 const [url, ALICE, BOB, password] = process.argv.slice(2);
-const fact = (words, holds, seen) =>
-  console.log(
-    JSON.stringify({ fact: words, holds: Boolean(holds), seen: holds ? null : String(JSON.stringify(seen)) }),
-  );
 
 function connect(jid) {
   const client = createClient({ jid, password, transports: { websocket: url, bosh: false }, autoReconnect: false });
@@ -92,14 +89,4 @@ const acts = {
 };
 
 const [alice, bob] = await Promise.all([connect(ALICE), connect(BOB)]);
-fact("both log in over WebSocket", true);
-for (const [name, act] of Object.entries(acts)) {
-  try {
-    await act(alice, bob);
-  } catch (error) {
-    fact(`the act ${name} goes on`, false, error?.error ?? String(error?.stack ?? error));
-  }
-}
-alice.disconnect();
-bob.disconnect();
-setTimeout(() => process.exit(0), 300);
+await play(acts, alice, bob);

@@ -6,13 +6,10 @@
 
 import { createHash } from "node:crypto";
 import { createClient } from "stanza";
+import { fact, play } from "./acts.mjs";
 
 const [url, ALICE, BOB, password] = process.argv.slice(2);
 const domain = ALICE.split("@")[1];
-const fact = (words, holds, seen) =>
-  console.log(
-    JSON.stringify({ fact: words, holds: Boolean(holds), seen: holds ? null : String(JSON.stringify(seen)) }),
-  );
 
 /** What went wrong with a request, "" for nothing. */
 const condition = (promise) =>
@@ -150,14 +147,4 @@ const acts = {
 };
 
 const [alice, bob] = await Promise.all([connect(ALICE), connect(BOB)]);
-fact("both log in over WebSocket", true);
-for (const [name, act] of Object.entries(acts)) {
-  try {
-    await act(alice, bob);
-  } catch (error) {
-    fact(`the act ${name} goes on`, false, error?.error ?? String(error?.stack ?? error));
-  }
-}
-alice.disconnect();
-bob.disconnect();
-setTimeout(() => process.exit(0), 300);
+await play(acts, alice, bob);

@@ -1,6 +1,6 @@
 // XEP-0313 §4.2, XEP-0059: pages of an archive with fifteen messages.
 import { describe, expect } from "vitest";
-import { type Answer, asks, type Question, talk } from "../support/archive.ts";
+import { type Answer, asks, type Question, talk, writes } from "../support/archive.ts";
 import type { Client } from "../support/client.ts";
 import { covering, stage } from "../support/story.ts";
 
@@ -187,7 +187,9 @@ describe("pages", () => {
       const uuid = { "from-id": "bef3a242-99ce-402a-9ffc-2f3c20da92d4" };
       expect((await page("<max>5</max>", uuid)).error).toBe("modify not-acceptable");
       // Another's message is not in this archive.
-      const theirs = (await asks(bob, { rsm: "<max>1</max>" })).ids[0];
+      writes(bob, bob, "mine");
+      await bob.hears("<message><body>mine</body></message>");
+      const theirs = (await asks(bob, { rsm: "<max>1</max><before/>" })).ids[0];
       expect((await page(`<after>${theirs}</after>`)).error).toBe("cancel item-not-found");
     },
     covers(

@@ -36,6 +36,8 @@ export interface SqliteOptions {
 
 /** Requests and rows in one message: bounds the time until the first is answered. */
 const BATCH_WEIGHT = 4096;
+/** Least time between two messages while several ask at once, in milliseconds: a message costs both threads a wake-up. */
+const READ_GATHER_MS = 1;
 /** Different statement texts kept prepared. */
 const MAX_STATEMENTS = 500;
 
@@ -109,6 +111,9 @@ class SqliteDb implements Db {
   #scheduled: "no" | "soon" | "later" = "no";
   #timer: Timer | undefined;
   #lastWriteAt = Number.NEGATIVE_INFINITY;
+  #lastSentAt = Number.NEGATIVE_INFINITY;
+  /** The last message had more than one request: several ask at once, and it pays to wait for them. */
+  #lastShared = false;
   #refusal: string | undefined;
   #closeSent = false;
   #closing: { promise: Promise<void>; resolve: () => void } | undefined;
@@ -259,7 +264,11 @@ class SqliteDb implements Db {
   /** Reads go out at the end of this turn of the event loop, and writes too unless a commit was just made. */
   #schedule(writes: boolean): void {
     if (this.#scheduled === "soon") return;
-    const rest = writes ? this.#lastWriteAt + this.#gatherMs - performance.now() : 0;
+    const rest = writes
+      ? this.#lastWriteAt + this.#gatherMs - performance.now()
+      : this.#lastShared
+        ? this.#lastSentAt + READ_GATHER_MS - performance.now()
+        : 0;
     if (rest > 0) {
       if (this.#scheduled === "later") return;
       this.#scheduled = "later";
@@ -278,7 +287,9 @@ class SqliteDb implements Db {
     const batch = this.#waiting.shift();
     if (batch) {
       this.#flying = batch;
-      if (batch.writes) this.#lastWriteAt = performance.now();
+      this.#lastSentAt = performance.now();
+      this.#lastShared = batch.shapes.length > 1;
+      if (batch.writes) this.#lastWriteAt = this.#lastSentAt;
       batch.wire[1] = batch.wire.length;
       for (const text of batch.texts) batch.wire.push(text);
       this.#worker.postMessage(batch.wire);

@@ -5,33 +5,15 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BinaryServer, binary, freePort } from "../../support/binary.ts";
+import { auth, c2s, general, MANY_REGISTRATIONS } from "../../support/config-text.ts";
+import { Checks } from "../../support/script.ts";
 import { attribute, LoadClient } from "../client.ts";
 
-export const checks = { passed: 0, failed: 0 };
-export function check(what: string, good: boolean, detail = ""): void {
-  if (good) checks.passed++;
-  else checks.failed++;
-  console.log(`${good ? "ok" : "FAILED"}: ${what}${good || detail === "" ? "" : `\n  ${detail}`}`);
-}
+export const checks = new Checks("embedded", true);
+export const check = checks.check.bind(checks);
 
 export const port = await freePort();
-export const config = `
-[general]
-  hosts = ["localhost"]
-  default_server_domain = "localhost"
-  loglevel = "warning"
-  registration_timeout = "infinity"
-
-[[listen.c2s]]
-  port = ${port}
-  ip_address = "127.0.0.1"
-
-[auth]
-  methods = ["internal"]
-  password.format = "plain"
-
-  [auth.internal]
-
+const config = `${general([MANY_REGISTRATIONS])}${c2s(port)}${auth("internal", { plain: true })}
 [modules.mod_offline]
   max_user_messages = "infinity"
 [modules.mod_ping]

@@ -1,11 +1,10 @@
 // The server of the test, on the embedded store or on PostgreSQL behind a relay that can fail.
 
-import { Database } from "bun:sqlite";
-import { join } from "node:path";
-import { SQL } from "bun";
 import { PgsqlRelay } from "../../storage/pgsql_relay.ts";
 import { BinaryServer, freePort } from "../../support/binary.ts";
-import { Graphql, type Sql } from "./services.ts";
+import { c2s, general, MANY_REGISTRATIONS, tls } from "../../support/config-text.ts";
+import { type Backing, embedded, onService, type Sql } from "../backing.ts";
+import { Graphql } from "./services.ts";
 
 export interface Ports {
   readonly plain: number;
@@ -32,24 +31,11 @@ const KEPT = [
   "mod_vcard",
 ];
 
-function config({ plain, tls, http }: Ports, method: string, pool: string): string {
+function config({ plain, tls: secured, http }: Ports, database: string): string {
   return `
-[general]
-  hosts = ["localhost"]
-  host_types = ["dynamic"]
-  default_server_domain = "localhost"
-  loglevel = "warning"
-  registration_timeout = "infinity"
-
-[[listen.c2s]]
-  port = ${plain}
-  ip_address = "127.0.0.1"
-
-[[listen.c2s]]
-  port = ${tls}
-  ip_address = "127.0.0.1"
-  tls.mode = "tls"
-  tls.verify_mode = "none"
+${general(['host_types = ["dynamic"]', MANY_REGISTRATIONS])}
+${c2s(plain)}
+${c2s(secured, tls("tls"))}
 
 [[listen.http]]
   port = ${http}
@@ -60,12 +46,7 @@ function config({ plain, tls, http }: Ports, method: string, pool: string): stri
     schema_endpoint = "admin"
     username = "admin"
     password = "secret"
-${pool}
-[auth]
-  methods = ["${method}"]
-  password.format = "plain"
-  [auth.${method}]
-
+${database}
 [services.service_domain_db]
 
 [acl]
@@ -99,68 +80,38 @@ ${KEPT.map((name) => `[modules.${name}]\n  backend = "rdbms"`).join("\n")}
 
 /** The server, and what is under it. */
 export class Place {
+  readonly server: BinaryServer;
+  readonly graphql: Graphql;
+  /** Asks the database, past the server. */
+  readonly sql: Sql;
+
   private constructor(
-    readonly name: string,
     readonly ports: Ports,
-    readonly server: BinaryServer,
-    readonly graphql: Graphql,
-    /** Asks the database, past the server. */
-    readonly sql: Sql,
-    private readonly listTables: string,
+    private readonly backing: Backing,
     /** In front of PostgreSQL. */
-    readonly relay: PgsqlRelay | undefined,
-    private readonly leave: () => Promise<void>,
-  ) {}
+    readonly relay?: PgsqlRelay,
+  ) {
+    const { stateDir } = backing;
+    this.server = new BinaryServer({ port: ports.plain, config: config(ports, backing.config), stateDir });
+    this.graphql = new Graphql(ports.http);
+    this.sql = backing.sql;
+  }
 
   static async embedded(): Promise<Place> {
-    const ports = { plain: await freePort(), tls: await freePort(), http: await freePort() };
-    const server = new BinaryServer({ port: ports.plain, config: config(ports, "internal", "") });
-    const sql: Sql = async (statement) => {
-      const db = new Database(join(server.stateDir, "mongooseim.db"), { readonly: true });
-      try {
-        return db.query<Record<string, unknown>, []>(statement).all();
-      } finally {
-        db.close();
-      }
-    };
-    const tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
-    return new Place("embedded", ports, server, new Graphql(ports.http), sql, tables, undefined, async () =>
-      server.remove(),
-    );
+    return new Place(await freePorts(), embedded());
   }
 
   /** @param url of a PostgreSQL server where databases may be made */
   static async pgsql(url: string): Promise<Place> {
-    const { hostname: host, port, username, password } = new URL(url);
-    const database = `personal_${crypto.randomUUID().replaceAll("-", "")}`;
-    const maintenance = new SQL(url);
-    await maintenance.unsafe(`CREATE DATABASE ${database}`);
+    const { hostname: host, port } = new URL(url);
     const relay = await new PgsqlRelay({ host, port: Number(port) }).start();
-    const ports = { plain: await freePort(), tls: await freePort(), http: await freePort() };
-    const pool = `
-[outgoing_pools.rdbms.default]
-  workers = 3
-  [outgoing_pools.rdbms.default.connection]
-    driver = "pgsql"
-    host = "127.0.0.1"
-    port = ${relay.port}
-    database = "${database}"
-    username = "${username}"
-    password = "${password}"
-    query_timeout = ${QUERY_TIMEOUT}
-`;
-    const server = new BinaryServer({ port: ports.plain, config: config(ports, "rdbms", pool) });
-    const db = new SQL(url.replace(/[^/]*$/, database));
-    const sql: Sql = async (statement) => [...(await db.unsafe(statement))];
-    const leave = async (): Promise<void> => {
-      await relay.stop();
-      await db.close();
-      await maintenance.unsafe(`DROP DATABASE ${database} WITH (FORCE)`);
-      await maintenance.close();
-      server.remove();
-    };
-    const tables = "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'";
-    return new Place("pgsql", ports, server, new Graphql(ports.http), sql, tables, relay, leave);
+    const through = { host: "127.0.0.1", port: relay.port };
+    const more = [`query_timeout = ${QUERY_TIMEOUT}`];
+    return new Place(await freePorts(), await onService("pgsql", url, { through, workers: 3, more }), relay);
+  }
+
+  get name(): string {
+    return this.backing.name;
   }
 
   /** Starts the server and waits until all of its doors are open; gives the milliseconds that took. */
@@ -172,12 +123,19 @@ export class Place {
   }
 
   /** The names of all tables. */
-  async tables(): Promise<string[]> {
-    return (await this.sql(this.listTables)).map((row) => String(row["name"]));
+  tables(): Promise<string[]> {
+    return this.backing.tables();
   }
 
   async close(): Promise<void> {
     await this.server.kill();
-    await this.leave();
+    await this.relay?.stop();
+    await this.backing.leave();
   }
 }
+
+const freePorts = async (): Promise<Ports> => ({
+  plain: await freePort(),
+  tls: await freePort(),
+  http: await freePort(),
+});

@@ -2,11 +2,9 @@
 // message of the day. What was answered has to be there after the kill.
 
 import { createHash, createHmac } from "node:crypto";
+import type { Sql } from "../backing.ts";
 import { LoadClient } from "../client.ts";
 import { ask, isResult } from "./cells.ts";
-
-/** Gives the rows of a statement without parameters. */
-export type Sql = (statement: string) => Promise<Record<string, unknown>[]>;
 
 const NS_COMMANDS = "http://jabber.org/protocol/commands";
 const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
