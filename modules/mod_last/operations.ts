@@ -38,8 +38,18 @@ async function get(node: OperationNode, user: BareJid) {
   return activity(user, last);
 }
 
+/** Seconds since 1970 that the column holds, which has 32 bits. */
+const MAX_SECONDS = 2_147_483_647;
+
 async function set(node: OperationNode, user: BareJid, timestamp: number | undefined, status: string) {
   const last = { seconds: Math.floor((timestamp ?? node.now()) / MICRO), status };
+  if (last.seconds < 0 || last.seconds > MAX_SECONDS) {
+    throw new OperationError(
+      "bad_timestamp",
+      "Cannot set the last activity: the time must be from 1970-01-01T00:00:00Z to 2038-01-19T03:14:07Z",
+      { jid: user.text },
+    );
+  }
   await (await storeOf(node, user)).setLastInfo(user, last);
   return activity(user, last);
 }

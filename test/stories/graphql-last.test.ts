@@ -33,6 +33,9 @@ describe("with mod_last", () => {
         expect(now).toMatchObject({ user, status: "Second status" });
         expect(Math.abs(Date.now() / 1000 - seconds((now as typeof first).timestamp))).toBeLessThan(2);
         (await face.calls("last.setLast", { ...first, timestamp: INVALID })).isNotCoerced("failed_to_parse_datetime");
+        for (const timestamp of ["1969-12-31T23:59:59Z", "2038-01-19T03:14:08Z", "9999-12-31T23:59:59Z"]) {
+          (await face.calls("last.setLast", { ...first, timestamp })).fails("bad_timestamp", "from 1970");
+        }
         for (const operation of ["last.setLast", "last.getLast"]) {
           const status = operation === "last.setLast" ? { status: "status" } : {};
           (await face.calls(operation, { user: NOBODY, ...status })).fails("user_does_not_exist", "not exist");
