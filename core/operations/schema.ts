@@ -45,6 +45,11 @@ declare module "graphql" {
 
 type FieldMap = GraphQLFieldConfigMap<unknown, ExecutionContext>;
 
+/** Characters of a wrong value that come back with the error about it. */
+const MAX_SHOWN = 300;
+const short = (value: string): string =>
+  value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}... (${value.length} characters)` : value;
+
 /** GraphQL types by name, made when first asked for: only what operations reach gets into the schema. */
 class TypeTable {
   private readonly made = new Map<string, GraphQLNamedType>();
@@ -145,7 +150,7 @@ function makeScalar(type: ScalarType): GraphQLScalarType {
     } catch (error) {
       if (!(error instanceof ScalarError)) throw error;
       // MongooseIM's sentence, which clients look into for the reason.
-      const about = `Input coercion failed for type ${type.name} with value ${erlangTerm(value)}`;
+      const about = `Input coercion failed for type ${type.name} with value ${short(erlangTerm(value))}`;
       throw new GraphQLError(`${about}. The reason it failed is: ${error.reason}`, {
         extensions: { code: "input_coercion" },
       });

@@ -25,7 +25,7 @@ interface GraphqlError {
   readonly path?: readonly (string | number)[];
   readonly extensions: { readonly code: string; readonly [key: string]: unknown };
 }
-interface Body {
+export interface Body {
   readonly data?: unknown;
   readonly errors?: readonly GraphqlError[];
 }
