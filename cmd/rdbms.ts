@@ -59,7 +59,7 @@ export async function openPools(config: Config, options: OpenOptions): Promise<P
 }
 
 /** Tells once a minute that requests find a file damaged; everything that is not touched is served on. */
-export const onDamage = (log: Log, file: string) => (reason: string) =>
+const onDamage = (log: Log, file: string) => (reason: string) =>
   log.limited(`damage ${file}`, 60)?.critical("database_damaged", { file, reason, advice: DAMAGE_ADVICE });
 
 /** Databases that the server uses beside those in its state directory, which backups have. */

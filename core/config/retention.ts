@@ -7,7 +7,7 @@ const MOST_DAYS = 36_500;
 /** A year, in seconds. */
 const LONGEST_INTERVAL = 31_536_000;
 
-const days = (what: string) => upToOrInfinity(MOST_DAYS).describe(`Days after which they go: ${what}`);
+const days = (what: string) => upToOrInfinity(MOST_DAYS).describe(`Days after which these are deleted: ${what}`);
 
 const ages = {
   archive: () => days("archived messages"),
@@ -15,7 +15,7 @@ const ages = {
   inbox_bin: () => days("conversations in the bin of an inbox (beside bin_ttl of mod_inbox: the shorter one holds)"),
   uploads: () =>
     inert(positiveOrInfinity(), "mod_http_upload is not in this build: there are no uploads").describe(
-      "Days after which they go: uploaded files",
+      "Days after which these are deleted: uploaded files",
     ),
 };
 

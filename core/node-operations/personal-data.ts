@@ -36,7 +36,7 @@ export function personalOps(node: Node): PersonalOps {
 }
 
 /** All that is kept about a user: of the account, then feature by feature. Rejects when something cannot be read. */
-export async function personalTables(host: HostRuntime, user: BareJid): Promise<PersonalData[]> {
+async function personalTables(host: HostRuntime, user: BareJid): Promise<PersonalData[]> {
   const accounts = await host.auth.personalData(user.local, user.domain);
   const account: PersonalData = {
     name: "account",

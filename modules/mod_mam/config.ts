@@ -33,7 +33,7 @@ const asyncWriter = () =>
       .describe("Messages that are worth a batch of their own while others are being written"),
     flush_interval: nonNegative()
       .default(2000)
-      .describe("Milliseconds that a message waits for the batch before its own at most"),
+      .describe("Longest wait of a message for the batch before its own, in milliseconds"),
     pool_size: nonNegative().default(writers).describe("Batches written at once"),
   });
 

@@ -19,7 +19,7 @@ export function term(name: string): Buffer {
 }
 
 /** The message that all those terms hold. */
-export const ARCHIVED =
+const ARCHIVED =
   "<message from='alice@localhost/desk' id='a&apos;b&quot;&amp;&lt;&#10;' to='bob@localhost' type='chat' xml:lang='en'>" +
   "<body>one &amp; two &lt;three&gt; ]]&gt; four é😀</body><x xmlns='urn:example:x'><y><z k=''/></y></x></message>";
 

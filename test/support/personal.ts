@@ -18,7 +18,7 @@ export async function whole(tables: readonly PersonalData[] | Promise<readonly P
 }
 
 /** A CSV file (RFC 4180), line ends in quoted fields and all. */
-export function parseCsv(text: string): string[][] {
+function parseCsv(text: string): string[][] {
   const records: string[][] = [];
   const field = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n)/y;
   let record: string[] = [];

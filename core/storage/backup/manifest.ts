@@ -39,7 +39,6 @@ const manifest = z
   });
 
 export type Manifest = z.output<typeof manifest>;
-export type FileEntry = Manifest["files"][number];
 export type DatabaseEntry = Manifest["databases"][number];
 
 /** A backup, or a state directory, that cannot be used; the message is one line for whoever gave the command. */

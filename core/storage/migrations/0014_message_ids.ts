@@ -3,7 +3,7 @@ import { createTable } from "../ddl.ts";
 import { bigint, int, type Table } from "../schema.ts";
 import type { Migration } from "./migration.ts";
 
-export const MESSAGE_IDS: Table = {
+const MESSAGE_IDS: Table = {
   name: "mongooseim_message_ids",
   columns: {
     /** The low byte of the ids. */

@@ -37,7 +37,7 @@ export async function setPreferences(iq: Iq, ns: string, { prefs, counters }: As
  * @throws StanzaError bad-request for a default that is none, or a JID that is in both lists; jid-malformed;
  *   policy-violation for more JIDs than an owner may name
  */
-export function readPrefs(prefs: Element, most: number): Preference {
+function readPrefs(prefs: Element, most: number): Preference {
   const byDefault = BEHAVIOURS.get(prefs.attrs["default"] ?? "");
   if (byDefault === undefined) throw new StanzaError("bad-request", "The default is always, never or roster");
   const jids = new Map<string, "A" | "N">();
