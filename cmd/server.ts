@@ -148,6 +148,7 @@ async function assemble(config: Config, options: ServerOptions, log: Log, pools:
     tell = resolve;
   });
   const operationNode = createOperationNode(node, {
+    stateDir,
     stop: () => tell("stop"),
     restart: () => tell("restart"),
     commit: COMMIT,

@@ -23,7 +23,7 @@ export function createOperationNode(node: Node, parts: OperationParts): Operatio
     name: node.name,
     nodes: () => [node.name],
     accounts: accountOps(node),
-    personalData: personalOps(node),
+    personalData: personalOps(node, parts),
     sessions: sessionOps(node),
     domains: domainOps(node),
     server: serverOps(node, parts),

@@ -4,6 +4,8 @@ import type { ServerOps } from "../operations.ts";
 
 /** What the process around the node gives to operations. */
 export interface OperationParts {
+  /** Where the server keeps its own files: no operation writes there. */
+  stateDir?: string;
   /** Commit the executable was built from. */
   commit: string;
   /** Begins an orderly stop and returns at once. */

@@ -1,20 +1,24 @@
 // Personal data, as operations ask for it: every feature's tables and the accounts', as CSV files in a zip.
 
+import { realpath } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import type { PersonalData, PersonalRows } from "../hooks.ts";
 import type { HostRuntime } from "../host.ts";
 import type { BareJid } from "../jid.ts";
 import type { Node } from "../node.ts";
 import { formatCsv } from "../operations/csv.ts";
 import { OperationError, type PersonalOps } from "../operations.ts";
+import type { OperationParts } from "./parts.ts";
 import { ZipFile } from "./zip-file.ts";
 
-export function personalOps(node: Node): PersonalOps {
+export function personalOps(node: Node, { stateDir }: Pick<OperationParts, "stateDir">): PersonalOps {
   return {
     async writeZip(user, file) {
       const host = node.hostOf(user.domain);
       if (host === undefined) {
         throw new OperationError("domain_not_found", "Domain not found", { domain: user.domain });
       }
+      if (stateDir !== undefined) await outside(stateDir, file);
       const zip = await ZipFile.create(file);
       try {
         const names = new Map<string, number>();
@@ -33,6 +37,17 @@ export function personalOps(node: Node): PersonalOps {
       node.log.notice("personal_data_retrieved", { user: user.text, file });
     },
   };
+}
+
+/** A name in the state directory may mean something to the server: whoever may only export is not to choose it. */
+async function outside(stateDir: string, file: string): Promise<void> {
+  const [own, there] = await Promise.all([realpath(stateDir), realpath(dirname(resolve(file))).catch(() => undefined)]);
+  // Of a directory that is not there the file itself will tell.
+  if (there === undefined || (there !== own && !there.startsWith(`${own}/`))) return;
+  throw new OperationError(
+    "file_creation_permission_denied_error",
+    `Cannot write "${file}": it is in the state directory of the server; name another directory`,
+  );
 }
 
 /** All that is kept about a user: of the account, then feature by feature. Rejects when something cannot be read. */

@@ -142,11 +142,12 @@ export class ArchiveWriter {
       try {
         await this.db.insertMany(this.table, this.columns, [row]);
       } catch (error) {
-        this.observer.dropped(1, error);
-        if (error instanceof StorageError && error.code === "constraint") continue;
-        if (i === 0) batch.reject(error);
-        // Some are kept: to have all of them sent again would keep those twice.
-        break;
+        const unfit = error instanceof StorageError && error.code === "constraint";
+        this.observer.dropped(unfit ? 1 : batch.rows.length - i, error);
+        if (unfit) continue;
+        // The senders of all of them are told: one that is kept may come again, which is better than one that is lost.
+        batch.reject(error);
+        return;
       }
     }
     batch.resolve();
