@@ -7,7 +7,9 @@
 // On the embedded store, and on the servers that TEST_PGSQL and TEST_MYSQL name. The last line is
 // `removal: N passed, N failed`.
 
-import { join } from "node:path";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { Random } from "../fuzz/random.ts";
 import { residentBytes } from "../support/binary.ts";
 import { readExport } from "../support/personal.ts";
@@ -117,7 +119,8 @@ async function removeDomain(place: Place): Promise<void> {
 
 async function exportAccount(place: Place, messages: number): Promise<void> {
   const { server } = place;
-  const file = join(server.stateDir, "user0.zip");
+  // Not into the state directory: the server keeps that for itself.
+  const file = join(mkdtempSync(join(tmpdir(), "export-")), "user0.zip");
   const before = residentBytes(server.pid);
   let most = before;
   const words = ["gdpr", "retrievePersonalData", "--username", "user0", "--domain", KEPT, "--resultFilepath", file];
@@ -137,6 +140,7 @@ async function exportAccount(place: Place, messages: number): Promise<void> {
   console.log(`  ${messages} messages exported in ${(performance.now() - begin).toFixed(0)} ms, ${grown} MB more`);
   if (code !== 0) return;
   const tables = readExport(file);
+  rmSync(dirname(file), { recursive: true });
   check("every message is in it", tables["mam_pm"]?.rows.length === messages, tables["mam_pm"]?.rows.length);
   const expected = ["account", "auth_token", "inbox", "last", "offline", "private", "pubsub_items", "roster", "vcard"];
   check(

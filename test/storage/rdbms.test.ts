@@ -271,9 +271,8 @@ onEachDatabase("values and transactions", (database) => {
     },
   );
 
-  test.skipIf(database.dialect !== "pgsql")(
-    "a transaction that loses is done again, five times at most",
-    async ({ task }) => {
+  if (database.dialect === "pgsql")
+    test("a transaction that loses is done again, five times at most", async ({ task }) => {
       await db.execute("CREATE SEQUENCE tries");
       const loses = (times: number): Statement => ({
         sql: `DO $$ BEGIN IF nextval('tries') < ${times} THEN RAISE EXCEPTION 'lost' USING ERRCODE = '40001'; END IF; END $$`,
@@ -293,22 +292,22 @@ onEachDatabase("values and transactions", (database) => {
         "test_restart_transaction_with_execute_eventually_passes",
       ];
       Object.assign(task.meta, { story: { covers: names.map((name) => `rdbms_SUITE:${name}`), assertions: 4 } });
-    },
-  );
+    });
 
-  test.skipIf(database.dialect === "sqlite")("the numbers of a pool move with its requests", async ({ task }) => {
-    const before = { ...db.stats().wire?.received };
-    const sent = { ...db.stats().wire?.sent };
-    await db.query("SELECT 1 AS n");
-    expect(db.stats().wire?.received.bytes).toBeGreaterThan(before.bytes ?? Number.POSITIVE_INFINITY);
-    expect(db.stats().wire?.sent.bytes).toBeGreaterThan(sent.bytes ?? Number.POSITIVE_INFINITY);
-    const waiting = Array.from({ length: 50 }, () => db.query("SELECT 1 AS n"));
-    expect(db.stats().queued).toBe(50);
-    await Promise.all(waiting);
-    expect(db.stats().queued).toBe(0);
-    const names = ["wpool_rdbms_stats_are_updated", "wpool_queue_lengths_are_updated"];
-    Object.assign(task.meta, { story: { covers: names.map((name) => `rdbms_SUITE:${name}`), assertions: 4 } });
-  });
+  if (database.dialect !== "sqlite")
+    test("the numbers of a pool move with its requests", async ({ task }) => {
+      const before = { ...db.stats().wire?.received };
+      const sent = { ...db.stats().wire?.sent };
+      await db.query("SELECT 1 AS n");
+      expect(db.stats().wire?.received.bytes).toBeGreaterThan(before.bytes ?? Number.POSITIVE_INFINITY);
+      expect(db.stats().wire?.sent.bytes).toBeGreaterThan(sent.bytes ?? Number.POSITIVE_INFINITY);
+      const waiting = Array.from({ length: 50 }, () => db.query("SELECT 1 AS n"));
+      expect(db.stats().queued).toBe(50);
+      await Promise.all(waiting);
+      expect(db.stats().queued).toBe(0);
+      const names = ["wpool_rdbms_stats_are_updated", "wpool_queue_lengths_are_updated"];
+      Object.assign(task.meta, { story: { covers: names.map((name) => `rdbms_SUITE:${name}`), assertions: 4 } });
+    });
 });
 
 function same(read: SqlValue, written: SqlValue): void {
