@@ -1,5 +1,5 @@
 // What differs between the databases in the statements of stores. (What differs in CREATE TABLE is in ddl.ts.)
-import type { Dialect } from "./db.ts";
+import { type Dialect, type SqlValue, StorageError } from "./db.ts";
 
 export interface SqlDialect {
   readonly name: Dialect;
@@ -26,6 +26,19 @@ export interface SqlDialect {
 export function insert(table: string, columns: readonly string[], rows = 1): string {
   const row = `(${columns.map(() => "?").join(", ")})`;
   return `INSERT INTO ${table} (${columns.join(", ")}) VALUES ${Array(rows).fill(row).join(", ")}`;
+}
+
+/** The error for rows of which one does not have a value for each column; undefined when all do. */
+export function wrongWidth(
+  table: string,
+  columns: readonly string[],
+  rows: readonly (readonly SqlValue[])[],
+): StorageError | undefined {
+  if (rows.every((row) => row.length === columns.length)) return undefined;
+  return new StorageError(
+    "syntax",
+    `a row for ${table} does not have ${columns.length} values (${columns.join(", ")})`,
+  );
 }
 
 /** The part of a statement that takes `?` count and then `?` offset, alike in all dialects. */

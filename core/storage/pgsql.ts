@@ -2,7 +2,7 @@
 import postgres from "postgres";
 import type { Db, DbStats, SqlValue, Statement } from "./db.ts";
 import { StorageError } from "./db.ts";
-import { DIALECTS, insert, Statements } from "./dialect.ts";
+import { DIALECTS, insert, Statements, wrongWidth } from "./dialect.ts";
 import { type Attempt, Patience, type PatienceOptions, stillWanted } from "./patience.ts";
 import { isConnectionError, toStorageError } from "./pgsql_errors.ts";
 import { arrayText, COLUMN_TYPES, type RowInsert, rowInsert } from "./pgsql_rows.ts";
@@ -137,11 +137,8 @@ class PgsqlDb implements Db {
   }
 
   async insertMany(table: string, columns: readonly string[], rows: readonly (readonly SqlValue[])[]): Promise<void> {
-    if (rows.some((row) => row.length !== columns.length))
-      throw new StorageError(
-        "syntax",
-        `a row for ${table} does not have ${columns.length} values (${columns.join(", ")})`,
-      );
+    const wrong = wrongWidth(table, columns, rows);
+    if (wrong) throw wrong;
     const whole = rows.length > FEW_ROWS ? await this.#rowInsert(table, columns) : undefined;
     const most = whole === undefined ? Math.floor(MAX_PARAMETERS / columns.length) : MOST_ROWS;
     const statements: Statement[] = [];

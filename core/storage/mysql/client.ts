@@ -1,7 +1,7 @@
 // The MySQL and MariaDB store, through the mysql2 package: each connection of the pool runs one request at a time.
 import type { Db, DbStats, SqlValue, Statement } from "../db.ts";
 import { StorageError } from "../db.ts";
-import { DIALECTS, insert, Statements } from "../dialect.ts";
+import { DIALECTS, insert, Statements, wrongWidth } from "../dialect.ts";
 import { type Attempt, Patience, stillWanted } from "../patience.ts";
 import { WireStats } from "../wire.ts";
 import { Workers } from "../workers.ts";
@@ -129,11 +129,8 @@ class MysqlDb implements Db {
   }
 
   async insertMany(table: string, columns: readonly string[], rows: readonly (readonly SqlValue[])[]): Promise<void> {
-    if (rows.some((row) => row.length !== columns.length))
-      throw new StorageError(
-        "syntax",
-        `a row for ${table} does not have ${columns.length} values (${columns.join(", ")})`,
-      );
+    const wrong = wrongWidth(table, columns, rows);
+    if (wrong) throw wrong;
     const statements: Statement[] = parts(rows).map((part) => ({
       sql: insert(table, columns, part.length),
       params: part.flat(),

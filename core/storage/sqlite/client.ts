@@ -1,7 +1,7 @@
 // The main thread's half of the SQLite store: gathers requests into batches, one message and one commit each.
 import type { Db, DbStats, SqlValue, Statement } from "../db.ts";
 import { StorageError, type StorageErrorCode } from "../db.ts";
-import { DIALECTS, Statements } from "../dialect.ts";
+import { DIALECTS, Statements, wrongWidth } from "../dialect.ts";
 import {
   CHANGES,
   LIST,
@@ -156,7 +156,8 @@ class SqliteDb implements Db {
 
   insertMany(table: string, columns: readonly string[], rows: readonly (readonly SqlValue[])[]): Promise<void> {
     if (rows.length === 0) return Promise.resolve();
-    if (rows.some((row) => row.length !== columns.length)) return Promise.reject(wrongWidth(table, columns));
+    const wrong = wrongWidth(table, columns, rows);
+    if (wrong) return Promise.reject(wrong);
     const refused = this.#refuse(rows.length);
     if (refused) return Promise.reject(refused);
     const sql = this.#statements.insert(table, columns);
@@ -344,13 +345,6 @@ function bind(wire: Wire, values: readonly SqlValue[]): void {
 /** Bun's report of an error in a worker shows the source around it; the line that names it is enough. */
 function oneLine(message: string): string {
   return (/^error: (.*)$/m.exec(message) ?? /^(.*)$/m.exec(message))?.[1] ?? message;
-}
-
-function wrongWidth(table: string, columns: readonly string[]): StorageError {
-  return new StorageError(
-    "syntax",
-    `a row for ${table} does not have ${columns.length} values (${columns.join(", ")})`,
-  );
 }
 
 /** Reads the results in order and settles the promise of each request. */

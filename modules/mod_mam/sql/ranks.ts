@@ -86,11 +86,6 @@ export class Ranks {
     this.making.delete(owner);
   }
 
-  forgetAll(): void {
-    this.marks.clear();
-    this.making.clear();
-  }
-
   private make(owner: number): Promise<Marks> {
     let making = this.making.get(owner);
     if (making === undefined) {
