@@ -219,10 +219,10 @@ export interface Session {
   /** Writes what the server itself says to this client (a push, a reply): no user_receive hooks. */
   write(markup: Markup | string): void;
   /**
-   * As `write`, for one of the many stanzas that answer a request of this client, such as a page of its archive: it is
-   * waited for when it is slow, and what it has not taken when its session ends goes nowhere else. Absent: `write`.
+   * As `write`, for the messages that answer a request of this client, such as a page of its archive: it is waited for
+   * when it is slow, and what it has not taken when its session ends goes nowhere else. Absent: `write` for each.
    */
-  serve?(text: string): MaybePromise<void>;
+  serve?(messages: readonly string[]): MaybePromise<void>;
   /**
    * What is delivered from now on waits until `done`, and what the server writes does not: for what the client must
    * hear first. Absent: nothing waits.

@@ -10,7 +10,7 @@ import { NS_SM } from "../ns.ts";
 import { IQ, type Kind, MESSAGE, PRESENCE, type Stanza } from "../stanza.ts";
 import { escapeXml, type Markup } from "../xml/markup.ts";
 import { encode } from "../xml/writer.ts";
-import type { AckHolder } from "./conn.ts";
+import type { AckHolder, Conn } from "./conn.ts";
 import type { StreamCounters, StreamHost } from "./engine.ts";
 import { CLOSED, DETACHED, NEGOTIATING, StreamInput } from "./input.ts";
 import type { Outbox } from "./outbox.ts";
@@ -20,6 +20,8 @@ import { REQUEST, type StreamManagement } from "./sm.ts";
 const MAX_BACKLOG = 8 * 1024 * 1024;
 /** Bytes a client may leave unread before it gets more of what was stored for it. */
 const MAX_REPLAY = 256 * 1024;
+/** Characters of messages that are written at once where many answer a request. */
+const TOGETHER = 8 * 1024;
 
 export abstract class StreamOutput extends StreamInput implements Session, AckHolder {
   jid!: FullJid;
@@ -237,10 +239,32 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
     this.writeText(typeof markup === "string" ? markup : markup.text, false);
   }
 
-  serve(text: string): MaybePromise<void> {
-    if (this.slow) return this.aMoment().then(() => this.serve(text));
-    this.sm?.allow();
-    this.writeText(text, true);
+  serve(messages: readonly string[]): MaybePromise<void> {
+    for (let i = 0; i < messages.length; ) {
+      if (this.slow) return this.aMoment().then(() => this.serve(messages.slice(i)));
+      if (this.state === CLOSED) return;
+      if (this.sm === undefined && this.conn?.framing === "stream") i = this.serveSome(this.conn, messages, i);
+      else {
+        this.sm?.allow();
+        this.writeText(messages[i++], true);
+      }
+    }
+  }
+
+  /** Writes messages at once, from one on, until they are so many bytes. Returns where to go on. */
+  private serveSome(conn: Conn, messages: readonly string[], from: number): number {
+    const { counters } = this.host;
+    let text = "";
+    let to = from;
+    while (to < messages.length && text.length < TOGETHER) {
+      const message = messages[to++];
+      text += message;
+      counters.messagesSent++;
+      counters.sizesOut.observe(Buffer.byteLength(message));
+    }
+    this.traffic.out += Buffer.byteLength(text);
+    conn.writeText(text);
+    return to;
   }
 
   private writeText(text: string, copy: boolean): void {

@@ -36,8 +36,12 @@ export interface SqliteOptions {
 
 /** Requests and rows in one message: bounds the time until the first is answered. */
 const BATCH_WEIGHT = 4096;
-/** Least time between two messages while several ask at once, in milliseconds: a message costs both threads a wake-up. */
-const READ_GATHER_MS = 1;
+/**
+ * Least time between two messages while many ask at once, in milliseconds: a message costs both threads a wake-up. How
+ * many are many: readers who wait for each other's answers are not.
+ */
+const READ_GATHER_MS = 2;
+const MANY = 4;
 /** Different statement texts kept prepared. */
 const MAX_STATEMENTS = 500;
 
@@ -112,8 +116,8 @@ class SqliteDb implements Db {
   #timer: Timer | undefined;
   #lastWriteAt = Number.NEGATIVE_INFINITY;
   #lastSentAt = Number.NEGATIVE_INFINITY;
-  /** The last message had more than one request: several ask at once, and it pays to wait for them. */
-  #lastShared = false;
+  /** The last message had many requests, and it pays to wait for more. */
+  #crowded = false;
   #refusal: string | undefined;
   #closeSent = false;
   #closing: { promise: Promise<void>; resolve: () => void } | undefined;
@@ -267,7 +271,7 @@ class SqliteDb implements Db {
     if (this.#scheduled === "soon") return;
     const rest = writes
       ? this.#lastWriteAt + this.#gatherMs - performance.now()
-      : this.#lastShared
+      : this.#crowded
         ? this.#lastSentAt + READ_GATHER_MS - performance.now()
         : 0;
     if (rest > 0) {
@@ -289,7 +293,7 @@ class SqliteDb implements Db {
     if (batch) {
       this.#flying = batch;
       this.#lastSentAt = performance.now();
-      this.#lastShared = batch.shapes.length > 1;
+      this.#crowded = batch.shapes.length >= MANY;
       if (batch.writes) this.#lastWriteAt = this.#lastSentAt;
       batch.wire[1] = batch.wire.length;
       for (const text of batch.texts) batch.wire.push(text);

@@ -59,8 +59,8 @@ function nameEnd(element: string): number {
 }
 
 /**
- * Sends messages that were found to whoever asks, in order. One that reads slowly is waited for after each, so that no
- * more than a little of a page is in its buffer.
+ * Sends messages that were found to whoever asks, in order. One that reads slowly is waited for, so that no more than a
+ * little of a page is in its buffer.
  */
 export function sendResults(
   iq: Iq,
@@ -72,10 +72,9 @@ export function sendResults(
   if (messages.length === 0) return;
   const { session } = iq;
   const envelope = new Envelope(iq.to.bare, iq.from, ns, queryId, server.token(8));
-  const send =
-    session === undefined
-      ? (text: string): MaybePromise<void> => routed(text, iq, server)
-      : (text: string): MaybePromise<void> => (session.serve ? session.serve(text) : session.write(text));
+  if (session?.serve !== undefined) return session.serve(messages.map((message) => envelope.of(message)));
+  const send = (text: string): MaybePromise<void> =>
+    session === undefined ? routed(text, iq, server) : session.write(text);
   const from = (start: number): MaybePromise<void> => {
     for (let i = start; i < messages.length; i++) {
       const done = send(envelope.of(messages[i]));

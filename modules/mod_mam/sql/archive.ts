@@ -111,9 +111,7 @@ export class SqlArchive implements ArchiveBackend {
     const content = contentCondition(filter, owner, number, this.parts.jids, this.parts.search);
     const read =
       content === undefined ? this.plainPage(number, bounds, page) : this.filteredPage(number, bounds, content, page);
-    const { rows, total, before, edge } = await read;
-    const more = rows.length > page.max;
-    if (more) rows.pop();
+    const { rows, total, before, edge, more } = await read;
     if (page.dir === "before") rows.reverse();
     const messages = rows.map((row) => this.found(owner, row));
     const complete = page.max === 0 ? total === 0 : !more;
@@ -125,13 +123,12 @@ export class SqlArchive implements ArchiveBackend {
 
   /**
    * A page of a range of ids: one statement, which counts too. It begins with the message that the page's id names, so
-   * that it shows whether there is one.
+   * that it shows whether there is one, unless that was at the end of a page before.
    */
   private async plainPage(number: number, bounds: Bounds, page: Page): Promise<Read> {
     const { db, ranks } = this.parts;
     const { low, high } = bounds;
-    const { id, dir, max } = page;
-    const inside = id !== undefined && id >= low && id <= high && max > 0;
+    const { id, dir, max, index } = page;
     const known = page.count ? ranks.of(number) : undefined;
     const marks = known instanceof Promise ? await known : known;
     const counts = new Counts(number, marks === undefined ? undefined : (x) => ranks.place(marks, x));
@@ -139,45 +136,52 @@ export class SqlArchive implements ArchiveBackend {
     const end = counts.below(high === MAX_ID ? MAX_ID : high + 1n);
     const edge = edgeOf(page, bounds);
     const at = edge === undefined ? undefined : counts.below(edge);
+    const inside = id !== undefined && id >= low && id <= high && max > 0;
+    const shown = inside && marks !== undefined && ranks.rankOf(marks, id) !== undefined;
+    const look = inside && !shown;
 
     let rows: Row[] = [];
     if (max > 0) {
       const range = pageBounds(bounds, page);
-      const from = inside && dir === "after" ? id : range.low;
-      const to = inside && dir === "before" ? id : range.high;
-      const skip = page.index === undefined ? "" : " OFFSET ?";
+      const from = look && dir === "after" ? id : range.low;
+      const to = look && dir === "before" ? id : range.high;
+      const skip = index === undefined ? "" : " OFFSET ?";
       const sql = `SELECT id, from_jid, message${counts.columns} FROM mam_message WHERE user_id = ? AND id >= ? AND id <= ? ORDER BY id ${dir === "before" ? "DESC" : "ASC"} LIMIT ?${skip}`;
-      const params: SqlValue[] = [...counts.params, number, from, to, max + (inside ? 2 : 1)];
-      if (page.index !== undefined) params.push(page.index);
+      // Where nothing is counted, one message more shows whether there are more.
+      const params: SqlValue[] = [...counts.params, number, from, to, max + (look ? 1 : 0) + (marks ? 0 : 1)];
+      if (index !== undefined) params.push(index);
       rows = await db.query<Row>(sql, params);
     }
     // Without a row nothing was counted.
     if (rows.length > 0) counts.take(rows[0]);
     else if (counts.params.length > 0) counts.take((await db.query<Row>(counts.alone, counts.params))[0]);
-    let there: boolean | undefined;
-    if (inside) {
+    let there: boolean | undefined = shown ? true : undefined;
+    if (look) {
       there = rows.length > 0 && BigInt(rows[0].id) === id;
       if (there) rows.shift();
-      else if (rows.length > max + 1) rows.pop();
     }
-    if (marks === undefined) return { rows, total: undefined, before: undefined, edge: there };
+    if (marks === undefined) return { rows, ...trimmed(rows, max), total: undefined, before: undefined, edge: there };
+    const { more } = trimmed(rows, max);
     const first = start();
-    const read = { rows, total: end() - first, before: at === undefined ? undefined : at() - first, edge: there };
+    const total = end() - first;
+    const before = at === undefined ? undefined : at() - first;
+    const beyond = dir === "before" ? (before ?? total) : total - (before ?? 0) - (index ?? 0);
+    const read = { rows, total, before, edge: there, more: more || (rows.length === max && beyond > max) };
     this.note(number, marks, page, first, read);
     return read;
   }
 
   /** The next page begins where this one ends: what is below that place need not be counted again. */
   private note(number: number, marks: Marks, page: Page, first: number, { rows, total, before }: Read): void {
-    const n = Math.min(rows.length, page.max);
+    const n = rows.length;
     if (n === 0 || total === undefined || page.index !== undefined) return;
     const { ranks } = this.parts;
+    if (!ranks.holds(number, marks)) return;
     const oldest = BigInt(rows[page.dir === "before" ? n - 1 : 0].id);
     const newest = BigInt(rows[page.dir === "before" ? 0 : n - 1].id);
     const offset = first + (page.dir === "after" ? (before ?? 0) : (before ?? total) - n);
-    if (!ranks.holds(number, marks)) return;
     ranks.note(marks, oldest, offset);
-    ranks.note(marks, newest + 1n, offset + n);
+    ranks.note(marks, newest, offset + n - 1);
   }
 
   /** A page of what a filter of contents leaves. */
@@ -189,7 +193,7 @@ export class SqlArchive implements ArchiveBackend {
       page.count ? this.count(number, bounds.low, bounds.high, content) : undefined,
       page.count && edge !== undefined ? this.count(number, bounds.low, edge - 1n, content) : undefined,
     ]);
-    return { rows, total, before, edge: undefined };
+    return { rows, ...trimmed(rows, page.max), total, before, edge: undefined };
   }
 
   private filteredRows(number: number, bounds: Bounds, content: Condition, page: Page): Promise<Row[]> {
@@ -330,10 +334,19 @@ export class SqlArchive implements ArchiveBackend {
 /** Messages of a conversation among which one is found by its sender's id where there is no index of those. */
 const RECENT = 5000;
 
+/** Takes what is more than a page off its rows. */
+function trimmed(rows: Row[], max: number): { readonly more: boolean } {
+  const more = rows.length > max;
+  if (more) rows.length = max;
+  return { more };
+}
+
 /** What was read for a page. */
 interface Read {
-  /** In the order of the page's direction; one more than its messages when there are more. */
+  /** In the order of the page's direction. */
   readonly rows: Row[];
+  /** Whether there are more in that direction. */
+  readonly more: boolean;
   readonly total: number | undefined;
   /** Messages before the edge of the page that its id is; undefined without one. */
   readonly before: number | undefined;

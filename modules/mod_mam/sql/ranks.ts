@@ -9,17 +9,19 @@ import type { Db } from "../../../core/storage/db.ts";
 const STEP = 256;
 /** Marks that are kept for all archives together. */
 const MARKS = 200_000;
-/** How long marks are trusted: another server on the same database may delete messages. Milliseconds. */
+/** How long marks are trusted where another server on the same database may delete messages. Milliseconds. */
 const LIFE_MS = 300_000;
-/** Edges of pages whose rank is remembered for an archive: its next pages begin there. */
+/** Messages at the ends of pages that are remembered for an archive: its next pages begin there. */
 const NOTED = 8;
 
 /** What is known of the ranks of one archive. */
 export interface Marks {
   /** The id of the message of rank 0, STEP, 2 * STEP, … */
   readonly ids: readonly bigint[];
-  /** Ranks of some other ids. */
-  readonly noted: BoundedMap<bigint, number>;
+  /** The newest message whose rank is known. */
+  newest: { readonly id: bigint; readonly rank: number } | undefined;
+  /** Ends of pages that were given: a ring, in which the next goes to `next`. */
+  readonly noted: { readonly ids: bigint[]; readonly ranks: number[]; next: number };
   readonly until: number;
 }
 
@@ -57,11 +59,24 @@ export class Ranks {
     return this.marks.get(owner) === marks;
   }
 
+  /** The rank of a message that was at the end of a page; undefined when that is not remembered. */
+  rankOf({ noted }: Marks, id: bigint): number | undefined {
+    const at = noted.ids.lastIndexOf(id);
+    return at < 0 ? undefined : noted.ranks[at];
+  }
+
   /** How many messages of an archive are below an id, as far as is known. */
-  place({ ids, noted }: Marks, id: bigint): Place {
+  place(marks: Marks, id: bigint): Place {
     if (id <= 0n) return { rank: 0, from: undefined };
-    const exact = noted.get(id);
+    const { ids, newest } = marks;
+    if (newest !== undefined && id > newest.id) {
+      const from = newest.id + 1n;
+      return { rank: newest.rank + 1, from: from === id ? undefined : from };
+    }
+    const exact = this.rankOf(marks, id);
     if (exact !== undefined) return { rank: exact, from: undefined };
+    const before = this.rankOf(marks, id - 1n);
+    if (before !== undefined) return { rank: before + 1, from: undefined };
     // The last mark that is not above.
     let low = -1;
     let high = ids.length;
@@ -74,10 +89,15 @@ export class Ranks {
     return { rank: Math.max(0, low) * STEP, from: low >= 0 && from === id ? undefined : from };
   }
 
-  /** A page has shown that so many messages are below an id. */
-  note({ noted }: Marks, id: bigint, rank: number): void {
+  /** A page has shown the rank of a message at its end. */
+  note(marks: Marks, id: bigint, rank: number): void {
     if (id > ((BigInt(this.now()) * 1000n) << 8n) - this.young) return;
-    noted.set(id, rank);
+    const { noted, newest } = marks;
+    if (newest === undefined || id > newest.id) marks.newest = { id, rank };
+    if (noted.ids.includes(id)) return;
+    noted.ids[noted.next] = id;
+    noted.ranks[noted.next] = rank;
+    noted.next = (noted.next + 1) % NOTED;
   }
 
   /** Messages of this owner were deleted. */
@@ -106,13 +126,33 @@ export class Ranks {
 
   private async read(owner: number): Promise<Marks> {
     const old = ((BigInt(this.now()) * 1000n) << 8n) - this.young;
-    const sql = `SELECT id FROM (SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS r FROM ${this.table}
-      WHERE ${this.ownerColumn} = ? AND id <= ?) ranked WHERE r % ${STEP} = 1 ORDER BY id`;
-    const rows = await this.db.query<{ id: number | bigint }>(sql, [owner, old]);
+    const { table, ownerColumn: column } = this;
+    // From mark to mark along the index: numbering all rows costs ten times as much.
+    const sql = `WITH RECURSIVE marks (id) AS (
+      SELECT MIN(id) FROM ${table} WHERE ${column} = ? AND id <= ?
+      UNION ALL SELECT (SELECT m.id FROM ${table} m WHERE m.${column} = ? AND m.id > marks.id AND m.id <= ?
+        ORDER BY m.id LIMIT 1 OFFSET ${STEP - 1}) FROM marks WHERE marks.id IS NOT NULL
+      ) SELECT id FROM marks WHERE id IS NOT NULL ORDER BY id`;
+    const rows = await this.db.query<{ id: number | bigint }>(sql, [owner, old, owner, old]);
+    const ids = rows.map(({ id }) => BigInt(id));
+    const last = ids.at(-1);
     return {
-      ids: rows.map(({ id }) => BigInt(id)),
-      noted: new BoundedMap(NOTED, () => 1),
-      until: this.now() + LIFE_MS,
+      ids,
+      newest: last === undefined ? undefined : await this.newest(owner, last, (ids.length - 1) * STEP, old),
+      noted: { ids: [], ranks: [], next: 0 },
+      until: this.db.dialect === "sqlite" ? Number.POSITIVE_INFINITY : this.now() + LIFE_MS,
     };
+  }
+
+  /** The newest message that is old enough, from the last mark on. */
+  private async newest(owner: number, mark: bigint, rank: number, old: bigint): Promise<Marks["newest"]> {
+    const sql = `SELECT COUNT(*) AS n, MAX(id) AS id FROM ${this.table} WHERE ${this.ownerColumn} = ? AND id >= ? AND id <= ?`;
+    const [{ n, id }] = await this.db.query<{ n: number | bigint; id: number | bigint | null }>(sql, [
+      owner,
+      mark,
+      old,
+    ]);
+    // Gone since.
+    return id === null ? undefined : { id: BigInt(id), rank: rank + Number(n) - 1 };
   }
 }

@@ -38,6 +38,11 @@ test("it is waited for, and gets the whole page in order when it reads on", { ti
     conn.backlog += n;
     before(bytes, n);
   };
+  const beforeText = conn.writeText.bind(conn);
+  conn.writeText = (text: string) => {
+    conn.backlog += Buffer.byteLength(text);
+    beforeText(text);
+  };
   juliet.sends(query("slow"));
   await turns(1000);
   expect(conn.backlog).toBeGreaterThan(BIG);
