@@ -2,6 +2,7 @@
 import type { Db, DbStats, SqlValue, Statement } from "../db.ts";
 import { StorageError, type StorageErrorCode } from "../db.ts";
 import { DIALECTS, Statements, wrongWidth } from "../dialect.ts";
+import { Bytes, unpack } from "./bytes.ts";
 import {
   CHANGES,
   LIST,
@@ -59,6 +60,7 @@ type Reject = (error: StorageError) => void;
 interface Batch {
   texts: string[];
   wire: Wire;
+  bytes: Bytes;
   weight: number;
   writes: boolean;
   shapes: number[];
@@ -167,7 +169,7 @@ class SqliteDb implements Db {
     const sql = this.#statements.insert(table, columns);
     const batch = this.#room(rows.length, [sql]);
     batch.wire.push(RUN_MANY, this.#number(batch, sql), columns.length, rows.length);
-    for (const row of rows) bind(batch.wire, row);
+    for (const row of rows) bind(batch, row);
     return this.#issue<void>(batch, AS_DONE, true);
   }
 
@@ -182,7 +184,7 @@ class SqliteDb implements Db {
     batch.wire.push(TRANSACTION, statements.length);
     for (const { sql, params = [] } of statements) {
       batch.wire.push(this.#number(batch, sql), params.length);
-      bind(batch.wire, params);
+      bind(batch, params);
     }
     return this.#issue<number[]>(batch, AS_LIST, true);
   }
@@ -207,7 +209,7 @@ class SqliteDb implements Db {
     if (refused) return Promise.reject(refused);
     const batch = this.#room(1, [sql]);
     batch.wire.push(operation, this.#number(batch, sql), params.length);
-    bind(batch.wire, params);
+    bind(batch, params);
     return this.#issue<T>(batch, shape, operation !== QUERY);
   }
 
@@ -235,6 +237,7 @@ class SqliteDb implements Db {
     const batch: Batch = {
       texts: [],
       wire: [reset ? 1 : 0, 0],
+      bytes: new Bytes(),
       weight: 0,
       writes: false,
       shapes: [],
@@ -297,7 +300,7 @@ class SqliteDb implements Db {
       if (batch.writes) this.#lastWriteAt = this.#lastSentAt;
       batch.wire[1] = batch.wire.length;
       for (const text of batch.texts) batch.wire.push(text);
-      this.#worker.postMessage(batch.wire);
+      this.#worker.postMessage(batch.wire, batch.bytes.seal(batch.wire));
     } else if (this.#closing && !this.#closeSent) {
       this.#closeSent = true;
       this.#worker.postMessage(null);
@@ -313,6 +316,7 @@ class SqliteDb implements Db {
     this.#stats.batches++;
     this.#stats.lastBatchMs = reply[0] as number;
     this.#stats.rows += reply[1] as number;
+    unpack(reply);
     settle(batch, reply, this.damaged);
     const next = this.#waiting[0] as Batch | undefined;
     if (this.#closing) this.#flush();
@@ -338,11 +342,15 @@ class SqliteDb implements Db {
   }
 }
 
-/** Bytes are copied: the caller may reuse its buffer, and a view would drag its whole buffer to the worker. */
-function bind(wire: Wire, values: readonly SqlValue[]): void {
+/** Bytes are copied: the caller may reuse its buffer. */
+function bind({ wire, bytes }: Batch, values: readonly SqlValue[]): void {
+  const places: (SqlValue | undefined)[] = wire;
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
-    wire.push(value instanceof Uint8Array ? new Uint8Array(value) : value);
+    if (value instanceof Uint8Array) {
+      bytes.add(value);
+      places.push(undefined);
+    } else places.push(value);
   }
 }
 

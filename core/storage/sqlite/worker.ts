@@ -1,4 +1,5 @@
 // The worker's entry point: owns the SQLite file, so that no commit ever stops the event loop of the server.
+import { pack, unpack } from "./bytes.ts";
 import { classify, SqliteEngine } from "./engine.ts";
 import type { OpenReply, SqliteSettings, Wire } from "./protocol.ts";
 
@@ -23,7 +24,9 @@ function serve(engine: SqliteEngine): void {
       self.postMessage(null);
       return;
     }
-    self.postMessage(engine.run(data));
+    unpack(data);
+    const reply = engine.run(data);
+    self.postMessage(reply, pack(reply));
     if (!engine.dirty) return;
     lastWrite = performance.now();
     timer ??= setTimeout(whenQuiet, QUIET_MS);

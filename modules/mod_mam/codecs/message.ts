@@ -69,5 +69,21 @@ const ENCODERS: Readonly<Record<MessageFormat, MessageCodec["encode"]>> = {
   mam_message_compressed_eterm: (stanza) => encodeTerm(elementTerm(parseElement(stanza)), { compressed: true }),
 };
 
+/** Most messages are kept twice, for either end: the bytes of the last one are there already. */
+function remembering(encode: MessageCodec["encode"]): MessageCodec["encode"] {
+  let text = "";
+  let bytes: Uint8Array | undefined;
+  return (stanza) => {
+    if (bytes === undefined || stanza !== text) {
+      bytes = encode(stanza);
+      text = stanza;
+    }
+    return bytes;
+  };
+}
+
 /** The codec that `db_message_format` names. */
-export const messageCodec = (format: MessageFormat): MessageCodec => ({ encode: ENCODERS[format], decode: decoder() });
+export const messageCodec = (format: MessageFormat): MessageCodec => ({
+  encode: remembering(ENCODERS[format]),
+  decode: decoder(),
+});
