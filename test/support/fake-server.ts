@@ -68,6 +68,7 @@ export class FakeServer implements Server {
   private readonly iqTable = new Map<IqKey, { run: IqHandler; ctx: ModuleContext }>();
   private readonly directory = new Map<string, FakeClient[]>();
   private sids = 0;
+  private lastTick = 0;
   private tokens = 0;
 
   constructor(private readonly options: FakeOptions = {}) {
@@ -195,6 +196,15 @@ export class FakeServer implements Server {
 
   now(): number {
     return this.clock.time;
+  }
+
+  steady(): number {
+    return this.clock.time;
+  }
+
+  tick(): number {
+    this.lastTick = Math.max(this.lastTick + 1, this.clock.time * 1000);
+    return this.lastTick;
   }
   random(bytes: number): Uint8Array {
     return new Uint8Array(bytes).fill(++this.tokens);
