@@ -180,7 +180,7 @@ async function assemble(config: Config, options: ServerOptions, log: Log, pools:
       pid: process.pid,
       state,
       version: VERSION,
-      uptime: Math.floor((node.now() - node.startedAt) / 1000),
+      uptime: Math.floor((node.steady() - node.startedAt) / 1000),
       logs: ["stdout"],
     }),
     stop: (otherHost) => {

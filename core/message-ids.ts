@@ -67,12 +67,17 @@ export class MessageIds {
   }
 
   next(): bigint {
+    return (BigInt(this.tick()) << 8n) | BigInt(this.#number);
+  }
+
+  /** The time of the next id, in microseconds since 1970, without an id: as ids, each is later than those before. */
+  tick(): number {
     const clock = this.#options.now() * 1000;
-    const id = clock > this.#last ? clock : this.#last + 1;
-    this.#last = id;
+    const at = clock > this.#last ? clock : this.#last + 1;
+    this.#last = at;
     // After a quiet time: nothing was moved while nothing was given out.
-    if (id > this.#upTo && this.#reserving === undefined) void this.#reserve();
-    return (BigInt(id) << 8n) | BigInt(this.#number);
+    if (at > this.#upTo && this.#reserving === undefined) void this.#reserve();
+    return at;
   }
 
   /** Leaves the mark at the last id, and gives the number back. */

@@ -295,7 +295,7 @@ export interface Accounts {
 export interface Bucket {
   /**
    * Takes `n` tokens, which may leave the bucket in debt; puts them back when `n` is below 0.
-   * @param now milliseconds of a clock that does not go back
+   * @param now `Server.steady`
    * @returns milliseconds to take nothing more, 0 to go on
    */
   take(n: number, now: number): number;
@@ -303,8 +303,15 @@ export interface Bucket {
 
 /** The server around a feature. */
 export interface Server {
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970. The machine's clock may be set, forward and back: what waits or lasts goes by `steady`. */
   now(): number;
+  /** Milliseconds since some moment, by a clock that goes on evenly whatever is done to the machine's. */
+  steady(): number;
+  /**
+   * The time of something that has a place in an order, in microseconds since 1970: later than every one before, also of
+   * those before a restart, wherever the machine's clock is.
+   */
+  tick(): number;
   random(bytes: number): Uint8Array;
   /** A random token of `bytes` bytes in hexadecimal, for ids. */
   token(bytes: number): string;
@@ -315,7 +322,7 @@ export interface Server {
   /** Name of this node in the cluster. */
   readonly name: string;
   readonly version: string;
-  /** Milliseconds since 1970. */
+  /** When it started, by `steady`. */
   readonly startedAt: number;
   readonly log: Log;
   /** Sends a stanza (its `from` and `to` set) on its way, as the sender would. */

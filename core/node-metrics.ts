@@ -30,7 +30,7 @@ export interface MeteredNode {
   readonly router: { readonly noRouteFound: number };
   readonly domains: { readonly count: number; readonly dynamicCount: number };
   readonly startedAt: number;
-  now(): number;
+  steady(): number;
   readonly pools: Pools;
 }
 
@@ -49,7 +49,7 @@ export function wireMetrics(node: MeteredNode): void {
     node: () => node.sessions.count,
   });
   systemMetrics(registry, {
-    upTimeSeconds: () => Math.floor((node.now() - node.startedAt) / 1000),
+    upTimeSeconds: () => Math.floor((node.steady() - node.startedAt) / 1000),
     memoryBytes: () => process.memoryUsage.rss(),
     tcpConnections: () => streams(node),
   });

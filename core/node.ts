@@ -50,6 +50,8 @@ export interface NodeOptions {
   saltSecret: Uint8Array;
   /** Milliseconds since 1970. */
   now?: () => number;
+  /** See `Server.steady`; `now` when that alone is given. */
+  steady?: () => number;
 }
 
 /** How long the server's end waits for what its sessions still do, in ms. */
@@ -97,6 +99,8 @@ export class Node implements StreamEngine, Server {
   private sid = 0;
   private readonly expected = new Map<string, (answer: Stanza | undefined) => void>();
   private readonly clock: () => number;
+  /** See `Server.steady`. */
+  readonly steady: () => number;
 
   constructor(private readonly options: NodeOptions) {
     const { config, log } = options;
@@ -105,12 +109,13 @@ export class Node implements StreamEngine, Server {
     this.version = options.version;
     this.name = options.name ?? "mongooseim@localhost";
     this.clock = options.now ?? Date.now;
-    this.startedAt = this.clock();
+    this.steady = options.steady ?? options.now ?? (() => performance.now());
+    this.startedAt = this.steady();
     this.language = config.general.language;
     this.defaultDomain = config.general.default_server_domain;
     this.hidden = config.general.hide_service_name;
     this.replacedWait = config.general.replaced_wait_timeout;
-    this.wheel = new Wheel(this.clock, (error) => log.error("timer_failed", { error }));
+    this.wheel = new Wheel(this.steady, (error) => log.error("timer_failed", { error }));
     this.pools = options.pools;
     this.removal = new Removal(this, new RemovalStore(options.pools.embedded));
     this.ids = this.makeIds();
@@ -321,6 +326,10 @@ export class Node implements StreamEngine, Server {
   /** See `MessageIds`. */
   messageId(): bigint {
     return this.ids.next();
+  }
+
+  tick(): number {
+    return this.ids.tick();
   }
 
   hostOf(domain: string): HostRuntime | undefined {

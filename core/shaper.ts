@@ -21,7 +21,7 @@ export class Shaper {
 
   /**
    * Takes `n` tokens, which may leave the bucket in debt.
-   * @param now milliseconds of a clock that does not go back
+   * @param now milliseconds of a clock, best of one that is not set
    * @returns milliseconds to take nothing more, 0 to go on
    */
   take(n: number, now: number): number {
@@ -29,7 +29,8 @@ export class Shaper {
     if (this.#at !== undefined && now > this.#at) {
       this.#tokens = Math.min(this.#rate, this.#tokens + ((now - this.#at) * this.#rate) / 1000);
     }
-    if (this.#at === undefined || now > this.#at) this.#at = now;
+    // A clock that was set back gives nothing for that, and fills the bucket again from there.
+    this.#at = now;
     this.#tokens -= n;
     // Rounded off beforehand: what sums leave below a millionth of a token is no millisecond of waiting.
     return this.#tokens >= -1e-6 ? 0 : Math.ceil((-this.#tokens * 1000) / this.#rate - 1e-6);

@@ -14,6 +14,7 @@ export class Wheel {
   private last: number;
   private timer: ReturnType<typeof setInterval> | undefined;
 
+  /** @param now milliseconds of a clock that does not go back, and does not jump when the machine's is set */
   constructor(
     private readonly now: () => number,
     private readonly failed: (error: unknown) => void,
@@ -33,9 +34,7 @@ export class Wheel {
 
   /** Runs `run` after at least `ms`; the result cancels it. */
   after(ms: number, run: () => void): () => void {
-    const now = this.now();
-    this.notice(Math.floor(now / TICK));
-    const turn = Math.floor((now + ms) / TICK) + 1;
+    const turn = Math.floor((this.now() + ms) / TICK) + 1;
     const waiting: Waiting = { turn, run };
     let bucket = this.turns.get(turn);
     if (!bucket) {
@@ -52,8 +51,7 @@ export class Wheel {
   /** Runs what is due; called by the timer, and by tests that move the clock. */
   turn(): void {
     const now = Math.floor(this.now() / TICK);
-    this.notice(now);
-    // After a jump of the clock (a suspended machine) only the turns that have something are visited.
+    // After a long time without a turn (a process that was stopped) only those that have something are visited.
     const due =
       now - this.last > this.turns.size ? [...this.turns.keys()].filter((t) => t <= now).sort((a, b) => a - b) : [];
     if (due.length === 0) for (let t = this.last + 1; t <= now; t++) if (this.turns.has(t)) due.push(t);
@@ -69,18 +67,5 @@ export class Wheel {
         }
       }
     }
-  }
-
-  /** When the clock was set back, what waits goes with it, and waits no longer than it was asked to. */
-  private notice(now: number): void {
-    const by = this.last - now;
-    if (by <= 0) return;
-    const moved = [...this.turns];
-    this.turns.clear();
-    for (const [turn, bucket] of moved) {
-      for (const waiting of bucket) waiting.turn = turn - by;
-      this.turns.set(turn - by, bucket);
-    }
-    this.last = now;
   }
 }

@@ -45,7 +45,7 @@ class Pinger {
   }
 
   private clock(): number {
-    return Math.floor(this.ctx.now() / 1000);
+    return Math.floor(this.ctx.server.steady() / 1000);
   }
 
   private lookIn(session: Session, seconds: number): void {
@@ -75,10 +75,10 @@ class Pinger {
   }
 
   private async ping(session: Session): Promise<void> {
-    const { config, metrics, host } = this.ctx;
-    const from = this.ctx.now();
+    const { config, metrics, host, server } = this.ctx;
+    const from = server.steady();
     const reply = await session.request("get", xml`<ping xmlns='${NS_PING}'/>`, config.ping_req_timeout * 1000);
-    const ms = this.ctx.now() - from;
+    const ms = Math.round(server.steady() - from);
     // An error is an answer as well (§4.2): the client is there.
     if (reply) {
       metrics.mod_ping_response_count.add();

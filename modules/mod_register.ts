@@ -274,7 +274,7 @@ export function addressMay(
   return allowed;
 }
 
-/** When each network (or remote user) last tried to register, in ms; lives as long as the feature's context. */
+/** When each network (or remote user) last tried to register (`Server.steady`); lives as long as the feature's context. */
 const turns = new WeakMap<object, Map<string, number>>();
 
 /** One try for an address in general.registration_timeout seconds, whether it succeeds or not. */
@@ -283,7 +283,7 @@ function takeTurn(who: string, ctx: Context): void {
   if (wait === Number.POSITIVE_INFINITY) return;
   const byAddress = turns.get(ctx) ?? new Map<string, number>();
   turns.set(ctx, byAddress);
-  const now = ctx.now();
+  const now = ctx.server.steady();
   const last = byAddress.get(who);
   if (last !== undefined && now - last < wait) {
     throw new StanzaError("resource-constraint", "An account was registered from this address a short while ago");

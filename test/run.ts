@@ -9,6 +9,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { FAKETIME_PACKAGE, faketimeLibrary } from "./support/faketime.ts";
 import { postgresBin } from "./support/own_postgres.ts";
 
 const root = join(import.meta.dir, "..");
@@ -149,17 +150,20 @@ const has = (words: string[]): boolean => {
   }
 };
 
-/** The client of another author that Debian has. */
-async function haveSlixmpp(): Promise<boolean> {
-  const there = (): boolean => has(["/usr/bin/python3", "-c", "import slixmpp"]);
+/** Whether something of a Debian package is `there`, installed now when that can be done. */
+async function have(debian: string, there: () => boolean): Promise<boolean> {
   if (there()) return true;
   if (process.getuid?.() !== 0 || !has(["apt-get", "--version"])) return false;
-  console.log("Installing python3-slixmpp ...");
+  console.log(`Installing ${debian} ...`);
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   await run(["apt-get", "update", "-qq"], 3, env);
-  await run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "python3-slixmpp"], 5, env);
+  await run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", debian], 5, env);
   return there();
 }
+
+/** The client of another author that Debian has. */
+const haveSlixmpp = (): Promise<boolean> =>
+  have("python3-slixmpp", () => has(["/usr/bin/python3", "-c", "import slixmpp"]));
 
 /** Services that somebody started before us are left running (test/services.sh says where they are). */
 const servicesDir =
@@ -204,6 +208,9 @@ try {
     );
     await counted("races", ["test/fault/races.ts", "--rounds", full ? "20" : "1"], full ? 15 : 5, env);
     await counted("embedded", ["test/fault/embedded.ts"], 5);
+    if (await have(FAKETIME_PACKAGE, () => faketimeLibrary() !== undefined)) {
+      await counted("clock", ["test/fault/clock.ts"], 4);
+    } else skip(`clock: ${FAKETIME_PACKAGE} is not installed`);
     await counted("flood", ["test/fault/flood.ts", "--scale", full ? "1" : "0.5"], 5);
   } else fail("interop and fault tests need the build");
 } catch (error) {

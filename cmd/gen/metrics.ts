@@ -78,7 +78,7 @@ function declareAll(registry: Registry): void {
     router: { noRouteFound: 0 },
     domains: { count: 0, dynamicCount: 0 },
     startedAt: 0,
-    now: () => 0,
+    steady: () => 0,
     pools: new Pools(pretended(), [
       ...["pgsql", "mysql", "cockroachdb"].map((driver) => pool(driver)),
       pool("pgsql", HOST_TYPE),

@@ -27,7 +27,7 @@ function sampleOf(reading: Reading, node: Node, recent: LastMinute): MetricSampl
     }
     case "gauge":
       // MongooseIM takes whatever says when it was last reset for a counter, and all its gauges do.
-      return { name, type: "counter", values: { ...values, ms_since_reset: node.now() - node.startedAt } };
+      return { name, type: "counter", values: { ...values, ms_since_reset: node.steady() - node.startedAt } };
     case "histogram":
       return { name, type: "histogram", values: { ...values, p50: values["median"] ?? 0 } };
   }
@@ -64,7 +64,7 @@ class LastMinute {
     for (const reading of node.registry.list()) {
       if (reading.kind === "counter") counts.set(keyOf(reading), reading.values["count"] ?? 0);
     }
-    looks.push({ at: node.now(), counts });
+    looks.push({ at: node.steady(), counts });
     this.trim();
     node.wheel.after(LOOK, () => this.look());
   }
@@ -72,7 +72,7 @@ class LastMinute {
   /** Leaves one look that is a minute old, or nearly: the first. */
   private trim(): void {
     const { node, looks } = this;
-    while (looks.length > 1 && looks[1].at <= node.now() - MINUTE) looks.shift();
+    while (looks.length > 1 && looks[1].at <= node.steady() - MINUTE) looks.shift();
   }
 
   /** How much a counter grew in about the last minute. */

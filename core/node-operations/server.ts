@@ -15,7 +15,7 @@ export function serverOps(node: Node, parts: OperationParts): ServerOps {
     version: node.version,
     commit: parts.commit,
     running: () => !node.draining && (parts.running?.() ?? true),
-    uptime: () => (node.now() - node.startedAt) / 1000,
+    uptime: () => (node.steady() - node.startedAt) / 1000,
     logLevel: () => log.level,
     setLogLevel(level) {
       log.level = level;

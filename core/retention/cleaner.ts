@@ -122,19 +122,19 @@ export class Retention {
   }
 
   private async clean(target: Target, before: number, tell: (count: number) => void): Promise<void> {
-    const { config, log, now, sleep } = this.parts;
+    const { config, log, sleep } = this.parts;
     const { domain, kind, module, hostType } = target;
     let count = 0;
     try {
       for (let more = true; more && !this.stopped; ) {
         await this.quiet();
-        const begin = now();
+        const begin = performance.now();
         const went = await target.rows.deleteBefore(domain, before, config.batch_size);
         count += went;
         if (went > 0) this.metrics.deleted.bind({ host_type: hostType, kind }).add(went);
         more = went >= config.batch_size;
         // Half of the database's time at most.
-        if (more) await sleep(Math.max(config.pause, now() - begin));
+        if (more) await sleep(Math.max(config.pause, performance.now() - begin));
       }
     } finally {
       tell(count);

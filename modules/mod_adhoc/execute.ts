@@ -21,6 +21,7 @@ type Condition = "malformed-action" | "bad-action" | "bad-locale" | "bad-payload
 /** What a request is worked on with. */
 export interface Desk {
   readonly sessions: CommandSessions;
+  /** `Server.steady`. */
   now(): number;
   newId(): string;
   /** The command with this node, when there is one. */

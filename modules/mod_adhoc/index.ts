@@ -78,7 +78,7 @@ async function run(iq: Iq, where: Where, ctx: Context): Promise<Markup> {
   if (sessions === undefined) throw new StanzaError("service-unavailable");
   const desk: Desk = {
     sessions,
-    now: ctx.now,
+    now: () => ctx.server.steady(),
     newId: () => ctx.server.token(16),
     find: (who, node) => find(who, node, where, ctx),
   };

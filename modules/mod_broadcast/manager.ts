@@ -39,7 +39,7 @@ export class Manager {
   /** Workers by job. */
   readonly workers = new Map<number, Worker>();
   private stopped = false;
-  /** Until when the leases hold, by this node's clock (milliseconds since 1970). */
+  /** Until when the leases hold, by `Server.steady`. */
   private leaseUntil = 0;
   private cancelSync: (() => void) | undefined;
   private last: Promise<unknown> = Promise.resolve();
@@ -141,7 +141,7 @@ export class Manager {
         success: metrics.mod_broadcast_recipients_success_count,
         skipped: metrics.mod_broadcast_recipients_skipped_count,
       },
-      mayRun: () => this.mode === "normal" && server.now() < this.leaseUntil,
+      mayRun: () => this.mode === "normal" && server.steady() < this.leaseUntil,
       trouble: (error) => this.trouble(error),
       isTrouble: goesBy,
     });
@@ -205,7 +205,7 @@ export class Manager {
   private sync(): Promise<void> {
     return this.exclusive(async () => {
       const { host, store, server, config, log } = this.ctx;
-      const begun = server.now();
+      const begun = server.steady();
       try {
         const taken = await store.takeExpiredJobs(host.name, server.name, config.lease_time);
         await store.renewOwnership(host.name, server.name, config.lease_time);

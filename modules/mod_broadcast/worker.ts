@@ -35,7 +35,7 @@ export class Worker {
   readonly ended: Promise<Ending>;
   private stopped = false;
   private wake: (() => void) | undefined;
-  /** When the next message is due (milliseconds since 1970). */
+  /** When the next message is due (`Server.steady`). */
   private due = 0;
 
   constructor(
@@ -91,7 +91,7 @@ export class Worker {
   private async send(users: readonly string[], sender: BareJid): Promise<number> {
     let sent = 0;
     while (sent < users.length && (await this.ready())) {
-      const now = this.parts.server.now();
+      const now = this.parts.server.steady();
       // After a wait the rate begins anew: what was not sent meanwhile is not made up for at once.
       if (now - this.due > 1000) this.due = now;
       const some = Math.min(users.length - sent, Math.floor(((now - this.due) * this.job.rate) / 1000) + 1);

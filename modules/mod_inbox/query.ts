@@ -27,7 +27,7 @@ export function get({ payload }: Iq, { config }: InboxContext): Markup {
 export async function set(iq: Iq, ctx: InboxContext): Promise<Markup> {
   const { payload, session } = iq;
   if (payload.name === "empty-bin") {
-    const gone = await ctx.store.bin.emptyOfUser(iq.from.bare, ctx.store.tick(ctx.now()));
+    const gone = await ctx.store.bin.emptyOfUser(iq.from.bare, ctx.server.tick());
     return xml`<empty-bin xmlns='${NS_INBOX}'><num>${gone}</num></empty-bin>`;
   }
   if (payload.name !== "inbox") throw new StanzaError("bad-request");

@@ -70,9 +70,9 @@ export function apply(event: RoomMessage | AffiliationChange, ctx: InboxContext)
   const { user, room, message } = event;
   const key = { user, remote: room.text };
   if (event.kind === "message" && event.own) {
-    return store.setInbox(key, messageOf(message), store.tick(ctx.now()));
+    return store.setInbox(key, messageOf(message), ctx.server.tick());
   }
-  const add = (): Promise<void> => store.setInboxIncrUnread(key, messageOf(message), store.tick(ctx.now()));
+  const add = (): Promise<void> => store.setInboxIncrUnread(key, messageOf(message), ctx.server.tick());
   if (event.kind === "message") return add();
   if (event.affiliation !== "none" || !config.remove_on_kicked) return config.aff_changes ? add() : undefined;
   // As MongooseIM has it: what its writers gather is not removed but thrown away.

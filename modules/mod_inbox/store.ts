@@ -57,7 +57,6 @@ export class InboxStore implements PersonalStore {
   removals = 0;
   private readonly writer: Writer;
   private readonly trim: Trim;
-  private last = 0;
 
   constructor(private readonly db: Db) {
     this.bin = new Bin(db, {
@@ -91,15 +90,6 @@ export class InboxStore implements PersonalStore {
   /** Resolves when everything that was asked for so far has been written or has failed; undefined when it has. */
   settled(): Promise<unknown> | undefined {
     return this.writer.settled();
-  }
-
-  /**
-   * The time of what happens now, by a clock (milliseconds) that may stand still or be set back: each is later than the
-   * one before.
-   */
-  tick(now: number): number {
-    this.last = Math.max(this.last + 1, now * 1000);
-    return this.last;
   }
 
   // --- what messages do; each resolves when it is written or has failed ------------------------------------------------

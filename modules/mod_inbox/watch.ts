@@ -22,7 +22,7 @@ export function sent(stanza: Stanza, session: Session, ctx: InboxContext): void 
   if (stanza.type !== "groupchat" && archivable(stanza)) {
     const { store } = ctx;
     const message = sentMessageOf(stanza, key.user);
-    const at = store.tick(ctx.now());
+    const at = ctx.server.tick();
     keep(stanza, key, true, () => store.setInbox(key, message, at), ctx);
     return;
   }
@@ -45,7 +45,7 @@ export function received(stanza: Stanza, ctx: InboxContext): void {
   const wanted = isWanted(stanza, user, ctx);
   if (wanted === false) return;
   const { store } = ctx;
-  const at = store.tick(ctx.now());
+  const at = ctx.server.tick();
   const message = messageOf(stanza);
   const key: EntryKey = { user, remote };
   keep(stanza, key, wanted, () => store.setInboxIncrUnread(key, message, at), ctx);

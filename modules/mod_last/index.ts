@@ -37,7 +37,7 @@ export default defineModule({
   },
   iq: {
     // Since the process started: one process runs one server.
-    "get host jabber:iq:last": (_iq, { server, now }) => query(Math.floor((now() - server.startedAt) / 1000)),
+    "get host jabber:iq:last": (_iq, { server }) => query(Math.floor((server.steady() - server.startedAt) / 1000)),
     "get account jabber:iq:last": ofAccount,
   },
   hooks: {

@@ -140,7 +140,7 @@ function keep(stanza: Stanza, user: BareJid, ctx: Context): MaybePromise<void> {
   ) {
     throw new StanzaError("policy-violation", "A marker's id, thread or address is too long to be kept");
   }
-  const timestamp = ctx.now() * 1000;
+  const timestamp = ctx.server.tick();
   const sent = found.map(({ type, id }): Sent => ({ user, to: to.text, thread, type, id, timestamp }));
   return inRoom(stanza, to, user, ctx, () => store(sent, ctx));
 }

@@ -227,7 +227,7 @@ export default defineModule<Config, HeldStore>({
     reroute_unacked_messages: ({ session }, ctx) => {
       if (!(session instanceof C2S) || session.sm === undefined) return undefined;
       const { id } = session.sm;
-      const until = ctx.now() + ctx.config.stale_h.geriatric * 1000;
+      const until = ctx.server.steady() + ctx.config.stale_h.geriatric * 1000;
       if (id !== "") stale.get(ctx)?.remember(id, session.sm.report(), until);
       return reroute(session, ctx);
     },
@@ -239,7 +239,7 @@ export default defineModule<Config, HeldStore>({
     stale.set(ctx, counters);
     const clean = (): void => {
       if (stale.get(ctx) !== counters) return;
-      counters.clean(ctx.now());
+      counters.clean(ctx.server.steady());
       ctx.server.after(ctx.config.stale_h.repeat_after * 1000, clean);
     };
     ctx.server.after(ctx.config.stale_h.repeat_after * 1000, clean);

@@ -96,7 +96,6 @@ export class PubsubEngine<S extends PubsubStore = PubsubStore> {
   readonly fleeting = new FleetingItems();
   /** Who makes a node, one after the other: so many nodes and no more. Outside of the turn of the node itself. */
   readonly makers = new Turns();
-  #lastAt = 0;
 
   constructor(
     readonly store: S,
@@ -108,10 +107,9 @@ export class PubsubEngine<S extends PubsubStore = PubsubStore> {
     this.nodes = new NodeTable(store);
   }
 
-  /** The current time in microseconds; no two items are published at the same. */
+  /** The time of an item that is published now, in microseconds: the newest of a node is the last one that came. */
   now(): number {
-    this.#lastAt = Math.max(this.server.now() * 1000, this.#lastAt + 1);
-    return this.#lastAt;
+    return this.server.tick();
   }
 
   affiliation(node: PubsubNode, who: BareJid): Affiliation {

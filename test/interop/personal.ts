@@ -5,18 +5,9 @@
 //
 // The last line is `personal: N passed, N failed`; exit code 1 when anything failed.
 
-import { freePort } from "../support/binary.ts";
-import { auth, c2s, general, tls, webSocket } from "../support/config-text.ts";
-import { node, Play, python } from "./play.ts";
-
-const starttls = await freePort();
-const ws = await freePort();
+import { play } from "./play.ts";
 
 const config = `
-${general()}
-${c2s(starttls, tls("starttls_required"))}
-${webSocket(ws)}
-${auth("internal")}
 [modules.mod_adhoc]
 [modules.mod_amp]
 [modules.mod_bind2]
@@ -50,16 +41,4 @@ ${auth("internal")}
   configure = [{acl = "admin", value = "allow"}]
 `;
 
-const url = `ws://127.0.0.1:${ws}/ws-xmpp`;
-await new Play("personal", { config, port: starttls }).run(async (play) => {
-  await play.perform("slixmpp", ({ ca, alice, bob, password }) => [
-    ...python("slixmpp_personal.py"),
-    ...[String(starttls), ca, alice, bob, password],
-  ]);
-  for (const library of ["stanza", "strophe"]) {
-    await play.perform(library, ({ alice, bob, password }) => [
-      ...node(`${library}_personal.mjs`),
-      ...[url, alice, bob, password],
-    ]);
-  }
-});
+await play("personal", config, ["slixmpp_personal.py", "stanza_personal.mjs", "strophe_personal.mjs"]);

@@ -1,7 +1,8 @@
 // Scripts of clients of other authors against the compiled executable: what they find is counted.
 
 import { join } from "node:path";
-import { BinaryServer } from "../support/binary.ts";
+import { BinaryServer, freePort } from "../support/binary.ts";
+import { auth, c2s, general, tls, webSocket } from "../support/config-text.ts";
 
 /** What a script found: a line of JSON on its output. */
 interface Fact {
@@ -12,27 +13,29 @@ interface Fact {
 
 const PASSWORD = "wherefore art thou";
 
-/** What a script is told of its two accounts, which are its own. */
-export interface Parts {
-  readonly alice: string;
-  readonly bob: string;
-  readonly password: string;
-  /** File of the certificate that the server's is signed with. */
-  readonly ca: string;
+/**
+ * Starts a server that lets clients in by STARTTLS and by WebSocket, has the scripts talk to it, each with two accounts of
+ * its own, and ends it; the process ends with what came of it.
+ * @param config what is configured beside its doors
+ * @param scripts files of this folder: one in Python is told PORT CA ALICE BOB PASSWORD, one for Node URL ALICE BOB PASSWORD
+ */
+export async function play(name: string, config: string, scripts: readonly string[]): Promise<never> {
+  const [port, ws] = [await freePort(), await freePort()];
+  const doors = `${c2s(port, tls("starttls_required"))}${webSocket(ws)}`;
+  const server = new BinaryServer({ config: `${general()}${doors}${auth("internal")}${config}`, port });
+  return new Play(name, server, port, `ws://127.0.0.1:${ws}/ws-xmpp`).run(scripts);
 }
 
-export class Play {
+class Play {
   private passed = 0;
   private failed = 0;
-  private readonly server: BinaryServer;
 
-  /** @param port answers when the server is up */
   constructor(
     private readonly name: string,
-    options: { readonly config: string; readonly port: number },
-  ) {
-    this.server = new BinaryServer(options);
-  }
+    private readonly server: BinaryServer,
+    private readonly port: number,
+    private readonly url: string,
+  ) {}
 
   private check({ fact, holds, seen }: Fact): void {
     if (holds) this.passed++;
@@ -51,12 +54,20 @@ export class Play {
     return [`${names[0]}@localhost`, `${names[1]}@localhost`];
   }
 
+  private words(script: string, ca: string): string[] {
+    const file = join(import.meta.dir, script);
+    return script.endsWith(".py")
+      ? ["/usr/bin/python3", file, String(this.port), ca]
+      : ["node", "--experimental-websocket", "--no-warnings", file, this.url];
+  }
+
   /** Runs a client's script and takes its facts. */
-  async perform(act: string, words: (parts: Parts) => string[]): Promise<void> {
+  private async perform(script: string): Promise<void> {
+    const act = script.replace(/_.*/, "");
     console.log(`\n  ${act}`);
     const { ca } = this.server;
-    const [alice, bob] = await this.accounts(act);
-    const child = Bun.spawn(words({ alice, bob, password: PASSWORD, ca }), {
+    const accounts = await this.accounts(act);
+    const child = Bun.spawn([...this.words(script, ca), ...accounts, PASSWORD], {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
@@ -72,12 +83,11 @@ export class Play {
     this.check({ fact: `${act} comes to its end`, holds: whole, seen: err.trim().split("\n").slice(-6).join(" | ") });
   }
 
-  /** Starts the server, plays the acts, and ends it; the process ends with what came of it. */
-  async run(acts: (play: Play) => Promise<void>): Promise<never> {
+  async run(scripts: readonly string[]): Promise<never> {
     const { server } = this;
     try {
       await server.start();
-      await acts(this);
+      for (const script of scripts) await this.perform(script);
       const code = await server.stop();
       this.check({ fact: "the server ends in order", holds: code === 0, seen: server.log });
       const errors = /level=(error|critical|alert|emergency)/.test(server.log);
@@ -90,7 +100,3 @@ export class Play {
     process.exit(this.failed === 0 ? 0 : 1);
   }
 }
-
-export const script = (name: string): string => join(import.meta.dir, name);
-export const python = (name: string): string[] => ["/usr/bin/python3", script(name)];
-export const node = (name: string): string[] => ["node", "--experimental-websocket", "--no-warnings", script(name)];

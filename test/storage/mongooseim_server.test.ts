@@ -1,9 +1,9 @@
 // A server on the database of a MongooseIM: its users find everything as they left it, and what the server writes is what
 // MongooseIM would have written.
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Db } from "../../core/storage/db.ts";
 import { asks } from "../support/archive.ts";
-import { Client } from "../support/client.ts";
+import type { Client } from "../support/client.ts";
 import { readTerm } from "../support/erlang-reader.ts";
 import { inboxOf } from "../support/inbox.ts";
 import { childOf, show, textOf, type XElement } from "../support/match.ts";
@@ -12,6 +12,7 @@ import { archiveId, fillMongooseim, passwordOf } from "../support/mongooseim-row
 import { type Changes, StoryServer } from "../support/story-server.ts";
 import { ScramClient } from "../unit/core/sasl/client.ts";
 import { mysqlOptions, openEmptyDatabase, pgsqlOptions } from "./db_each.ts";
+import { usersOf } from "./server_suite.ts";
 
 const NS_SASL = "urn:ietf:params:xml:ns:xmpp-sasl";
 type Hash = "sha1" | "sha256" | "sha512";
@@ -24,10 +25,10 @@ for (const dialect of ["pgsql", "mysql"] as const) {
 
 function suite(dialect: MongooseimDialect): void {
   const name = `mim_${crypto.randomUUID().replaceAll("-", "")}`;
-  const clients: Client[] = [];
   let maintenance: Db;
   let db: Db;
   let server: StoryServer;
+  const { client, logIn } = usersOf(() => server, passwordOf);
 
   function configured(mam: Changes = {}): Changes {
     const { host, port = 0, username, password = "" } = dialect === "pgsql" ? pgsqlOptions() : mysqlOptions();
@@ -61,23 +62,12 @@ function suite(dialect: MongooseimDialect): void {
     await fillMongooseim(db);
     server = await StoryServer.start(configured());
   });
-  afterEach(() => {
-    for (const client of clients.splice(0)) client.wire.cut();
-  });
   afterAll(async () => {
     await server.close();
     await db.close();
     await maintenance.execute(`DROP DATABASE ${name}${dialect === "pgsql" ? " WITH (FORCE)" : ""}`);
     await maintenance.close();
   });
-
-  function client(local: string): Client {
-    const made = new Client({ local, domain: "localhost", password: passwordOf(local) }, { assertions: 0 });
-    clients.push(made);
-    return made;
-  }
-  const logIn = (local: string, resource?: string): Promise<Client> =>
-    client(local).logsIn(server.target("tcp"), resource);
 
   async function scram(local: string, hash: Hash): Promise<Client> {
     const c = await client(local).connects(server.target("tcp"));

@@ -35,6 +35,8 @@ export interface BinaryOptions {
   stateDir?: string;
   /** Run on this core. */
   cpu?: number;
+  /** Variables of its environment besides ours. */
+  env?: Readonly<Record<string, string>>;
 }
 
 export interface CtlResult {
@@ -84,7 +86,8 @@ export class BinaryServer {
     const words = [binary(), "foreground", "--state-dir", this.stateDir, "--config", this.configFile];
     const pinned = this.options.cpu === undefined ? words : ["taskset", "-c", String(this.options.cpu), ...words];
     const fd = openSync(this.logFile, "a");
-    this.process = Bun.spawn(pinned, { stdin: "ignore", stdout: fd, stderr: fd, cwd: "/" });
+    const env = { ...process.env, ...this.options.env };
+    this.process = Bun.spawn(pinned, { stdin: "ignore", stdout: fd, stderr: fd, cwd: "/", env });
     closeSync(fd);
     while (!(await takesConnections(this.options.port))) {
       if (this.process.exitCode !== null || this.process.signalCode !== null) {

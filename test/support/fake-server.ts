@@ -49,6 +49,8 @@ export interface FakeOptions {
 type IqHandler = (iq: Iq, ctx: ModuleContext) => unknown;
 export class FakeServer implements Server {
   readonly clock = new FakeClock();
+  /** Milliseconds by which the machine's clock was set, which moves no timer. */
+  setBy = 0;
   readonly db = new MemoryDb();
   readonly name = "mongooseim@localhost";
   readonly operations = undefined;
@@ -68,6 +70,7 @@ export class FakeServer implements Server {
   private readonly iqTable = new Map<IqKey, { run: IqHandler; ctx: ModuleContext }>();
   private readonly directory = new Map<string, FakeClient[]>();
   private sids = 0;
+  private lastTick = 0;
   private tokens = 0;
 
   constructor(private readonly options: FakeOptions = {}) {
@@ -114,7 +117,7 @@ export class FakeServer implements Server {
       host: this.host,
       server: this,
       log: this.log.child({ module: def.name }),
-      now: () => this.clock.time,
+      now: () => this.now(),
     };
     this.running.set(def.name, { def, ctx });
     if (def.hooks) this.host.hooks.add(def.name, def.hooks, ctx);
@@ -194,7 +197,16 @@ export class FakeServer implements Server {
   // --- Server ---
 
   now(): number {
+    return this.clock.time + this.setBy;
+  }
+
+  steady(): number {
     return this.clock.time;
+  }
+
+  tick(): number {
+    this.lastTick = Math.max(this.lastTick + 1, this.now() * 1000);
+    return this.lastTick;
   }
   random(bytes: number): Uint8Array {
     return new Uint8Array(bytes).fill(++this.tokens);

@@ -124,9 +124,11 @@ export class StoryServer {
   }
 
   /** Stops the server and starts one with these changes to the usual configuration on the same state directory. */
-  async restarts(changes: Changes): Promise<void> {
-    await this.running.close();
-    this.running = await startServer(configOf(changes), { stateDir: this.stateDir }, this.log);
+  async restarts(changes: Changes, databasePatienceMs?: number): Promise<void> {
+    await this.stops();
+    const { stateDir } = this;
+    this.running = await startServer(configOf(changes), { stateDir, databasePatienceMs }, this.log);
+    this.closed = false;
   }
 
   get node(): Node {
@@ -162,9 +164,13 @@ export class StoryServer {
 
   /** Stops the server; a story that is about that may do it itself. */
   async close(): Promise<void> {
+    await this.stops();
+    rmSync(this.stateDir, { recursive: true, force: true });
+  }
+
+  private async stops(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
     await this.running.close();
-    rmSync(this.stateDir, { recursive: true, force: true });
   }
 }

@@ -15,6 +15,8 @@ export interface StubNodeOptions {
   modules?: readonly AnyModule[];
   /** Milliseconds since 1970. */
   now?: () => number;
+  /** Milliseconds of a clock that is not set; `now` when not given. */
+  steady?: () => number;
   /** A database that another node has used before; a new one when not given. */
   db?: MemoryDb;
   /** Accounts of localhost; their password is "secret". */
@@ -55,6 +57,7 @@ ${modules.map(({ name }) => (more.includes(`[modules.${name}]`) ? "" : `[modules
     name: "mongooseim@test",
     saltSecret: new Uint8Array(16),
     now: options.now,
+    steady: options.steady,
   });
   await node.start();
   for (const user of options.users ?? []) await node.hostOf("localhost")!.auth.create(user, "localhost", "secret");

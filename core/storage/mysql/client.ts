@@ -1,11 +1,10 @@
 // The MySQL and MariaDB store, through the mysql2 package: each connection of the pool runs one request at a time.
-import type { Db, DbStats, SqlValue, Statement } from "../db.ts";
+import type { Db, SqlValue, Statement } from "../db.ts";
 import { StorageError } from "../db.ts";
-import { DIALECTS, insert, Statements, wrongWidth } from "../dialect.ts";
-import { type Attempt, Patience, stillWanted } from "../patience.ts";
-import { WireStats } from "../wire.ts";
-import { Workers } from "../workers.ts";
-import { isFrequent, MysqlConnection, type MysqlOptions } from "./connection.ts";
+import { insert, wrongWidth } from "../dialect.ts";
+import { type Attempt, stillWanted } from "../patience.ts";
+import { type Driver, isFrequent, ServerDb } from "../server.ts";
+import { MysqlConnection, type MysqlOptions, PORT } from "./connection.ts";
 import { toStorageError } from "./errors.ts";
 import { type Answer, toParameter } from "./values.ts";
 
@@ -20,17 +19,22 @@ const FULL = new Set(["ER_CON_COUNT_ERROR", "ER_TOO_MANY_USER_CONNECTIONS"]);
 
 /** Opens a pool and proves that a server answers. Rejects with a {@link StorageError}, "unavailable" in most cases. */
 export async function openMysql(options: MysqlOptions): Promise<Db> {
-  const db = new MysqlDb(options);
-  try {
-    await db.probe(false);
-    return db;
-  } catch (cause) {
-    await db.close();
-    const { code, message } = toStorageError(cause);
-    const server = `${options.host}:${options.port ?? 3306}`;
-    throw new StorageError(code, `Cannot reach MySQL at "${server}": ${message}`, { cause });
-  }
+  return new MysqlDb(options, driver(options)).reached();
 }
+
+const driver = (options: MysqlOptions): Driver<Link> => ({
+  dialect: "mysql",
+  name: "MySQL",
+  port: PORT,
+  // The client sends a statement when the one before it is answered.
+  depth: 1,
+  full: FULL,
+  open: (wire) => new Link(() => MysqlConnection.open(options, wire)),
+  close: (link, atOnce) => link.close(atOnce),
+  ask: async (link) => (await link.ready()).run({ sql: "SELECT 1", values: [] }),
+  probe: async (wire) => (await MysqlConnection.open(options, wire)).end(),
+  errorOf: toStorageError,
+});
 
 /** One connection of the pool: opened when it is wanted, and again when it is lost. */
 class Link {
@@ -61,71 +65,13 @@ class Link {
   }
 }
 
-class MysqlDb implements Db {
-  readonly dialect = "mysql";
-  readonly #options: MysqlOptions;
-  readonly #statements = new Statements(DIALECTS.mysql);
-  readonly #patience: Patience;
-  readonly #workers: Workers<Link>;
-  readonly #wire = new WireStats();
-  readonly #keepAlive: ReturnType<typeof setInterval> | undefined;
-  #closing: Promise<void> | undefined;
-
-  constructor(options: MysqlOptions) {
-    this.#options = options;
-    const { statementTimeoutMs = 5000, connectTimeoutMs = 5000, keepAliveMs } = options;
-    this.#workers = new Workers<Link>({
-      count: options.poolSize ?? 10,
-      strategy: options.strategy,
-      // The client sends a statement when the one before it is answered.
-      depth: 1,
-      open: () => new Link(() => MysqlConnection.open(options, this.#wire)),
-      close: (link, atOnce) => link.close(atOnce),
-      answerMs: statementTimeoutMs === 0 ? Number.POSITIVE_INFINITY : statementTimeoutMs + connectTimeoutMs,
-    });
-    const server = {
-      probe: (wasUp: boolean) => this.probe(wasUp),
-      drop: () => this.#workers.drop(),
-      look: (now: number, heldUp: number) => this.#workers.look(now, heldUp),
-      errorOf: toStorageError,
-    };
-    this.#patience = new Patience(server, options);
-    if (keepAliveMs !== undefined) this.#keepAlive = setInterval(() => this.#keep(), keepAliveMs);
-  }
-
-  /** Resolves when a server answers on a new connection. */
-  async probe(wasUp: boolean): Promise<void> {
-    try {
-      (await MysqlConnection.open(this.#options, this.#wire)).end();
-    } catch (cause) {
-      // "Too many connections" is an answer: those that are open work.
-      if (!(wasUp && cause instanceof Error && "code" in cause && FULL.has(String(cause.code)))) throw cause;
-    }
-  }
-
-  #keep(): void {
-    // A connection that breaks by it is replaced when it is wanted; whether the server is gone is found out at once.
-    this.#workers
-      .idle(async (link) => (await link.ready()).run({ sql: "SELECT 1", values: [] }))
-      .catch(() => this.#patience.suspect());
-  }
-
+class MysqlDb extends ServerDb<Link> {
   async query<R extends object>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
     return (await this.#send(sql, params)).rows as R[];
   }
 
   async execute(sql: string, params: readonly SqlValue[] = []): Promise<number> {
     return (await this.#send(sql, params)).changes;
-  }
-
-  async upsert(table: string, keys: Record<string, SqlValue>, values: Record<string, SqlValue>): Promise<void> {
-    const sql = this.#statements.upsert(table, Object.keys(keys), Object.keys(values));
-    await this.#send(sql, [...Object.values(keys), ...Object.values(values)]);
-  }
-
-  async insertNew(table: string, row: Record<string, SqlValue>): Promise<boolean> {
-    const sql = this.#statements.insertNew(table, Object.keys(row));
-    return (await this.#send(sql, Object.values(row))).changes > 0;
   }
 
   async insertMany(table: string, columns: readonly string[], rows: readonly (readonly SqlValue[])[]): Promise<void> {
@@ -136,46 +82,26 @@ class MysqlDb implements Db {
       params: part.flat(),
     }));
     if (statements.length === 1) await this.#send(statements[0].sql, statements[0].params ?? [], rows.length);
-    else if (statements.length > 1) await this.#begin(statements, rows.length);
-  }
-
-  async transaction(statements: readonly Statement[]): Promise<number[]> {
-    return statements.length === 0 ? [] : this.#begin(statements, statements.length);
-  }
-
-  stats(): DbStats {
-    return { ...this.#patience.stats(), wire: this.#wire };
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#end();
-    return this.#closing;
-  }
-
-  async #end(): Promise<void> {
-    clearInterval(this.#keepAlive);
-    await this.#patience.close();
-    await this.#workers.end(0);
-    this.#patience.end();
+    else if (statements.length > 1) await this.begin(statements, rows.length);
   }
 
   #send(sql: string, params: readonly SqlValue[], rows = 1): Promise<Answer> {
     const ready = { sql, values: params.map(toParameter) };
     const work = (attempt: Attempt) =>
-      this.#workers.run(async (link) => {
+      this.workers.run(async (link) => {
         const connection = await link.ready();
         stillWanted(attempt);
         // Outside a transaction the statement commits by itself.
         attempt.mayBeDone = true;
         return connection.run(ready);
       });
-    return this.#patience.run(rows, work, isFrequent(sql) || params.length > 0 ? "execute" : "query");
+    return this.patience.run(rows, work, isFrequent(sql) || params.length > 0 ? "execute" : "query");
   }
 
-  async #begin(statements: readonly Statement[], rows: number): Promise<number[]> {
+  protected begin(statements: readonly Statement[], rows: number): Promise<number[]> {
     const ready = statements.map(({ sql, params = [] }) => ({ sql, values: params.map(toParameter) }));
-    return this.#patience.run(rows, (attempt) =>
-      this.#workers.alone(ready.length, async (link) => {
+    return this.patience.run(rows, (attempt) =>
+      this.workers.alone(ready.length, async (link) => {
         const connection = await link.ready();
         const answers = await connection.transaction(ready, () => {
           // Its caller has been told that nothing was done.

@@ -3,33 +3,16 @@ import { connect as connectTcp } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import mysql, { type Connection, type Field, type Header, type MysqlError, type Row } from "mysql2";
 import { StorageError } from "../db.ts";
-import type { PatienceOptions } from "../patience.ts";
+import { isFrequent, type ServerOptions } from "../server.ts";
 import type { WireStats } from "../wire.ts";
-import type { Strategy } from "../workers.ts";
 import { type Answer, toAnswer } from "./values.ts";
 
-export interface MysqlOptions extends PatienceOptions {
-  host: string;
-  /** Default 3306. */
-  port?: number;
-  database: string;
-  username: string;
-  password?: string;
+export interface MysqlOptions extends ServerOptions {
   /**
    * TLS: true verifies the server's certificate against the system's authorities; an object is `tls.connect`'s;
    * "prefer" verifies nothing, and goes on in clear text where the server has no TLS.
    */
   ssl?: boolean | "prefer" | Tls;
-  /** Connections; default 10. */
-  poolSize?: number;
-  /** How a request finds its connection; default "best_worker". */
-  strategy?: Strategy;
-  /** The server gives up a statement after this many milliseconds, 0 for never; default 5000. */
-  statementTimeoutMs?: number;
-  /** A connection that is not ready after this many milliseconds has failed; default 5000. */
-  connectTimeoutMs?: number;
-  /** How often a connection that has nothing to do is asked something, so that nobody takes it for dead. Default: never. */
-  keepAliveMs?: number;
 }
 
 interface Tls extends SecureContextOptions {
@@ -45,8 +28,7 @@ export interface Ready {
   values: readonly unknown[];
 }
 
-/** Statements worth preparing; the rest are definitions, made once. */
-const FREQUENT = /^\s*(select|insert|update|delete|with)\b/i;
+export const PORT = 3306;
 /** Of the 16,382 that a server keeps for all its connections. */
 const MAX_PREPARED = 200;
 /** Seconds after which the system asks whether a silent peer is still there. */
@@ -65,8 +47,6 @@ const SQL_MODE = [
   "ERROR_FOR_DIVISION_BY_ZERO",
   "NO_ENGINE_SUBSTITUTION",
 ];
-
-export const isFrequent = (sql: string): boolean => FREQUENT.test(sql);
 
 export class MysqlConnection {
   readonly #client: Connection;
@@ -200,7 +180,7 @@ function expectAnswer(sql: string) {
 }
 
 function connect(
-  { host, port = 3306, username, password = "", database, connectTimeoutMs = 5000 }: MysqlOptions,
+  { host, port = PORT, username, password = "", database, connectTimeoutMs = 5000 }: MysqlOptions,
   tls: Tls | undefined,
 ): Promise<Connection> {
   const { promise, resolve, reject } = Promise.withResolvers<Connection>();

@@ -14,18 +14,25 @@ const HOUR = 3_600_000;
 const ALICE = parseFullJid("alice@localhost/phone");
 const BOB = parseBareJid("bob@localhost");
 
+/** What the machine says the time is, and a clock that nobody sets. */
+interface Clock {
+  time: number;
+  steady: number;
+}
+
 const stubs = new Set<StubNode>();
 afterEach(async () => {
   for (const stub of stubs) await stub.node.stop();
   stubs.clear();
 });
 
-async function start(clock: { time: number }, db?: MemoryDb): Promise<StubNode> {
+async function start(clock: Clock, db?: MemoryDb): Promise<StubNode> {
   const stub = await stubNode({
     modules: [modMam, modOffline],
     more: "[modules.mod_mam]\n[modules.mod_mam.pm]\n",
     users: db === undefined ? ["alice", "bob"] : [],
     now: () => clock.time,
+    steady: () => clock.steady,
     db,
   });
   stubs.add(stub);
@@ -49,7 +56,7 @@ async function archive({ db }: StubNode, user: string): Promise<string[]> {
 }
 
 test("archives keep their order over a clock that is set back, a restart and a kill", async () => {
-  const clock = { time: Date.parse("2026-11-26T12:00:00Z") };
+  const clock = { time: Date.parse("2026-11-26T12:00:00Z"), steady: 0 };
   const first = await start(clock);
   await send(first, "1");
   clock.time -= HOUR;
@@ -75,16 +82,38 @@ test("archives keep their order over a clock that is set back, a restart and a k
   expect(ids).toEqual([...new Set(ids)].sort((a, b) => (a < b ? -1 : 1)));
 });
 
-test("what waits for a time does not wait for the clock to catch up", async () => {
-  const clock = { time: Date.parse("2026-11-26T12:00:00Z") };
+test("what waits for a time waits so long, wherever the clock is set", async () => {
+  const clock = { time: Date.parse("2026-11-26T12:00:00Z"), steady: 0 };
   const { node } = await start(clock);
   let ran = 0;
   node.after(1000, () => {
     ran++;
   });
+  const pass = (ms: number): void => {
+    clock.time += ms;
+    clock.steady += ms;
+    node.wheel.turn();
+  };
   clock.time -= HOUR;
-  node.wheel.turn();
-  clock.time += 1500;
-  node.wheel.turn();
+  pass(500);
+  clock.time += 25 * HOUR;
+  pass(400);
+  expect(ran).toBe(0);
+  pass(350);
   expect(ran).toBe(1);
+  expect(Math.round(node.steady() - node.startedAt)).toBe(1250);
+});
+
+test("the times of what has a place in an order grow over a clock that is set back and a restart", async () => {
+  const clock = { time: Date.parse("2026-11-26T12:00:00Z"), steady: 0 };
+  const first = await start(clock);
+  const before = [first.node.tick(), first.node.tick()];
+  clock.time -= HOUR;
+  before.push(first.node.tick());
+  await first.node.stop();
+  stubs.delete(first);
+  clock.time -= HOUR;
+  const second = await start(clock, first.db);
+  const all = [...before, second.node.tick(), second.node.tick()];
+  expect(all).toEqual([...new Set(all)].sort((a, b) => a - b));
 });

@@ -105,7 +105,7 @@ test("an error of one does not keep the others from running", () => {
   expect([clock.ran, String(clock.errors[0]), clock.errors.length]).toEqual([["b"], "Error: broken", 1]);
 });
 
-test("after a jump of the clock everything that is due runs, in order", () => {
+test("after a long time without a turn everything that is due runs, in order", () => {
   const clock = new Clock();
   for (const ms of [60_000, 1000, 30_000, 7_200_000]) clock.after(ms, String(ms));
   clock.time += 3_600_000;
@@ -113,16 +113,6 @@ test("after a jump of the clock everything that is due runs, in order", () => {
   expect(clock.ran).toEqual(["1000", "30000", "60000"]);
   clock.pass(3_700_000, 10_000);
   expect(clock.ran.at(-1)).toBe("7200000");
-});
-
-test("a clock that goes back a little makes nothing run twice or be lost", () => {
-  const clock = new Clock();
-  clock.after(500, "a");
-  clock.pass(1000);
-  clock.time -= 700;
-  clock.wheel.turn();
-  clock.after(500, "b");
-  expect(clock.pass(2000).ran).toEqual(["a", "b"]);
 });
 
 test("stop forgets what waits", () => {
@@ -134,7 +124,10 @@ test("stop forgets what waits", () => {
 
 test("start turns it by itself until stop", async () => {
   const ran: string[] = [];
-  const wheel = new Wheel(Date.now, () => {});
+  const wheel = new Wheel(
+    () => performance.now(),
+    () => {},
+  );
   wheel.start();
   wheel.start();
   await new Promise<void>((resolve) => {
@@ -147,16 +140,4 @@ test("start turns it by itself until stop", async () => {
   wheel.after(0, () => ran.push("b"));
   await new Promise((resolve) => setTimeout(resolve, 600));
   expect(ran).toEqual(["a"]);
-});
-
-test("after the clock was set back far nothing waits longer than it was asked to", () => {
-  const clock = new Clock();
-  clock.after(1000, "before");
-  clock.time -= 3_600_000;
-  clock.after(2000, "after");
-  const cancel = clock.after(1000, "cancelled");
-  clock.pass(500);
-  cancel();
-  expect(clock.pass(750).ran).toEqual(["before"]);
-  expect(clock.pass(1000).ran).toEqual(["before", "after"]);
 });

@@ -186,7 +186,7 @@ describe("the bin", () => {
     const foreign = { user: parseBareJid("x@elsewhere.example"), remote: "r@r" };
     const thrown = async (): Promise<void> => {
       for (const k of [key, foreign]) {
-        await store.setInbox(k, { msgId: "1", content: "<message/>" }, store.tick(server.clock.time));
+        await store.setInbox(k, { msgId: "1", content: "<message/>" }, server.tick());
         await store.setEntryProperties(k, { box: "bin" });
       }
     };

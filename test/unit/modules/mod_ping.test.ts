@@ -38,6 +38,16 @@ test("a client that was silent for ping_interval is pinged", async () => {
   romeo.hears(PING);
 });
 
+test("the silence of a client does not depend on where the machine's clock is set", async () => {
+  const { server, romeo } = await pinging();
+  server.setBy = 86_400_000;
+  server.clock.advance(59_000);
+  romeo.hears();
+  server.setBy = -3_600_000;
+  server.clock.advance(2_000);
+  romeo.hears(PING);
+});
+
 test("a client that sends something is not pinged until it has been silent again", async () => {
   const { server, romeo } = await pinging();
   server.clock.advance(40_000);

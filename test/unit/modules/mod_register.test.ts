@@ -222,6 +222,18 @@ describe("who counts as one", () => {
     expect(condition(await stranger(server, "2001:db8:0:1::1").sends("set", account("c", "x")))).toBeUndefined();
   });
 
+  test("registration_timeout: so many seconds, wherever the machine's clock is set", async () => {
+    const server = new FakeServer({ registrationTimeout: 600 });
+    await server.startModule(modRegister);
+    const from = (user: string) => stranger(server, "192.0.2.8").sends("set", account(user, "x"));
+    expect(condition(await from("a"))).toBeUndefined();
+    server.setBy = 3_600_000;
+    expect(condition(await from("b"))).toBe("resource-constraint");
+    server.setBy = -3_600_000;
+    server.clock.advance(600_000);
+    expect(condition(await from("c"))).toBeUndefined();
+  });
+
   test("registration_timeout: a user of another server, whatever the resource", async () => {
     const server = new FakeServer({ registrationTimeout: 600 });
     await server.startModule(modRegister);

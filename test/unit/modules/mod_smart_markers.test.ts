@@ -56,6 +56,13 @@ const heardIds = (client: FakeClient) =>
     .received()
     .flatMap((text) => [...text.matchAll(/<marker from='(\w+)@localhost' id='(\w+)'/g)].map(([, f, i]) => `${f} ${i}`));
 
+test("a marker that comes after the machine's clock was set back takes the place of the one before", async () => {
+  await romeo.sends(toJuliet("m1"));
+  server.setBy = -3_600_000;
+  await romeo.sends(toJuliet("m2"));
+  expect(await rows()).toEqual(["romeo juliet@localhost m2"]);
+});
+
 describe("rooms, by the hooks that room features handle", () => {
   test("a member's marker is kept, and told to members only", async () => {
     await romeo.sends(inRoom("r1"));

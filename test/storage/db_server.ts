@@ -1,0 +1,83 @@
+// A table of two rows on a test server, and pools of connections that are closed after the test that opened them.
+import { afterAll, afterEach, beforeAll, describe } from "vitest";
+import type { Db } from "../../core/storage/db.ts";
+import { openMysql } from "../../core/storage/mysql/client.ts";
+import { openPgsql, type PgsqlOptions } from "../../core/storage/pgsql.ts";
+import type { ServerOptions } from "../../core/storage/server.ts";
+import { mysqlOptions, pgsqlOptions } from "./db_each.ts";
+
+interface Server {
+  readonly name: string;
+  open(options: ServerOptions): Promise<Db>;
+  options(): ServerOptions;
+  /** Statements: do nothing for so many seconds, say which connection this is, end one. */
+  pause(seconds: number): string;
+  readonly id: string;
+  end(id: number): string;
+  /** How it refuses a wrong password and the database "nowhere". */
+  readonly wrongPassword: string;
+  readonly noDatabase: string;
+}
+
+export const SERVERS: Readonly<Record<"pgsql" | "mysql", Server>> = {
+  pgsql: {
+    name: "PostgreSQL",
+    open: openPgsql,
+    options: pgsqlOptions,
+    pause: (seconds) => `SELECT pg_sleep(${seconds})`,
+    id: "SELECT pg_backend_pid() AS id",
+    end: (id) => `SELECT pg_terminate_backend(${id})`,
+    wrongPassword: "password authentication failed for user",
+    noDatabase: 'database "nowhere" does not exist',
+  },
+  mysql: {
+    name: "MySQL",
+    open: openMysql,
+    options: mysqlOptions,
+    pause: (seconds) => `SELECT SLEEP(${seconds})`,
+    id: "SELECT CONNECTION_ID() AS id",
+    end: (id) => `KILL ${id}`,
+    wrongPassword: "Access denied for user",
+    noDatabase: "Unknown database 'nowhere'",
+  },
+};
+
+export interface OnServer {
+  /** Has a key `id`, of 1 and 2, and `n`, which is 0. */
+  readonly table: string;
+  readonly db: Db;
+  open(more?: Partial<PgsqlOptions>): Promise<Db>;
+}
+
+/** Declares a suite where test/services.sh has started the server. */
+export function onServer(dialect: keyof typeof SERVERS, suite: (server: OnServer) => void): void {
+  const { name, open, options } = SERVERS[dialect];
+  describe.skipIf(process.env[`TEST_${dialect.toUpperCase()}`] === undefined)(`a ${name} server`, () => {
+    const table = `t_${crypto.randomUUID().replaceAll("-", "")}`;
+    const opened: Db[] = [];
+    let db: Db;
+    beforeAll(async () => {
+      db = await open({ ...options(), statementTimeoutMs: 2000 });
+      await db.execute(`CREATE TABLE ${table} (id int PRIMARY KEY, n int NOT NULL)`);
+      await db.execute(`INSERT INTO ${table} (id, n) VALUES (1, 0), (2, 0)`);
+    });
+    afterEach(async () => {
+      for (const each of opened.splice(0)) await each.close();
+    });
+    afterAll(async () => {
+      await db.execute(`DROP TABLE ${table}`);
+      await db.close();
+    });
+    suite({
+      table,
+      get db() {
+        return db;
+      },
+      async open(more) {
+        const each = await open({ ...options(), ...more });
+        opened.push(each);
+        return each;
+      },
+    });
+  });
+}

@@ -1,0 +1,118 @@
+// What the stores on PostgreSQL and MySQL do alike when the server is slow, contended or away.
+import { describe, expect, test } from "vitest";
+import { onServer, SERVERS } from "./db_server.ts";
+
+const nowhere = { host: "127.0.0.1", database: "x", username: "x" };
+const one = [{ n: 1 }];
+
+describe.each(["pgsql", "mysql"] as const)("%s", (dialect) => {
+  const { name, open, pause, id: ownId, end, wrongPassword, noDatabase } = SERVERS[dialect];
+
+  test("a server that is not there is named at once", async () => {
+    await expect(open({ ...nowhere, port: 1 })).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringMatching(`^Cannot reach ${name} at "127.0.0.1:1": .*ECONNREFUSED`),
+    });
+  });
+
+  test("a server that accepts and stays silent is given up", async () => {
+    const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const started = performance.now();
+    const opening = open({ ...nowhere, port: silent.port, connectTimeoutMs: 200, statementTimeoutMs: 200 });
+    await expect(opening).rejects.toMatchObject({ code: "unavailable" });
+    expect(performance.now() - started).toBeLessThan(2000);
+    silent.stop(true);
+  });
+
+  onServer(dialect, (server) => {
+    const { table } = server;
+
+    test.each([
+      ["a wrong password", { password: "wrong" }, wrongPassword],
+      ["a database that does not exist", { database: "nowhere" }, noDatabase],
+    ])("%s is unavailable, with the server's words in one line", async (_, more, words) => {
+      await expect(server.open(more)).rejects.toMatchObject({
+        code: "unavailable",
+        message: expect.stringMatching(`^Cannot reach ${name} at "127.0.0.1:\\d+": ${words}[^\\n]*$`),
+      });
+    });
+
+    test("a slow statement ends in a timeout", async () => {
+      const slow = await server.open({ statementTimeoutMs: 100 });
+      await expect(slow.query(pause(5))).rejects.toMatchObject({ code: "timeout" });
+      expect(await slow.query("SELECT 1 AS n")).toEqual(one);
+    });
+
+    test("a value too long for its column breaks a constraint", async () => {
+      const write = server.db.execute(`UPDATE ${table} SET n = ? WHERE id = ?`, [2 ** 40, 2]);
+      await expect(write).rejects.toMatchObject({ code: "constraint" });
+    });
+
+    test("transactions that lock each other out are both done, one of them again", async () => {
+      const { db } = server;
+      const add = (id: number) => ({ sql: `UPDATE ${table} SET n = n + 1 WHERE id = ?`, params: [id] });
+      const some = { sql: pause(0.1) };
+      await Promise.all([db.transaction([add(1), some, add(2)]), db.transaction([add(2), some, add(1)])]);
+      expect(await db.query(`SELECT n FROM ${table} ORDER BY id`)).toEqual([{ n: 2 }, { n: 2 }]);
+    });
+
+    test("a connection that the server ends is made again", async () => {
+      const other = await server.open({ poolSize: 1 });
+      const [{ id }] = await other.query<{ id: number }>(ownId);
+      await Promise.all([
+        expect(other.query(pause(2))).rejects.toMatchObject({ code: "unavailable", maybeDone: true }),
+        Bun.sleep(50).then(() => server.db.execute(end(id))),
+      ]);
+      // What was sent before the end was noticed is lost with it.
+      await expect.poll(() => other.query("SELECT 1 AS n").catch(() => [])).toEqual(one);
+    });
+
+    test("a transaction whose connection is ended before COMMIT is undone, and says so", async () => {
+      const other = await server.open({ poolSize: 1 });
+      const [{ id }] = await other.query<{ id: number }>(ownId);
+      const update = { sql: `UPDATE ${table} SET n = 99` };
+      await Promise.all([
+        expect(other.transaction([update, { sql: pause(2) }])).rejects.toMatchObject({
+          code: "unavailable",
+          maybeDone: false,
+        }),
+        Bun.sleep(100).then(() => server.db.execute(end(id))),
+      ]);
+      expect(await other.query(`SELECT n FROM ${table} WHERE n = 99`)).toEqual([]);
+      expect(await other.transaction([update])).toEqual([2]);
+    });
+
+    test("past the bound of the queue new requests fail at once", async () => {
+      const small = await server.open({ maxRequests: 5 });
+      const results = await Promise.allSettled(Array.from({ length: 6 }, () => small.query("SELECT 1")));
+      const refused = results.filter(({ status }) => status === "rejected");
+      expect(refused).toMatchObject([{ reason: { code: "unavailable" } }]);
+    });
+
+    test.each(["available_worker", "random_worker", "next_worker"] as const)("strategy %s", async (strategy) => {
+      const other = await server.open({ poolSize: 3, strategy });
+      const texts = Array.from({ length: 200 }, (_, i) => "x".repeat(i));
+      const answers = await Promise.all(texts.map((text) => other.query("SELECT length(?) AS n", [text])));
+      expect(answers.flat()).toEqual(texts.map((_, n) => ({ n })));
+      expect(other.stats()).toMatchObject({ queued: 0, rows: 200, up: true, wire: { connections: 3 } });
+    });
+
+    test("keepalive_interval: a connection with nothing to do is asked something", async () => {
+      const other = await server.open({ poolSize: 1, keepAliveMs: 50 });
+      await other.query("SELECT 1");
+      const before = other.stats().wire?.sent.count ?? 0;
+      await expect.poll(() => (other.stats().wire?.sent.count ?? 0) - before, { timeout: 2000 }).toBeGreaterThan(3);
+      expect(other.stats().queued).toBe(0);
+    });
+
+    test("the time that requests take is told", async () => {
+      const told: string[] = [];
+      const report = (call: string, microseconds: number) => told.push(microseconds > 0 ? call : "");
+      const other = await server.open({ calls: { report } });
+      await other.query("SELECT 1");
+      await other.execute(`DROP TABLE IF EXISTS ${table}_never`);
+      await other.transaction([{ sql: `DELETE FROM ${table} WHERE id = 0` }]);
+      expect(told).toEqual(["execute", "query", "execute"]);
+    });
+  });
+});
