@@ -270,7 +270,7 @@ export class Node implements StreamEngine, Server {
 
   /** Ends streams that are too slow to get a session (`state_timeout`). One look a second for all of them. */
   private sweep(): void {
-    const now = this.now();
+    const now = this.steady();
     for (const c2s of this.waiting) {
       // While we are the slow ones the peer's time does not run: its answer will say what is wrong.
       if (c2s.working !== undefined) continue;

@@ -82,7 +82,7 @@ function stepped(c2s: C2S, profile: SaslProfile, step: MaybePromise<SaslStep>): 
 function took(c2s: C2S, profile: SaslProfile, step: SaslStep): MaybePromise<void> {
   if (c2s.closed) return;
   const nego = c2s.nego!;
-  nego.since = c2s.engine.now();
+  nego.since = c2s.engine.steady();
   if (step.kind === "challenge") {
     profile.challenge(c2s, step.data);
     return;

@@ -15,7 +15,7 @@ import { StreamOutput } from "./output.ts";
 export abstract class ClientStanzas extends StreamOutput implements OutboxOwner {
   /** Language of the stream header, "" when it had none or the server's. */
   lang = "";
-  /** Stanzas that the client may still send in the second that has begun at `allowedSince`, milliseconds since 1970. */
+  /** Stanzas that the client may still send in the second that has begun at `allowedSince`, by the steady clock. */
   protected allowance = 0;
   protected allowedSince = 0;
   /** A stanza waits because too many have come. */
@@ -44,9 +44,9 @@ export abstract class ClientStanzas extends StreamOutput implements OutboxOwner 
   private slowly(s: Stanza): MaybePromise<void> {
     const { engine } = this;
     const rate = this.options.maxStanzaRate;
-    const wait = this.allowedSince + 1000 - engine.now();
+    const wait = this.allowedSince + 1000 - engine.steady();
     this.allowance = rate - 1;
-    this.allowedSince = engine.now() + Math.max(0, wait);
+    this.allowedSince = engine.steady() + Math.max(0, wait);
     if (wait <= 0) return this.stanza(s);
     engine.log.limited("stanza_rate", 10)?.info("client_sends_too_fast", { jid: this.jid.text });
     this.delayed = true;

@@ -103,7 +103,10 @@ export interface StreamEngine {
   readonly draining: boolean;
   /** What streams are told when the server goes: system-shutdown, or where else to connect (RFC 6120 §4.9.3.19). */
   farewell(): StreamError;
+  /** Milliseconds since 1970. */
   now(): number;
+  /** Milliseconds since some moment, by a clock that goes on evenly whatever is done to the machine's. */
+  steady(): number;
   random(bytes: number): Uint8Array;
   token(bytes: number): string;
   nextSid(): number;

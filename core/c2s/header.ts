@@ -31,7 +31,7 @@ export function openStream(c2s: C2S, header: Stanza): boolean {
     return false;
   }
   nego.open = true;
-  nego.since = c2s.engine.now();
+  nego.since = c2s.engine.steady();
   const to = header.toText;
   const fail = (error: StreamError): false => {
     if (!c2s.engine.hidden) sendHeader(c2s);

@@ -36,7 +36,7 @@ export abstract class StreamInput implements FrameSink {
   /** What a handler of this stream's input still does; nothing is read meanwhile. */
   protected work: Promise<void> | undefined = undefined;
   protected paused = false;
-  /** Milliseconds since 1970 until when the shaper has reading stopped. */
+  /** Until when the shaper has reading stopped, by the engine's steady clock. */
   protected throttled = 0;
 
   constructor(
@@ -78,7 +78,7 @@ export abstract class StreamInput implements FrameSink {
   private take(bytes: Buffer): void {
     this.traffic.in += bytes.length;
     if (this.shaper !== undefined) {
-      const wait = this.shaper.take(bytes.length, this.engine.now());
+      const wait = this.shaper.take(bytes.length, this.engine.steady());
       if (wait > 0) this.throttle(wait);
     }
     if (this.framer !== undefined) {
@@ -123,7 +123,7 @@ export abstract class StreamInput implements FrameSink {
 
   /** Stops reading for a while: the shaper says so. */
   private throttle(ms: number): void {
-    this.throttled = this.engine.now() + ms;
+    this.throttled = this.engine.steady() + ms;
     this.pause();
     this.engine.wheel.after(ms, () => {
       if (this.work === undefined) this.unpause();
@@ -136,7 +136,7 @@ export abstract class StreamInput implements FrameSink {
   }
 
   protected unpause(): void {
-    if (!this.paused || this.throttled > this.engine.now()) return;
+    if (!this.paused || this.throttled > this.engine.steady()) return;
     this.paused = false;
     this.conn?.resume();
   }

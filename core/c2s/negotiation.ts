@@ -5,7 +5,7 @@ import type { SaslProfile } from "./authenticate.ts";
 import type { ChannelOffer } from "./engine.ts";
 
 export class Negotiation {
-  /** Milliseconds since 1970 of the last step. */
+  /** When the last step was, by the engine's steady clock. */
   since: number;
   headerSent = false;
   /** A header has come on the current stream. */

@@ -20,7 +20,7 @@ import { withNamespace } from "./output.ts";
 import { REQUEST, type StreamManagement } from "./sm.ts";
 
 export class C2S extends ClientStanzas implements ConnOwner {
-  /** Milliseconds since 1970 of the session's beginning; 0 before. */
+  /** The session's beginning, by the engine's steady clock; 0 before. */
   since = 0;
   /** What is only needed until there is a session. */
   nego: Negotiation | undefined;
@@ -33,7 +33,7 @@ export class C2S extends ClientStanzas implements ConnOwner {
 
   constructor(engine: StreamEngine, conn: Conn, options: C2sOptions) {
     super(engine, conn, options);
-    this.nego = new Negotiation(engine.now());
+    this.nego = new Negotiation(engine.steady());
     engine.waiting.add(this);
   }
 
@@ -87,7 +87,7 @@ export class C2S extends ClientStanzas implements ConnOwner {
 
   secured(): void {
     this.traffic = this.engine.traffic.tls;
-    this.nego?.restarted(this.engine.now());
+    this.nego?.restarted(this.engine.steady());
   }
   // --- Session life -------------------------------------------------------------------------------------------------
 
@@ -95,7 +95,7 @@ export class C2S extends ClientStanzas implements ConnOwner {
   begin(jid: FullJid): void {
     this.jid = jid;
     this.sid = this.engine.nextSid();
-    this.since = this.engine.now();
+    this.since = this.engine.steady();
     this.allowance = this.options.maxStanzaRate;
     this.allowedSince = this.since;
     this.lang = this.nego?.lang ?? "";
@@ -111,7 +111,7 @@ export class C2S extends ClientStanzas implements ConnOwner {
   /** The stream begins anew on the same connection (after TLS and SASL). Nothing that came early is kept after TLS. */
   restart(keepInput: boolean): void {
     this.framer?.restart(keepInput);
-    this.nego?.restarted(this.engine.now());
+    this.nego?.restarted(this.engine.steady());
   }
 
   /** Turns stream management on (XEP-0198 §3). */

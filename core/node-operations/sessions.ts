@@ -47,7 +47,7 @@ function describe(session: C2S, node: Node): SessionInfo {
     ...(conn && { connection: connectionKind(session), ip: conn.address, port: conn.port }),
     ...(presence && { priority: session.priority }),
     node: node.name,
-    uptime: (node.now() - session.since) / 1000,
+    uptime: (node.steady() - session.since) / 1000,
     presence: presence
       ? { show: childText(presence, "show") || "available", status: childText(presence, "status") }
       : { show: "unavailable", status: "" },

@@ -24,8 +24,6 @@ import { problemsOf } from "./clock/reading.ts";
 const PHASE = option("phase", 1000);
 const HOUR = 3600;
 const DAY = 86_400;
-/** Pairs of which one sends and the other reads. */
-const PAIRS = 3;
 /** Messages that such a sender sends at once. */
 const BURST = 5;
 
@@ -34,11 +32,17 @@ if (library === undefined) throw new Error(`Install ${FAKETIME_PACKAGE} first`);
 const scratch = mkdtempSync(join(tmpdir(), "mongooseim-clock-"));
 const clock = new FakeClock(library, scratch);
 const port = await freePort();
+/** Where bytes are counted, and where stanzas are: who sends is held up most of the time. */
+const [shaped, counted] = [await freePort(), await freePort()];
+/** Of a pair one sends, through one of these, and the other reads. */
+const doors = [port, shaped, counted];
 const server = new BinaryServer({
   port,
   stateDir: join(scratch, "state"),
   env: clock.env,
-  config: `${general([MANY_REGISTRATIONS])}${c2s(port, ['max_stanzas_per_second = "infinity"'])}${auth("internal", { plain: true })}
+  config: `${general([MANY_REGISTRATIONS])}${c2s(port)}${c2s(shaped, ['shaper = "slow"'])}${c2s(counted, [
+    "max_stanzas_per_second = 100",
+  ])}${auth("internal", { plain: true })}
 [modules.mod_inbox]
 [modules.mod_mam]
 [modules.mod_mam.pm]
@@ -50,6 +54,9 @@ const server = new BinaryServer({
 [modules.mod_register]
 [modules.mod_stream_management]
 [modules.mod_time]
+
+[shaper.slow]
+  max_rate = 20_000
 
 [access]
   register = [{acl = "all", value = "allow"}]
@@ -68,9 +75,9 @@ const people = new Map<string, Person>();
 const repeatable = new Set<string>();
 
 /** Makes an account. */
-async function account(name: string): Promise<Person> {
+async function account(name: string, door = port): Promise<Person> {
   await LoadClient.register(port, name);
-  const person = new Person(name, port, ledger);
+  const person = new Person(name, door, ledger);
   people.set(name, person);
   return person;
 }
@@ -85,8 +92,8 @@ async function ahead(person: Person): Promise<number> {
 await start();
 const senders: Person[] = [];
 const readers: Person[] = [];
-for (let i = 0; i < PAIRS; i++) {
-  senders.push(await account(`sender-${i}`));
+for (const [i, door] of doors.entries()) {
+  senders.push(await account(`sender-${i}`, door));
   readers.push(await account(`reader-${i}`));
 }
 /** The two who take turns: of their messages the whole order is known. */

@@ -37,7 +37,7 @@ export class Shapers {
     const own = this.name(`${rule}_shaper`, from, domain);
     const all = this.name(`${rule}_global_shaper`, from, domain);
     if (own === "none" && all === "none") return undefined;
-    const now = this.server.now();
+    const now = this.server.steady();
     const buckets = [this.ofUser(own, from), this.ofServer(all)].filter((bucket) => bucket !== undefined);
     const ms = Math.max(0, ...buckets.map((bucket) => bucket.take(1, now)));
     if (ms === 0) return undefined;
