@@ -165,7 +165,8 @@ export class Stanza {
 
   /** `appended` without the id that the server has given it. */
   get unstamped(): string {
-    return this.stamp === "" ? this.appended : this.appended.replace(this.stamp, "");
+    const { stamp, appended } = this;
+    return stamp === "" ? appended : appended === stamp ? "" : appended.replace(stamp, "");
   }
 
   /**

@@ -21,10 +21,15 @@ class Once implements Scratch {
  * @param nested declares jabber:client when the stanza does not say its namespace, as a forwarded one must (XEP-0297)
  */
 export function stanzaText(stanza: Stanza, to?: Jid, nested = false): string {
+  return stanzaBytes(stanza, to, nested).utf8Slice();
+}
+
+/** As `stanzaText`, in UTF-8. */
+export function stanzaBytes(stanza: Stanza, to?: Jid, nested = false): Buffer {
   const lead = stanza.lead !== "" ? stanza.lead : ` from='${escapeXml(stanza.from.text)}'`;
   const once = new Once();
   const n = encode(once, stanza, lead, to === undefined ? "" : ` to='${escapeXml(to.text)}'`, nested);
-  return once.bytes.utf8Slice(0, n);
+  return once.bytes.subarray(0, n);
 }
 
 /** The stanza as an element of its own, ready to go into <forwarded/>. */

@@ -20,8 +20,8 @@ export interface Archived {
   readonly remote: Jid;
   /** Sent by the owner or to him. */
   readonly direction: "in" | "out";
-  /** The whole element, `from` and `to` set, without the server's stanza-id. */
-  readonly stanza: string;
+  /** The whole element as text or its UTF-8, `from` and `to` set, without the server's stanza-id. */
+  readonly stanza: string | Buffer;
   /** Normalised body for searches; "" without one, or without an index. */
   readonly searchBody: string;
   /** XEP-0359 origin-id, undefined without one. */

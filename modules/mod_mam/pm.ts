@@ -8,15 +8,15 @@ import type { Session } from "../../core/module.ts";
 import { NS_AMP, NS_SID } from "../../core/ns.ts";
 import { stamp, stripIds } from "../../core/stable-id.ts";
 import { MESSAGE, type Stanza } from "../../core/stanza.ts";
-import { stanzaText } from "../../core/xml/stanza-text.ts";
+import { stanzaBytes } from "../../core/xml/stanza-text.ts";
 import type { Context } from "./context.ts";
 import type { PmArchive } from "./store.ts";
 
-/** The text of the message that was archived last: its second copy is the same. */
+/** The message that was archived last: its second copy is the same. */
 interface Memo {
   stanza: Stanza;
   appended: string;
-  text: string;
+  bytes: Buffer;
   search: string;
   origin: string | undefined;
 }
@@ -110,7 +110,7 @@ export class PmRecorder {
       from: stanza.from,
       remote: direction === "in" ? stanza.from : stanza.to,
       direction,
-      stanza: memo.text,
+      stanza: memo.bytes,
       searchBody: memo.search,
       originId: memo.origin,
       groupchat: stanza.type === "groupchat",
@@ -143,13 +143,13 @@ export class PmRecorder {
     const before = stanza.appended;
     stanza.appended = appended;
     // A message to oneself may come without a `to`.
-    const text = stanzaText(stanza, stanza.toS < 0 ? stanza.to : undefined);
+    const bytes = stanzaBytes(stanza, stanza.toS < 0 ? stanza.to : undefined);
     stanza.appended = before;
     const origin = stanza.find("origin-id", NS_SID);
     const made = {
       stanza,
       appended,
-      text,
+      bytes,
       search: this.archive.searchBody(stanza),
       origin: origin < 0 ? undefined : stanza.kidAttr(origin, "id"),
     };

@@ -46,7 +46,7 @@ onEachDatabase("retractions", (database: TestDatabase) => {
       waits.push(archive.archive(meant));
       const asking = message(owner, 2 * n + 1, retraction(n));
       const written = archive.archive({ ...asking, searchBody: "" });
-      const stanza = viewText(asking.stanza);
+      const stanza = viewText(asking.stanza.toString());
       retractAfter(archive, stanza, asking, written, Date.now());
       waits.push(written, stanza.commit);
       if (n % 5 === 0) await new Promise((resolve) => setImmediate(resolve));

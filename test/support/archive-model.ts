@@ -95,4 +95,4 @@ export class ArchiveModel implements ArchiveBackend {
   }
 }
 
-const found = ({ id, from, stanza }: Archived): Found => ({ id, from: from.text, stanza });
+const found = ({ id, from, stanza }: Archived): Found => ({ id, from: from.text, stanza: stanza.toString() });

@@ -85,7 +85,7 @@ export class MemoryArchive implements ArchiveBackend {
 
 const sameOwner = (a: Owner, b: Owner): boolean => a.local === b.local && a.domain === b.domain;
 
-const shown = ({ id, from, stanza }: Archived): Found => ({ id, from: from.text, stanza });
+const shown = ({ id, from, stanza }: Archived): Found => ({ id, from: from.text, stanza: stanza.toString() });
 
 function result(all: readonly Archived[], start: number, end: number, complete: boolean): PageFound {
   return { messages: all.slice(start, end).map(shown), total: all.length, offset: start, complete };

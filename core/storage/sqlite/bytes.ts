@@ -1,8 +1,8 @@
-// Bytes among the values that travel between the main thread and the SQLite worker: in one buffer that is handed over,
-// since a clone of each would cost more than all else of its row.
+// Bytes and 64-bit integers among the values that travel between the main thread and the SQLite worker, which are dear
+// to clone: bytes go in one buffer that is handed over, integers as two numbers.
 //
-// In a message the place of each is `undefined`; at its end come an offset and a length for each in order, their count,
-// and the buffer.
+// In a message the place of each is `undefined`. At its end come two numbers for each in order (the offset and the
+// length of bytes; the high half of an integer and the low half, turned below zero), their count, and the buffer or null.
 import type { SqlValue } from "../db.ts";
 
 type Places = (SqlValue | undefined)[];
@@ -10,14 +10,31 @@ type Places = (SqlValue | undefined)[];
 /** The least that is allocated. */
 const LEAST = 1024;
 
-/** Gathers the bytes of one message. */
+/** Gathers what is dear of one message. */
 export class Bytes {
   #buffer: Uint8Array<ArrayBuffer> | undefined;
   #used = 0;
   readonly #pairs: number[] = [];
+  readonly #halves = halves();
 
-  /** Copies bytes; `undefined` goes where they were. */
-  add(value: Uint8Array): void {
+  /** Takes in a value that is dear, and says whether it is one; bytes are copied. */
+  takes(value: SqlValue): boolean {
+    if (typeof value === "bigint") return this.#integer(value);
+    if (typeof value !== "object" || value === null) return false;
+    this.#bytes(value);
+    return true;
+  }
+
+  /** A wider one goes as it is, for SQLite to refuse. */
+  #integer(value: bigint): boolean {
+    const both = this.#halves;
+    both.setBigInt64(0, value);
+    if (both.getBigInt64(0) !== value) return false;
+    this.#pairs.push(both.getInt32(0), -1 - both.getUint32(4));
+    return true;
+  }
+
+  #bytes(value: Uint8Array): void {
     const end = this.#used + value.length;
     let buffer = this.#buffer;
     if (buffer === undefined || end > buffer.length) {
@@ -32,38 +49,40 @@ export class Bytes {
 
   /** Ends the message. Returns what is to be handed over with it. */
   seal(message: SqlValue[]): ArrayBuffer[] {
-    const buffer = this.#buffer;
-    if (buffer === undefined) return [];
     for (const number of this.#pairs) message.push(number);
-    message.push(this.#pairs.length / 2, buffer);
-    this.#buffer = undefined;
-    return [buffer.buffer];
+    const buffer = this.#buffer;
+    message.push(this.#pairs.length / 2, buffer ?? null);
+    return buffer === undefined ? [] : [buffer.buffer];
   }
 }
 
-/** Takes the bytes out of a message that is whole. Returns what is to be handed over with it. */
+const halves = (): DataView => new DataView(new ArrayBuffer(8));
+
+/** Takes what is dear out of a message that is whole. Returns what is to be handed over with it. */
 export function pack(message: SqlValue[]): ArrayBuffer[] {
   const places: Places = message;
   const bytes = new Bytes();
-  for (let i = 0; i < message.length; i++) {
-    const value = message[i];
-    if (!(value instanceof Uint8Array)) continue;
-    bytes.add(value);
-    places[i] = undefined;
-  }
+  for (let i = 0; i < message.length; i++) if (bytes.takes(message[i])) places[i] = undefined;
   return bytes.seal(message);
 }
 
-/** Puts the bytes of a message that has come where they belong, in place. */
+/** Puts what is dear where it belongs, in place. */
 export function unpack(message: SqlValue[]): void {
-  const buffer = message.at(-1);
-  if (!(buffer instanceof Uint8Array)) return;
+  const buffer = message.pop();
+  const count = message.pop() as number;
+  if (count === 0) return;
   const places: Places = message;
-  const end = message.length - 2 - 2 * (message[message.length - 2] as number);
-  for (let i = 0, pair = end; pair < message.length - 2; i++) {
+  const end = message.length - 2 * count;
+  const both = halves();
+  for (let i = 0, pair = end; pair < message.length; i++) {
     if (places[i] !== undefined) continue;
-    const offset = message[pair++] as number;
-    message[i] = buffer.subarray(offset, offset + (message[pair++] as number));
+    const first = message[pair++] as number;
+    const second = message[pair++] as number;
+    if (second < 0) {
+      both.setInt32(0, first);
+      both.setUint32(4, -1 - second);
+      places[i] = both.getBigInt64(0);
+    } else places[i] = (buffer as Uint8Array).subarray(first, first + second);
   }
   message.length = end;
 }

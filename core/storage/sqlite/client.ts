@@ -347,10 +347,7 @@ function bind({ wire, bytes }: Batch, values: readonly SqlValue[]): void {
   const places: (SqlValue | undefined)[] = wire;
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
-    if (value instanceof Uint8Array) {
-      bytes.add(value);
-      places.push(undefined);
-    } else places.push(value);
+    places.push(bytes.takes(value) ? undefined : value);
   }
 }
 

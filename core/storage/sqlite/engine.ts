@@ -290,7 +290,8 @@ function isRead(text: string): boolean {
 }
 
 function narrow(value: bigint): number | bigint {
-  return value >= -9007199254740991n && value <= 9007199254740991n ? Number(value) : value;
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
 }
 
 /**

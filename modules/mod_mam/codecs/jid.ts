@@ -1,6 +1,6 @@
 // How the archive's tables write JIDs (`db_jid_format`), as MongooseIM does.
 
-import { type Jid, tryParseJid } from "../../../core/jid.ts";
+import { BareJid, type Jid, tryParseJid } from "../../../core/jid.ts";
 
 /** Whose archive it is: prepared parts. */
 export interface ArchiveOwner {
@@ -25,8 +25,17 @@ const slash = (resource: string): string => (resource === "" ? "" : `/${resource
  * ":" the server; those of other servers are "server:user" or "server@user/res".
  */
 const mini: JidCodec = {
-  encode({ local, domain }, jid) {
-    const { local: user, domain: server, resource } = jid;
+  encode(owner, jid) {
+    const { domain } = owner;
+    const { bare, domain: server } = jid;
+    if (server === domain && owner instanceof BareJid && !bare.isDomain) {
+      // Nearly always: what follows the owner's own bare JID, or the user of the same server.
+      if (bare.text === owner.text) return jid.text.slice(bare.text.length);
+      const user = bare.text.slice(0, -domain.length - 1);
+      return jid === bare ? user : user + jid.text.slice(bare.text.length);
+    }
+    const { local } = owner;
+    const { local: user, resource } = jid;
     if (server !== domain) return resource === "" ? `${server}:${user}` : `${server}@${user}/${resource}`;
     if (user === "") return `:${slash(resource)}`;
     return (user === local ? "" : user) + slash(resource);

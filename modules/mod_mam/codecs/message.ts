@@ -11,8 +11,8 @@ export const MESSAGE_FORMATS = ["mam_message_compressed_eterm", "mam_message_ete
 export type MessageFormat = (typeof MESSAGE_FORMATS)[number];
 
 export interface MessageCodec {
-  /** The bytes for a column `message`, from the text of one well-formed element that leans on nothing around it. */
-  encode(stanza: string): Uint8Array;
+  /** The bytes for a column `message`, from one well-formed element that leans on nothing around it: text or its UTF-8. */
+  encode(stanza: string | Buffer): Uint8Array;
   /**
    * The text of the element that a column holds, in whatever form.
    * It is well-formed: a row that a disk or a database has spoilt must not reach a client's stream.
@@ -64,19 +64,20 @@ const asBuffer = (bytes: Uint8Array): Buffer =>
   bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 const ENCODERS: Readonly<Record<MessageFormat, MessageCodec["encode"]>> = {
-  mam_message_xml: (stanza) => Buffer.from(stanza),
-  mam_message_eterm: (stanza) => encodeTerm(elementTerm(parseElement(stanza))),
-  mam_message_compressed_eterm: (stanza) => encodeTerm(elementTerm(parseElement(stanza)), { compressed: true }),
+  mam_message_xml: (stanza) => (typeof stanza === "string" ? Buffer.from(stanza) : stanza),
+  mam_message_eterm: (stanza) => encodeTerm(elementTerm(parseElement(stanza.toString()))),
+  mam_message_compressed_eterm: (stanza) =>
+    encodeTerm(elementTerm(parseElement(stanza.toString())), { compressed: true }),
 };
 
-/** Most messages are kept twice, for either end: the bytes of the last one are there already. */
+/** Most messages are kept twice, for either end: a term of the last one is there already. */
 function remembering(encode: MessageCodec["encode"]): MessageCodec["encode"] {
-  let text = "";
+  let last: string | Buffer | undefined;
   let bytes: Uint8Array | undefined;
   return (stanza) => {
-    if (bytes === undefined || stanza !== text) {
+    if (bytes === undefined || stanza !== last) {
       bytes = encode(stanza);
-      text = stanza;
+      last = stanza;
     }
     return bytes;
   };
@@ -84,6 +85,6 @@ function remembering(encode: MessageCodec["encode"]): MessageCodec["encode"] {
 
 /** The codec that `db_message_format` names. */
 export const messageCodec = (format: MessageFormat): MessageCodec => ({
-  encode: remembering(ENCODERS[format]),
+  encode: format === "mam_message_xml" ? ENCODERS[format] : remembering(ENCODERS[format]),
   decode: decoder(),
 });

@@ -1,6 +1,7 @@
 // Whose archive a row is: table `mam_server_user` gives every owner a number. Rows are made on first use and stay.
 
 import { BoundedMap } from "../../../core/bounded-map.ts";
+import { BareJid } from "../../../core/jid.ts";
 import type { Db } from "../../../core/storage/db.ts";
 import type { Owner } from "../backend.ts";
 
@@ -110,4 +111,4 @@ export class Owners {
   }
 }
 
-const key = ({ local, domain }: Owner): string => `${local}@${domain}`;
+const key = (owner: Owner): string => (owner instanceof BareJid ? owner.text : `${owner.local}@${owner.domain}`);

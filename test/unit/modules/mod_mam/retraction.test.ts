@@ -52,7 +52,7 @@ function asks(inner: string, given: { from?: string; to?: string; attrs?: string
     remote: message.remote,
     direction: message.direction,
     from: message.from,
-    message: viewText(message.stanza),
+    message: viewText(message.stanza.toString()),
     id: message.id,
     archived: Promise.resolve(),
     now: NOW,
