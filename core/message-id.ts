@@ -6,15 +6,26 @@ export const MAX_MESSAGE_ID = (1n << 63n) - 1n;
 /** The highest id has thirteen digits. */
 const SHOWN = /^[0-9A-Va-v]{1,13}$/;
 
+/** Digits that a number holds exactly with room to spare; the rest of an id has as few. */
+const HALF = 6;
+const HALF_BITS = 30n;
+
 /** A 64-bit id as MongooseIM shows it: base 32 with the digits 0-9A-V. */
 export const externalId = (id: bigint): string => id.toString(32).toUpperCase();
 
 /** The id that a text shows, undefined when it shows none. */
 export function parseExternalId(text: string): bigint | undefined {
   if (!SHOWN.test(text)) return undefined;
-  let id = 0n;
-  for (const digit of text.toUpperCase()) id = (id << 5n) | BigInt(DIGITS.indexOf(digit));
+  const digits = text.toUpperCase();
+  const cut = Math.max(0, digits.length - HALF);
+  const id = (BigInt(numberOf(digits, 0, cut)) << HALF_BITS) | BigInt(numberOf(digits, cut, digits.length));
   return id <= MAX_MESSAGE_ID ? id : undefined;
+}
+
+function numberOf(digits: string, from: number, to: number): number {
+  let number = 0;
+  for (let i = from; i < to; i++) number = number * 32 + DIGITS.indexOf(digits[i]);
+  return number;
 }
 
 /** When the message of an id came: microseconds since 1970. */

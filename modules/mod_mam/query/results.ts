@@ -20,6 +20,9 @@ class Envelope {
   private readonly afterNumber: string;
   private readonly afterId: string;
   private made = 0;
+  /** The second that was printed last, and how: messages of a page are often of one. */
+  private second = Number.NaN;
+  private printed = "";
 
   /** @param token the beginning of the messages' own ids */
   constructor(archive: BareJid, to: Jid, ns: string, queryId: string | undefined, token: string) {
@@ -31,7 +34,19 @@ class Envelope {
 
   /** The delay names who sent the message, as MongooseIM's does. */
   of({ id, from, stanza }: Found): string {
-    return `${this.head}${this.made++}${this.afterNumber}${externalId(id)}${this.afterId}<delay from='${escapeXml(from)}' stamp='${stampOf(id)}' xmlns='${NS_DELAY}'/>${forwarded(stanza, from)}</forwarded></result></message>`;
+    const sender = escapeXml(from);
+    return `${this.head}${this.made++}${this.afterNumber}${externalId(id)}${this.afterId}<delay from='${sender}' stamp='${this.stamp(id)}' xmlns='${NS_DELAY}'/>${forwarded(stanza, from, sender)}</forwarded></result></message>`;
+  }
+
+  private stamp(id: bigint): string {
+    const at = microsOfId(id);
+    const micros = at % 1_000_000;
+    const second = at - micros;
+    if (second !== this.second) {
+      this.second = second;
+      this.printed = printDateTime(second).slice(0, 20);
+    }
+    return `${this.printed}${String(micros).padStart(6, "0")}Z`;
   }
 }
 
@@ -39,9 +54,9 @@ class Envelope {
  * An archived message as it is forwarded: in its namespace, and from its sender, whatever it says itself. MongooseIM
  * stores messages that do not say whom they are from.
  */
-function forwarded(stanza: string, from: string): string {
+function forwarded(stanza: string, from: string, escaped: string): string {
   const end = nameEnd(stanza);
-  if (stanza.startsWith(` from='${escapeXml(from)}'`, end)) return withNamespace(stanza, end);
+  if (stanza.startsWith(` from='${escaped}'`, end)) return withNamespace(stanza, end);
   const sender = tryParseJid(from);
   if (sender === undefined) return withNamespace(stanza, end);
   const view = viewText(stanza);
