@@ -9,8 +9,10 @@ import type { Db } from "../../../core/storage/db.ts";
 const STEP = 256;
 /** Marks that are kept for all archives together. */
 const MARKS = 200_000;
-/** How long marks are trusted where another server on the same database may delete messages. Milliseconds. */
+/** How long marks are trusted: another server on the same database may delete messages. Milliseconds. */
 const LIFE_MS = 300_000;
+/** As long where this process is the only server, and nobody but an administrator with a shell can. */
+const ALONE_LIFE_MS = 3_600_000;
 /** Messages at the ends of pages that are remembered for an archive: its next pages begin there. */
 const NOTED = 8;
 
@@ -140,7 +142,7 @@ export class Ranks {
       ids,
       newest: last === undefined ? undefined : await this.newest(owner, last, (ids.length - 1) * STEP, old),
       noted: { ids: [], ranks: [], next: 0 },
-      until: this.db.dialect === "sqlite" ? Number.POSITIVE_INFINITY : this.now() + LIFE_MS,
+      until: this.now() + (this.db.dialect === "sqlite" ? ALONE_LIFE_MS : LIFE_MS),
     };
   }
 
