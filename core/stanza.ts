@@ -2,12 +2,13 @@
 // until somebody asks: routing reads the header, a feature asks for a child by name and namespace, and only a
 // handler that needs depth has a tree made. What nobody touched leaves as the bytes that came.
 
-import { type Element, Parser } from "@xmpp/xml";
+import type { Element } from "@xmpp/xml";
 import type { Jid } from "./jid.ts";
 import { NS_CLIENT, NS_XML } from "./ns.ts";
 import { canonicalText } from "./xml/canonical.ts";
-import { escapeXml, Markup, unescapeXml } from "./xml/markup.ts";
+import { Markup, unescapeXml } from "./xml/markup.ts";
 import { FrameError, INHERITED, KID, type Scan, type Scope } from "./xml/scan.ts";
+import { parseElement } from "./xml/tree.ts";
 
 export type { Element } from "@xmpp/xml";
 
@@ -469,28 +470,4 @@ function withoutPrefixes(text: string, scope: Scope): string {
     if (error instanceof FrameError) return text;
     throw error;
   }
-}
-
-const CDATA = /<!\[CDATA\[([\s\S]*?)\]\]>/g;
-
-/** Parses one well-formed element (it has passed the framer, or the server wrote it) into a tree. */
-export function parseElement(text: string): Element {
-  const parser = new Parser();
-  let root: Element | undefined;
-  let depth = 0;
-  parser.on("start", (el: Element) => {
-    root = el;
-    depth++;
-  });
-  parser.on("element", (el: Element) => {
-    root!.append(el);
-    el.parent = root!;
-  });
-  parser.on("error", (error: unknown) => {
-    throw error instanceof Error ? error : new Error(String(error));
-  });
-  // The parser loses text that follows a CDATA section.
-  parser.write(text.includes("<![CDATA[") ? text.replace(CDATA, (_, inside: string) => escapeXml(inside)) : text);
-  if (!root || depth !== 1) throw new Error("not one element");
-  return root;
 }

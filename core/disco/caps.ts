@@ -4,8 +4,9 @@
 import { createHash } from "node:crypto";
 import type { Identity } from "../hooks.ts";
 import { NS_DATA, NS_DISCO_INFO } from "../ns.ts";
-import { type Element, parseElement } from "../stanza.ts";
+import type { Element } from "../stanza.ts";
 import type { Markup } from "../xml/markup.ts";
+import { parseElement } from "../xml/tree.ts";
 
 /** An identity of somebody else, which may be in a language. */
 export interface LanguageIdentity extends Identity {

@@ -5,9 +5,10 @@ import { StreamError } from "../errors.ts";
 import type { Node } from "../node.ts";
 import { NS_CLIENT } from "../ns.ts";
 import type { PresenceToSet, SessionInfo, SessionOps } from "../operations.ts";
-import { parseElement, type Stanza } from "../stanza.ts";
+import type { Stanza } from "../stanza.ts";
 import { viewText } from "../xml/framer.ts";
 import { attr, xml } from "../xml/markup.ts";
+import { parseElement } from "../xml/tree.ts";
 import { sendAs } from "./stanzas.ts";
 
 export function sessionOps(node: Node): SessionOps {

@@ -11,8 +11,9 @@ import {
   type Retraction,
   retractionOf,
 } from "../../core/retraction.ts";
-import { type Element, parseElement, type Stanza } from "../../core/stanza.ts";
+import type { Element, Stanza } from "../../core/stanza.ts";
 import { attr, escapeXml, Markup, xml } from "../../core/xml/markup.ts";
+import { parseElement } from "../../core/xml/tree.ts";
 import type { ArchiveBackend, Archived, Found, Owner } from "./backend.ts";
 
 const RETRACTIONS = [NS_RETRACT, NS_RETRACT_FASTENED, NS_RETRACT_STANZA_ID];

@@ -2,8 +2,8 @@
 
 import type { Element } from "@xmpp/xml";
 import { tryParseJid } from "../../core/jid.ts";
-import { parseElement } from "../../core/stanza.ts";
 import { attr, Markup, xml } from "../../core/xml/markup.ts";
+import { parseElement } from "../../core/xml/tree.ts";
 import { booleanOf } from "../pubsub/form.ts";
 import type { Item } from "../pubsub/model.ts";
 import { markupOf } from "../pubsub/publish.ts";

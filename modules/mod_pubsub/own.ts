@@ -1,8 +1,8 @@
 // What the server itself publishes for an account: what it converts from one form to another.
 
 import type { BareJid } from "../../core/jid.ts";
-import { parseElement } from "../../core/stanza.ts";
 import type { Markup } from "../../core/xml/markup.ts";
+import { parseElement } from "../../core/xml/tree.ts";
 import { makeNode } from "../pubsub/create.ts";
 import { broadcast, eventOf, retractEvent } from "../pubsub/event.ts";
 import type { NodeConfig, PubsubNode } from "../pubsub/model.ts";

@@ -5,8 +5,8 @@
 import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
-import { parseElement } from "../../core/stanza.ts";
 import { Turns } from "../../core/turns.ts";
+import { parseElement } from "../../core/xml/tree.ts";
 import { readPrivate, writePrivate } from "../mod_private.ts";
 import type { NodeConfig, PubsubNode } from "../pubsub/model.ts";
 import {

@@ -1,9 +1,9 @@
 // How MongooseIM's tables of mod_pubsub_old say things: numbers for words, JSON for options, <item/> around payloads.
 
 import { BareJid, FullJid, type Jid } from "../../core/jid.ts";
-import { parseElement } from "../../core/stanza.ts";
 import type { Dialect, Statement } from "../../core/storage/db.ts";
 import { attr, Markup, xml } from "../../core/xml/markup.ts";
+import { parseElement } from "../../core/xml/tree.ts";
 import type { Affiliation, Item, NodeConfig, Subscription, SubscriptionOptions } from "../pubsub/model.ts";
 
 /** By `aff`. */

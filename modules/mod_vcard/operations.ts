@@ -4,7 +4,7 @@ import { StanzaError } from "../../core/errors.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { InputOf } from "../../core/operations/language.ts";
 import { defineOperation, OperationError, type OperationNode, userOf } from "../../core/operations.ts";
-import { parseElement } from "../../core/stanza.ts";
+import { parseElement } from "../../core/xml/tree.ts";
 import { keepVcard } from "./card.ts";
 import { fromElement, toElement } from "./graphql.ts";
 import type { Context as Running } from "./index.ts";

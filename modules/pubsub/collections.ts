@@ -3,8 +3,8 @@
 
 import { isFull, type Jid } from "../../core/jid.ts";
 import type { Session } from "../../core/module.ts";
-import { parseElement } from "../../core/stanza.ts";
 import { Markup, xml } from "../../core/xml/markup.ts";
+import { parseElement } from "../../core/xml/tree.ts";
 import type { Audience, PubsubEngine } from "./engine.ts";
 import { Delivery, type Event, isActive } from "./event.ts";
 import type { PubsubNode, Subscription } from "./model.ts";

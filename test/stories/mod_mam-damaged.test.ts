@@ -2,8 +2,8 @@
 // stream that stays well-formed.
 import { describe, expect } from "vitest";
 import { encodeTerm } from "../../core/erlang/term.ts";
-import { parseElement } from "../../core/stanza.ts";
 import type { Db } from "../../core/storage/db.ts";
+import { parseElement } from "../../core/xml/tree.ts";
 import { elementTerm } from "../../modules/mod_mam/codecs/xmlel.ts";
 import { Random } from "../fuzz/random.ts";
 import { asks, writes } from "../support/archive.ts";

@@ -24,9 +24,10 @@ import type {
   Session,
 } from "../../core/module.ts";
 import { Shaper } from "../../core/shaper.ts";
-import { type Element, IQ, MESSAGE, PRESENCE, parseElement, type Stanza } from "../../core/stanza.ts";
+import { type Element, IQ, MESSAGE, PRESENCE, type Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { attr, Markup, xml } from "../../core/xml/markup.ts";
+import { parseElement } from "../../core/xml/tree.ts";
 import { FakeAccounts, FakeClock, FakeCounter } from "./fake-parts.ts";
 import { normal, wireText } from "./fake-wire.ts";
 import { MemoryDb } from "./memory-db.ts";

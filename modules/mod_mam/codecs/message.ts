@@ -2,9 +2,9 @@
 // read tells its form by its first byte, whatever the option says, so that the option may change over time.
 
 import { decodeTerm, encodeTerm, TermError, VERSION } from "../../../core/erlang/term.ts";
-import { parseElement } from "../../../core/stanza.ts";
 import { checkElement } from "../../../core/xml/framer.ts";
 import { FrameError, Scan } from "../../../core/xml/scan.ts";
+import { parseElement } from "../../../core/xml/tree.ts";
 import { elementTerm, elementText } from "./xmlel.ts";
 
 export const MESSAGE_FORMATS = ["mam_message_compressed_eterm", "mam_message_eterm", "mam_message_xml"] as const;

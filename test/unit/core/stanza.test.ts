@@ -2,10 +2,11 @@
 
 import { describe, expect, test } from "vitest";
 import { parseJid } from "../../../core/jid.ts";
-import { IQ, MESSAGE, OTHER, PRESENCE, parseElement } from "../../../core/stanza.ts";
+import { IQ, MESSAGE, OTHER, PRESENCE } from "../../../core/stanza.ts";
 import { canonicalText } from "../../../core/xml/canonical.ts";
 import { viewElement, viewText } from "../../../core/xml/framer.ts";
 import { xml } from "../../../core/xml/markup.ts";
+import { parseElement } from "../../../core/xml/tree.ts";
 import { parseTree, show } from "../../fuzz/tree.ts";
 import { first, HEADER } from "./xml/frames.ts";
 

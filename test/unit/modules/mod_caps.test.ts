@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { capabilityHash, formOf, type Info, infoOf, UnhashableError, verification } from "../../../core/disco/caps.ts";
-import { type Element, parseElement } from "../../../core/stanza.ts";
+import type { Element } from "../../../core/stanza.ts";
 import { viewText } from "../../../core/xml/framer.ts";
 import { Markup } from "../../../core/xml/markup.ts";
+import { parseElement } from "../../../core/xml/tree.ts";
 import { advertised } from "../../../modules/mod_caps/advertised.ts";
 import { KnownHashes } from "../../../modules/mod_caps/cache.ts";
 

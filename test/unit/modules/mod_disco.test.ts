@@ -2,9 +2,9 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { capabilityHash, formOf, type Info, verification } from "../../../core/disco/caps.ts";
 import { defineModule } from "../../../core/module.ts";
-import { parseElement } from "../../../core/stanza.ts";
 import { viewText } from "../../../core/xml/framer.ts";
 import { Markup } from "../../../core/xml/markup.ts";
+import { parseElement } from "../../../core/xml/tree.ts";
 import modDisco from "../../../modules/mod_disco/index.ts";
 import { type FakeClient, FakeServer } from "../../support/fake-server.ts";
 

@@ -1,7 +1,7 @@
 // Bookmarks from one form to another and back (XEP-0402, XEP-0048).
 import { describe, expect, test } from "vitest";
 import { parseJid } from "../../../core/jid.ts";
-import { parseElement } from "../../../core/stanza.ts";
+import { parseElement } from "../../../core/xml/tree.ts";
 import {
   bookmarkOf,
   bookmarksIn,

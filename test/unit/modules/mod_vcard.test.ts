@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { parseBareJid } from "../../../core/jid.ts";
 import type { ModuleContext, PersonalStore } from "../../../core/module.ts";
-import { parseElement } from "../../../core/stanza.ts";
+import { parseElement } from "../../../core/xml/tree.ts";
 import { fromElement } from "../../../modules/mod_vcard/graphql.ts";
 import modVcard, { readVcard, storeVcard } from "../../../modules/mod_vcard/index.ts";
 import { type FakeClient, FakeServer } from "../../support/fake-server.ts";

@@ -1,9 +1,9 @@
 // Parts of the publish-subscribe engine: configurations, pages, nodes in memory.
 import { describe, expect, test } from "vitest";
 import { makeBare, parseJid } from "../../../core/jid.ts";
-import { parseElement } from "../../../core/stanza.ts";
 import { StorageError, type StorageErrorCode } from "../../../core/storage/db.ts";
 import { pageMarkup } from "../../../core/xml/rsm.ts";
+import { parseElement } from "../../../core/xml/tree.ts";
 import { type Configurable, configForm, configured, meets, resultForm } from "../../../modules/pubsub/fields.ts";
 import type { NodeConfig, PubsubNode, Subscription } from "../../../modules/pubsub/model.ts";
 import { NodeTable } from "../../../modules/pubsub/nodes.ts";

@@ -1,7 +1,7 @@
 // Requests of publish-subscribe as types (XEP-0060).
 import { describe, expect, test } from "vitest";
 import { StanzaError } from "../../../core/errors.ts";
-import { parseElement } from "../../../core/stanza.ts";
+import { parseElement } from "../../../core/xml/tree.ts";
 import { NS_OWNER, parseRequest } from "../../../modules/pubsub/request.ts";
 
 const NS = "http://jabber.org/protocol/pubsub";

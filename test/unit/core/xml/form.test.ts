@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { parseElement } from "../../../../core/stanza.ts";
 import { type DataForm, formFault, formMarkup, Submission, tableMarkup } from "../../../../core/xml/form.ts";
+import { parseElement } from "../../../../core/xml/tree.ts";
 
 const FORM: DataForm = {
   title: "Who <are> you?",

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { parseElement } from "../../../../core/stanza.ts";
 import { pageMarkup, pageOf, pageRequest } from "../../../../core/xml/rsm.ts";
+import { parseElement } from "../../../../core/xml/tree.ts";
 
 const requested = (inner: string) =>
   pageRequest(parseElement(`<query xmlns='q'><set xmlns='http://jabber.org/protocol/rsm'>${inner}</set></query>`));

@@ -7,7 +7,7 @@ import { SaxesParser } from "saxes";
 import { describe, expect, test } from "vitest";
 import { Atom, encodeTerm, type Term, TermError, Tuple } from "../../../../core/erlang/term.ts";
 import { makeJid, parseJid } from "../../../../core/jid.ts";
-import { parseElement } from "../../../../core/stanza.ts";
+import { parseElement } from "../../../../core/xml/tree.ts";
 import { JID_FORMATS, jidCodec } from "../../../../modules/mod_mam/codecs/jid.ts";
 import { MESSAGE_FORMATS, messageCodec } from "../../../../modules/mod_mam/codecs/message.ts";
 import { MESSAGES } from "../../../fixtures/erlang/ours.ts";
