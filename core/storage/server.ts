@@ -72,6 +72,7 @@ export abstract class ServerDb<H> implements Db {
       depth: driver.depth,
       open: () => driver.open(this.#wire),
       broken: driver.broken,
+      full: (error) => this.#isFull(error),
       close: driver.close,
       answerMs: statementTimeoutMs === 0 ? Number.POSITIVE_INFINITY : statementTimeoutMs + connectTimeoutMs,
     });
@@ -102,9 +103,12 @@ export abstract class ServerDb<H> implements Db {
       await this.#driver.probe(this.#wire);
     } catch (cause) {
       // "Too many connections" is an answer: those that are open work.
-      const isFull = cause instanceof Error && "code" in cause && this.#driver.full.has(String(cause.code));
-      if (!(wasUp && isFull)) throw cause;
+      if (!(wasUp && this.#isFull(cause))) throw cause;
     }
+  }
+
+  #isFull(cause: unknown): boolean {
+    return cause instanceof Error && "code" in cause && this.#driver.full.has(String(cause.code));
   }
 
   #keep(): void {

@@ -17,6 +17,8 @@ export interface WorkersOptions<H> {
   close(handle: H, atOnce: boolean): Promise<void>;
   /** Whether an error means that its connection is of no more use; without it one that breaks mends itself. */
   broken?(error: unknown): boolean;
+  /** Whether an error means that the server has no room for a connection: those that have one are used meanwhile. */
+  full?(error: unknown): boolean;
   /** A connection that has answered nothing for so long, with requests on it, is dead; Infinity where a request may take for ever. */
   answerMs: number;
 }
@@ -31,7 +33,12 @@ interface Worker<H> {
   answeredAt: number;
   /** How long it may be silent with what it does. */
   answerMs: number;
+  /** Until then (performance.now()) others are chosen: there was no room for it; 0 when there is. */
+  avoidUntil: number;
 }
+
+/** After so many ms it is tried again whether a server has room. */
+const AVOID_MS = 1000;
 
 /** A request that waits for a worker. */
 interface Job<H> {
@@ -59,6 +66,7 @@ export class Workers<H> {
       taken: false,
       answeredAt: 0,
       answerMs: options.answerMs,
+      avoidUntil: 0,
     }));
   }
 
@@ -137,8 +145,11 @@ export class Workers<H> {
     worker.handle ??= this.#options.open();
     const { handle } = worker;
     try {
-      return await work(handle);
+      const result = await work(handle);
+      worker.avoidUntil = 0;
+      return result;
     } catch (error) {
+      if (this.#options.full?.(error)) worker.avoidUntil = performance.now() + AVOID_MS;
       if (worker.handle === handle && this.#options.broken?.(error)) this.#replace(worker);
       throw error;
     } finally {
@@ -164,7 +175,10 @@ export class Workers<H> {
     }
   }
 
-  /** A connection with room for one more. Those with nothing to do come first, whatever the strategy. */
+  /**
+   * A connection with room for one more. Those with nothing to do come first, whatever the strategy; those for which the
+   * server had no room only when there are no others.
+   */
   #choose(alone: boolean): Worker<H> | undefined {
     const limit = alone ? 1 : this.#depth;
     const { strategy } = this.#options;
@@ -176,14 +190,22 @@ export class Workers<H> {
           ? Math.floor(Math.random() * count)
           : 0;
     let best: Worker<H> | undefined;
+    let avoided: Worker<H> | undefined;
+    let usable = false;
     for (let i = 0; i < count; i++) {
       const worker = this.#workers[(first + i) % count];
-      if (worker.taken || worker.load >= limit) continue;
+      const free = !worker.taken && worker.load < limit;
+      if (worker.avoidUntil > 0 && performance.now() < worker.avoidUntil) {
+        if (free) avoided ??= worker;
+        continue;
+      }
+      usable = true;
+      if (!free) continue;
       if (worker.load === 0) return worker;
       if (best === undefined || (worker.load < best.load && strategy !== "random_worker" && strategy !== "next_worker"))
         best = worker;
     }
-    return best;
+    return usable ? best : avoided;
   }
 
   #replace(worker: Worker<H>): void {

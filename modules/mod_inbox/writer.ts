@@ -4,8 +4,9 @@
 
 import { BoundedMap } from "../../core/bounded-map.ts";
 import type { BareJid } from "../../core/jid.ts";
-import { type Db, type Statement, StorageError } from "../../core/storage/db.ts";
+import type { Db, Statement } from "../../core/storage/db.ts";
 import { DIALECTS } from "../../core/storage/dialect.ts";
+import { writeEach } from "../../core/storage/each.ts";
 import type { EntryKey } from "./entry.ts";
 import { removeEntry, resetUpTo, throwAway, type Update, Upserts, unarchive } from "./statements.ts";
 
@@ -36,6 +37,9 @@ interface Batch {
   readonly settled: Promise<void>;
   readonly settle: () => void;
 }
+
+/** What a batch is made of: a statement that comes before, or an update by its key. */
+type Item = Statement | readonly [key: string, update: Update];
 
 const keyOf = ({ user, remote }: EntryKey): string => `${user.text}\n${remote}`;
 
@@ -144,29 +148,29 @@ export class Writer {
     const { before, updates } = batch;
     this.#events.flushing?.(before.length + updates.size >= MANY);
     try {
-      await this.#transaction(before, updates);
-    } catch (error) {
-      if (updates.size + before.length > 1 && isFault(error)) await this.#oneByOne(before, updates);
-      else this.#events.failed?.(error, updates.size);
+      // One of several may have something about it that the database refuses: the others are not to suffer for it.
+      const errors = await writeEach<Item>([...before, ...updates], (items) => this.#transaction(items));
+      const lost = new Map<unknown, number>();
+      for (const error of errors.values()) lost.set(error, (lost.get(error) ?? 0) + 1);
+      for (const [error, entries] of lost) this.#events.failed?.(error, entries);
     } finally {
       batch.settle();
     }
   }
 
-  /** One of several has something about it that the database refuses: the others are not to suffer for it. */
-  async #oneByOne(before: readonly Statement[], updates: ReadonlyMap<string, Update>): Promise<void> {
-    const each = async (statements: readonly Statement[], some: ReadonlyMap<string, Update>): Promise<void> => {
-      await this.#transaction(statements, some).catch((error: unknown) => this.#events.failed?.(error, 1));
-    };
-    for (const statement of before) await each([statement], new Map());
-    for (const one of updates) await each([], new Map([one]));
-  }
-
-  async #transaction(before: readonly Statement[], updates: ReadonlyMap<string, Update>): Promise<void> {
-    const unknown: [string, Update][] = [];
-    for (const entry of updates) if (!this.#known.has(entry[0])) unknown.push(entry);
+  async #transaction(items: readonly Item[]): Promise<void> {
+    const before: Statement[] = [];
+    const updates: Update[] = [];
+    const unknown: (readonly [string, Update])[] = [];
+    for (const item of items) {
+      if ("sql" in item) before.push(item);
+      else {
+        updates.push(item[1]);
+        if (!this.#known.has(item[0])) unknown.push(item);
+      }
+    }
     const looked = unknown.map(([, update]) => unarchive(update));
-    const changed = await this.#db.transaction([...before, ...looked, ...this.#upserts.of(updates.values())]);
+    const changed = await this.#db.transaction([...before, ...looked, ...this.#upserts.of(updates)]);
     for (const [i, [key, update]] of unknown.entries()) {
       if (!update.binned) {
         this.#known.set(key, true);
@@ -235,9 +239,6 @@ function merge(last: Update, next: Update): void {
   last.content = next.content;
   last.timestamp = next.timestamp;
 }
-
-const isFault = (error: unknown): boolean =>
-  error instanceof StorageError && (error.code === "constraint" || error.code === "syntax");
 
 /** Not negative; the same for the two ends of a conversation when added up. */
 function hash(text: string): number {

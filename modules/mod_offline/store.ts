@@ -5,7 +5,8 @@ import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore, Retained } from "../../core/module.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
 import { type Deleted, deleteInBatches, PAGE, pages } from "../../core/storage/batches.ts";
-import { type Db, type SqlValue, StorageError } from "../../core/storage/db.ts";
+import type { Db, SqlValue } from "../../core/storage/db.ts";
+import { writeEach } from "../../core/storage/each.ts";
 import { Quota } from "./quota.ts";
 
 export interface Waiting {
@@ -36,7 +37,7 @@ const BATCH = 500;
 
 export class OfflineStore implements PersonalStore, Retained {
   private batch: SqlValue[][] = [];
-  /** The commit that the batch waits for; its value holds the errors of rows that were refused, by their place. */
+  /** The commit that the batch waits for; its value holds the errors of rows that were not written, by their place. */
   private written: Promise<ReadonlyMap<number, unknown>> | undefined;
   /** Accounts whose messages are going out, by bare JID. */
   readonly delivering = new Map<string, Promise<void>>();
@@ -59,27 +60,14 @@ export class OfflineStore implements PersonalStore, Retained {
         this.insert(rows).then(resolve, reject);
       });
     });
-    return this.written.then((refused) => {
-      if (refused.has(place)) throw refused.get(place);
+    return this.written.then((errors) => {
+      if (errors.has(place)) throw errors.get(place);
     });
   }
 
   /** Parts follow each other: ids are the order of delivery, and a pool of connections keeps none. */
-  private async insert(rows: readonly SqlValue[][]): Promise<ReadonlyMap<number, unknown>> {
-    const refused = new Map<number, unknown>();
-    for (let at = 0; at < rows.length; at += BATCH) {
-      const part = rows.slice(at, at + BATCH);
-      try {
-        await this.db.insertMany(TABLE, COLUMNS, part);
-      } catch (error) {
-        if (!(error instanceof StorageError) || error.code !== "constraint") throw error;
-        // One row that the table cannot hold must not take the others' with it.
-        for (const [i, row] of part.entries()) {
-          await this.db.insertMany(TABLE, COLUMNS, [row]).catch((e: unknown) => refused.set(at + i, e));
-        }
-      }
-    }
-    return refused;
+  private insert(rows: readonly SqlValue[][]): Promise<ReadonlyMap<number, unknown>> {
+    return writeEach(rows, (some) => this.db.insertMany(TABLE, COLUMNS, some), BATCH);
   }
 
   private async count(jid: BareJid): Promise<number> {

@@ -106,6 +106,10 @@ export default defineModule<z.output<typeof config>, MarkerStore, AsyncPoolMetri
       },
     },
   },
+  start({ store, log }) {
+    store.unfit = (error, { user, to }) =>
+      log.limited("unfit", 10)?.error("marker_dropped", { error, user: user.text, to });
+  },
   async stop(ctx) {
     timers.get(ctx)?.();
     timers.delete(ctx);

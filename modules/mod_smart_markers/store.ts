@@ -9,6 +9,7 @@ import { printDateTime } from "../../core/operations/scalars.ts";
 import { type Deleted, deleteInBatches, deleteThroughout } from "../../core/storage/batches.ts";
 import { asText, type Db, type SqlValue, type Statement } from "../../core/storage/db.ts";
 import { escapeLike } from "../../core/storage/dialect.ts";
+import { isUnfit, writeEach } from "../../core/storage/each.ts";
 
 export type MarkerType = "received" | "displayed" | "acknowledged";
 
@@ -50,6 +51,8 @@ export class MarkerStore implements PersonalStore {
   /** Markers that wait to be written, the newest of each key; see `later`. */
   private pending = new Map<string, Sent>();
   private flushing: Promise<void> | undefined;
+  /** Told of a marker that the database cannot take, which is lost. Set by whoever runs the store. */
+  unfit: ((error: unknown, marker: Sent) => void) | undefined;
   /** Rows that users have, of those that were asked for lately. */
   private readonly counts = new BoundedMap<string, number>(MAX_COUNTS, () => 1);
 
@@ -84,7 +87,8 @@ export class MarkerStore implements PersonalStore {
   }
 
   /**
-   * Writes what waits, in so many transactions at once. What cannot be written waits on, and the promise is rejected.
+   * Writes what waits, in so many transactions at once. What the database cannot take is lost; what it could not write
+   * for another reason waits on, and the promise is rejected.
    */
   flush(writers: number): Promise<void> {
     const before = this.flushing ?? Promise.resolve();
@@ -104,17 +108,17 @@ export class MarkerStore implements PersonalStore {
     const all = [...batch.values()];
     const size = Math.ceil(all.length / Math.max(1, writers));
     const parts = Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
-    const done = await Promise.allSettled(parts.map((part) => this.writePart(part)));
-    const failed = done.find((d) => d.status === "rejected");
-    if (failed === undefined) return;
-    parts.forEach((part, i) => {
-      if (done[i].status === "fulfilled") return;
-      // A newer one of the same key has come meanwhile, and stands.
-      for (const marker of part) if (!this.pending.has(keyOf(marker))) this.pending.set(keyOf(marker), marker);
-    });
-    throw failed.reason;
+    const write = (markers: readonly Sent[]): Promise<void> => this.writePart(markers);
+    const errors = await Promise.all(parts.map((part) => writeEach(part, write)));
+    const failed = parts.flatMap((part, i) => [...errors[i]].map(([at, error]) => ({ marker: part[at], error })));
+    const again = failed.filter(({ error }) => !isUnfit(error));
+    for (const { marker, error } of failed) if (isUnfit(error)) this.unfit?.(error, marker);
+    // A newer one of the same key that has come meanwhile stands.
+    for (const { marker } of again) if (!this.pending.has(keyOf(marker))) this.pending.set(keyOf(marker), marker);
+    if (again.length > 0) throw again[0].error;
   }
 
+  /** May be done twice: what is written already stays as it is. */
   private async writePart(part: readonly Sent[]): Promise<void> {
     const changed = await this.db.transaction(part.map(update));
     for (const [i, marker] of part.entries()) if (changed[i] === 0) await this.insert(marker);

@@ -14,6 +14,9 @@ interface Server {
   pause(seconds: number): string;
   readonly id: string;
   end(id: number): string;
+  /** Makes an account that may have so many connections; its name is its password. */
+  account(name: string, connections: number): string;
+  dropAccount(name: string): string;
   /** How it refuses a wrong password and the database "nowhere". */
   readonly wrongPassword: string;
   readonly noDatabase: string;
@@ -27,6 +30,8 @@ export const SERVERS: Readonly<Record<"pgsql" | "mysql", Server>> = {
     pause: (seconds) => `SELECT pg_sleep(${seconds})`,
     id: "SELECT pg_backend_pid() AS id",
     end: (id) => `SELECT pg_terminate_backend(${id})`,
+    account: (name, connections) => `CREATE ROLE ${name} LOGIN PASSWORD '${name}' CONNECTION LIMIT ${connections}`,
+    dropAccount: (name) => `DROP ROLE ${name}`,
     wrongPassword: "password authentication failed for user",
     noDatabase: 'database "nowhere" does not exist',
   },
@@ -37,6 +42,9 @@ export const SERVERS: Readonly<Record<"pgsql" | "mysql", Server>> = {
     pause: (seconds) => `SELECT SLEEP(${seconds})`,
     id: "SELECT CONNECTION_ID() AS id",
     end: (id) => `KILL ${id}`,
+    account: (name, connections) =>
+      `GRANT SELECT ON *.* TO ${name}@'%' IDENTIFIED BY '${name}' WITH MAX_USER_CONNECTIONS ${connections}`,
+    dropAccount: (name) => `DROP USER ${name}@'%'`,
     wrongPassword: "Access denied for user",
     noDatabase: "Unknown database 'nowhere'",
   },

@@ -1,12 +1,13 @@
 // What the stores on PostgreSQL and MySQL do alike when the server is slow, contended or away.
 import { describe, expect, test } from "vitest";
+import type { Db, StorageError } from "../../core/storage/db.ts";
 import { onServer, SERVERS } from "./db_server.ts";
 
 const nowhere = { host: "127.0.0.1", database: "x", username: "x" };
 const one = [{ n: 1 }];
 
 describe.each(["pgsql", "mysql"] as const)("%s", (dialect) => {
-  const { name, open, pause, id: ownId, end, wrongPassword, noDatabase } = SERVERS[dialect];
+  const { name, open, pause, id: ownId, end, account, dropAccount, wrongPassword, noDatabase } = SERVERS[dialect];
 
   test("a server that is not there is named at once", async () => {
     await expect(open({ ...nowhere, port: 1 })).rejects.toMatchObject({
@@ -80,6 +81,40 @@ describe.each(["pgsql", "mysql"] as const)("%s", (dialect) => {
       ]);
       expect(await other.query(`SELECT n FROM ${table} WHERE n = 99`)).toEqual([]);
       expect(await other.transaction([update])).toEqual([2]);
+    });
+
+    test("a connection that breaks while others have taken all that the account may have takes no other along", async () => {
+      const user = `u_${crypto.randomUUID().replaceAll("-", "")}`;
+      await server.db.execute(account(user, 2));
+      const login = { username: user, password: user };
+      const changes: boolean[] = [];
+      const pool = await server.open({ ...login, poolSize: 2, changed: ({ up }) => changes.push(up) });
+      // The look whether there is a server has a connection for a moment.
+      const both = () => Promise.allSettled([pool.query(pause(0.05)), pool.query<{ id: number }>(ownId)]);
+      const states = async () => (await both()).map(({ status }) => status).toSorted();
+      const wellInTime = { timeout: 5000 };
+      await expect.poll(states, wellInTime).toEqual(["fulfilled", "fulfilled"]);
+      const [, broken] = await both();
+      if (broken.status === "rejected") throw broken.reason;
+      await server.db.execute(end(broken.value[0].id));
+      let other: Db | undefined;
+      const taken = async (): Promise<void> => {
+        other ??= await server.open({ ...login, poolSize: 1 });
+        await other.query(ownId);
+      };
+      await expect.poll(() => taken().then(() => "taken", String), wellInTime).toBe("taken");
+      // It is found out by a request or two; the others are done on the connection that is left.
+      const done = [];
+      for (let i = 0; i < 20; i++) done.push(...(await both()), ...(await Promise.allSettled([pool.query(ownId)])));
+      const failed = done.flatMap((r) => (r.status === "rejected" ? [(r.reason as StorageError).code] : []));
+      expect(failed.length).toBeGreaterThan(0);
+      expect(failed.length).toBeLessThan(done.length / 4);
+      expect(new Set(failed)).toEqual(new Set(["unavailable"]));
+      expect([pool.stats().up, changes]).toEqual([true, []]);
+      await other?.close();
+      await expect.poll(states, wellInTime).toEqual(["fulfilled", "fulfilled"]);
+      await pool.close();
+      await server.db.execute(dropAccount(user));
     });
 
     test("past the bound of the queue new requests fail at once", async () => {

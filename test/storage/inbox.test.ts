@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type BareJid, parseBareJid } from "../../core/jid.ts";
-import type { Db } from "../../core/storage/db.ts";
+import { type Db, StorageError } from "../../core/storage/db.ts";
 import type { EntryKey } from "../../modules/mod_inbox/entry.ts";
 import { InboxStore } from "../../modules/mod_inbox/store.ts";
 import { whole } from "../support/personal.ts";
@@ -362,6 +362,55 @@ onEachDatabase("inboxes", ({ open, dialect }) => {
         { numRuns: 40 },
       );
     }, 60_000);
+  });
+
+  describe("one that the database cannot take", () => {
+    /** No time that column `timestamp` holds. */
+    const noTime = dialect === "sqlite" ? Number.NaN : 1e300;
+    const others = ["a", "b", "c", "d"].map((name) => parseBareJid(`${name}@localhost`));
+    let failed: string[];
+    const inbox = async () =>
+      (await store.getInbox(alice, { order: "asc" })).map(({ remote, unread }) => `${remote} ${unread}`);
+    beforeEach(async () => {
+      await db.execute("DELETE FROM inbox");
+      store = new InboxStore(db);
+      store.gather(1);
+      failed = [];
+      store.events.failed = (error, entries) =>
+        failed.push(`${entries} ${error instanceof StorageError ? error.code : error}`);
+    });
+    const put = (other: BareJid, at: number) => store.setInboxIncrUnread(key(alice, other), message("1", "x"), at);
+
+    test("is lost, is told, and keeps no other out", async () => {
+      await Promise.all(others.map((other, i) => put(other, i === 1 ? noTime : i + 1)));
+      expect(failed).toEqual(["1 constraint"]);
+      expect(await inbox()).toEqual(["a@localhost 1", "c@localhost 1", "d@localhost 1"]);
+      expect(store.waiting).toBe(0);
+    });
+
+    test("nor what is to be done before", async () => {
+      await put(others[0], 1);
+      await put(others[1], 2);
+      const read = store.resetUnread(key(alice, others[0]), "1");
+      const removed = store.removeInboxRow(key(alice, others[1]), false);
+      await Promise.all([read, removed, put(others[2], noTime), put(others[3], 3)]);
+      expect(failed).toEqual(["1 constraint"]);
+      expect(await inbox()).toEqual(["a@localhost 0", "d@localhost 1"]);
+    });
+
+    test("and the database goes away meanwhile: no more is asked of it, and the promises are kept", async () => {
+      const { transaction } = db;
+      let asked = 0;
+      db.transaction = (statements) =>
+        ++asked > 3 ? Promise.reject(new StorageError("unavailable", "away")) : transaction.call(db, statements);
+      const more = Array.from({ length: 30 }, (_, i) => parseBareJid(`more${i}@localhost`));
+      await Promise.all([put(others[0], 1), put(others[1], noTime), ...more.map((other) => put(other, 2))]);
+      db.transaction = transaction;
+      expect(asked).toBe(4);
+      expect(failed).toEqual(["1 constraint", "30 unavailable"]);
+      expect(await inbox()).toEqual(["a@localhost 1"]);
+      expect(store.waiting).toBe(0);
+    });
   });
 });
 

@@ -1,7 +1,7 @@
 // Stored messages in offline_message: our own rows, and those that MongooseIM left.
 import { beforeAll, describe, expect, test } from "vitest";
 import { type BareJid, makeBare } from "../../core/jid.ts";
-import type { Db } from "../../core/storage/db.ts";
+import { type Db, StorageError } from "../../core/storage/db.ts";
 import { OfflineStore, type Waiting } from "../../modules/mod_offline/store.ts";
 import { whole } from "../support/personal.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
@@ -147,6 +147,58 @@ onEachDatabase("offline messages", (database: TestDatabase) => {
     expect(kept).toContain(message("before").packet);
     expect(kept).toContain(message("after").packet);
     expect(kept.includes(long.packet)).toBe(results[1].status === "fulfilled");
+  });
+
+  describe("a batch", () => {
+    /** No time that column `timestamp` holds. */
+    const noTime = database.dialect === "sqlite" ? Number.NaN : 1e300;
+    /** Gives the store a database that is away from a time on; what it was asked to insert, by the number of rows. */
+    async function awayAfter<T>(inserts: number, work: () => Promise<T>): Promise<{ result: T; asked: number[] }> {
+      const asked: number[] = [];
+      const { insertMany } = db;
+      db.insertMany = (table, columns, rows) => {
+        asked.push(rows.length);
+        if (asked.length > inserts) return Promise.reject(new StorageError("unavailable", "away"));
+        return insertMany.call(db, table, columns, rows);
+      };
+      try {
+        return { result: await work(), asked };
+      } finally {
+        db.insertMany = insertMany;
+      }
+    }
+    const statuses = (results: readonly PromiseSettledResult<void>[]) =>
+      results.map((r) => (r.status === "fulfilled" ? "stored" : (r.reason as StorageError).code));
+
+    test("what no table can hold fails alone, whatever the database", async () => {
+      const user = newUser();
+      const sent = ["a", "b", "c"].map((body) => message(body, body === "b" ? { timestamp: noTime } : {}));
+      const results = await Promise.allSettled(sent.map((m) => store.writeMessages(user, m)));
+      expect(statuses(results)).toEqual(["stored", "constraint", "stored"]);
+      expect(await waiting(user)).toEqual([sent[0], sent[2]]);
+    });
+
+    test("of a database that goes away while rows are written one by one no more is asked", async () => {
+      const user = newUser();
+      const sent = Array.from({ length: 100 }, (_, i) => message(`m${i}`, i === 1 ? { timestamp: noTime } : {}));
+      const { result, asked } = await awayAfter(4, () =>
+        Promise.allSettled(sent.map((m) => store.writeMessages(user, m))),
+      );
+      expect(asked).toEqual([100, 1, 1, 1, 1]);
+      expect(statuses(result)).toEqual(["stored", "constraint", "stored", ...Array(97).fill("unavailable")]);
+      expect(await waiting(user)).toEqual([sent[0], sent[2]]);
+    });
+
+    test("what was stored before the database went away is not said to have failed", async () => {
+      const user = newUser();
+      const sent = Array.from({ length: 1200 }, (_, i) => message(`m${i}`));
+      const { result, asked } = await awayAfter(1, () =>
+        Promise.allSettled(sent.map((m) => store.writeMessages(user, m))),
+      );
+      expect(asked).toEqual([500, 500]);
+      expect(statuses(result)).toEqual([...Array(500).fill("stored"), ...Array(700).fill("unavailable")]);
+      expect(await waiting(user)).toHaveLength(500);
+    });
   });
 
   describe("rows of MongooseIM", () => {

@@ -1,7 +1,7 @@
 // The stores of chat markers, on every database.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { parseBareJid } from "../../core/jid.ts";
-import type { Db } from "../../core/storage/db.ts";
+import { makeBare, parseBareJid } from "../../core/jid.ts";
+import { type Db, type Dialect, StorageError } from "../../core/storage/db.ts";
 import { OfflineMarkerStore } from "../../modules/mod_offline_chatmarkers/store.ts";
 import { MarkerStore, type MarkerType, type Sent } from "../../modules/mod_smart_markers/store.ts";
 import { onEachDatabase } from "./db_each.ts";
@@ -22,7 +22,10 @@ const mark = (at: number, id: string, more: Partial<Sent> = {}): Sent => ({
   ...more,
 });
 
-onEachDatabase("smart markers", ({ open }) => {
+/** No time that column `timestamp` holds. */
+const noTime = (dialect: Dialect): number => (dialect === "sqlite" ? Number.NaN : 1e300);
+
+onEachDatabase("smart markers", ({ open, dialect }) => {
   let db: Db;
   let store: MarkerStore;
   beforeAll(async () => {
@@ -139,6 +142,58 @@ onEachDatabase("smart markers", ({ open }) => {
         rows: [["bob@localhost", "T", "displayed", "a", "1970-01-01T00:00:01.000000Z"]],
       },
     ]);
+  });
+
+  describe("one that the database cannot take", () => {
+    let dropped: string[];
+    beforeEach(() => {
+      dropped = [];
+      store.unfit = (error, { id }) => dropped.push(`${id} ${error instanceof StorageError && error.code}`);
+    });
+
+    test.each([1, 2])("is lost, is told, and keeps no other out: %i at once", async (writers) => {
+      const many = Array.from({ length: 20 }, (_, i) => mark(i + 1, `m${i}`, { thread: String(i) }));
+      await store.later([...many.slice(0, 7), mark(noTime(dialect), "bad"), ...many.slice(7)], NONE);
+      await store.flush(writers);
+      expect(dropped).toEqual(["bad constraint"]);
+      expect(store.waiting).toBe(0);
+      expect(await ids()).toEqual([]);
+      for (const { thread, id } of many) expect(await ids(alice, bob, thread)).toEqual([id]);
+      await store.flush(writers);
+      expect(dropped).toHaveLength(1);
+    });
+
+    test("moves no marker that was there, and the others move", async () => {
+      await store.write([mark(1, "old"), mark(2, "other", { thread: "T" })], NONE);
+      await store.later([mark(noTime(dialect), "bad"), mark(3, "new", { thread: "T" })], NONE);
+      await store.flush(1);
+      expect(await ids()).toEqual(["old"]);
+      expect(await ids(alice, bob, "T")).toEqual(["new"]);
+      expect(dropped).toEqual(["bad constraint"]);
+    });
+
+    test("is not one that a database which is away does not answer", async () => {
+      await store.later([mark(1, "a"), mark(2, "b", { thread: "T" })], NONE);
+      const away = new StorageError("unavailable", "away");
+      const { transaction } = db;
+      db.transaction = () => Promise.reject(away);
+      await expect(store.flush(2)).rejects.toBe(away);
+      db.transaction = transaction;
+      expect(store.waiting).toBe(2);
+      expect(dropped).toEqual([]);
+      await store.flush(2);
+      expect([await ids(), await ids(alice, bob, "T")]).toEqual([["a"], ["b"]]);
+    });
+
+    test("of a user whose name is a JID's, and more than PostgreSQL's column takes", async () => {
+      const long = makeBare("r".repeat(300), "localhost");
+      await store.later([mark(1, "long", { user: long }), mark(2, "a")], NONE);
+      await store.flush(1);
+      expect(await ids()).toEqual(["a"]);
+      expect(dropped).toEqual(dialect === "pgsql" ? ["long constraint"] : []);
+      expect(await ids(long)).toEqual(dialect === "pgsql" ? [] : ["long"]);
+      expect(store.waiting).toBe(0);
+    });
   });
 
   test("many at once, in several transactions", async () => {

@@ -14,8 +14,8 @@ export type { MysqlOptions } from "./connection.ts";
 const MAX_ROWS = 128;
 /** Bytes of one INSERT, far below what a server takes as one packet (max_allowed_packet, at least 16 MB by default). */
 const MAX_BYTES = 1_000_000;
-/** The server has no room for one more connection. */
-const FULL = new Set(["ER_CON_COUNT_ERROR", "ER_TOO_MANY_USER_CONNECTIONS"]);
+/** No room for one more connection: of the server's, of each user's, and of what this user was granted. */
+const FULL = new Set(["ER_CON_COUNT_ERROR", "ER_TOO_MANY_USER_CONNECTIONS", "ER_USER_LIMIT_REACHED"]);
 
 /** Opens a pool and proves that a server answers. Rejects with a {@link StorageError}, "unavailable" in most cases. */
 export async function openMysql(options: MysqlOptions): Promise<Db> {

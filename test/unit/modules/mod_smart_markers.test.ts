@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { parseBareJid, parseJid } from "../../../core/jid.ts";
 import { defineModule } from "../../../core/module.ts";
+import { StorageError } from "../../../core/storage/db.ts";
 import { viewText } from "../../../core/xml/framer.ts";
 import modOfflineChatmarkers from "../../../modules/mod_offline_chatmarkers/index.ts";
 import modSmartMarkers from "../../../modules/mod_smart_markers/index.ts";
@@ -166,6 +167,28 @@ describe("backend rdbms_async", () => {
     await server.settle();
     expect(await rows()).toEqual([`romeo ${room.text} r`, "romeo juliet@localhost 2"]);
     expect(server.logged.join()).toContain("marker_write_failed");
+  });
+
+  test("one that the table cannot hold is dropped with a line in the log, and blocks nothing", async () => {
+    const { db } = server;
+    const { insertNew } = db;
+    db.insertNew = async (table, row) => {
+      if (String(row["luser"]).length > 250) throw new StorageError("constraint", "value too long");
+      return insertNew.call(db, table, row);
+    };
+    const long = server.connect(`${"r".repeat(300)}@localhost/x`);
+    await long.sends(toJuliet("long"));
+    await romeo.sends(toJuliet("1"));
+    await ask(juliet, "romeo@localhost");
+    expect(heardIds(juliet)).toEqual(["romeo 1"]);
+    expect(server.logged.filter((line) => line.includes("marker_dropped"))).toEqual([
+      expect.stringMatching(/value too long.*rrr@localhost.*juliet@localhost/),
+    ]);
+    await romeo.sends(toJuliet("2"));
+    server.clock.advance(1000);
+    await server.settle();
+    expect(await rows()).toEqual(["romeo juliet@localhost 2"]);
+    expect(server.logged).toHaveLength(1);
   });
 
   test("a removed user's markers are not written after", async () => {

@@ -15,6 +15,7 @@ function pool(count: number, strategy: Strategy, depth = 4, answerMs = Number.PO
     depth,
     answerMs,
     broken: (error) => error === "broken",
+    full: (error) => error === "full",
     open: () => {
       const wire: Wire = { id: wires.length, closed: undefined };
       wires.push(wire);
@@ -111,6 +112,35 @@ describe("the workers of a pool", () => {
     await expect(workers.run(() => Promise.reject("broken"))).rejects.toBe("broken");
     expect(wires[0].closed).toBe("at once");
     expect(starts().on).toBe(1);
+  });
+
+  describe("a connection for which the server has no room", () => {
+    const refuse = (workers: Workers<Wire>) => expect(workers.run(() => Promise.reject("full"))).rejects.toBe("full");
+
+    test("is left alone for a second, and what it would have done waits for the others", async () => {
+      const { workers, starts } = pool(2, "best_worker", 1);
+      await refuse(workers);
+      const [a, b] = [starts(), starts()];
+      expect([a.on, b.on]).toEqual([1, undefined]);
+      await a.ends();
+      expect(b.on).toBe(1);
+      await Bun.sleep(1050);
+      const c = starts();
+      expect(c.on).toBe(0);
+      await c.ends();
+      expect(starts().on).toBe(0);
+    });
+
+    test("is tried when there is no other", async () => {
+      const { workers, starts } = pool(2, "best_worker", 1);
+      await refuse(workers);
+      await refuse(workers);
+      const a = starts();
+      expect(a.on).toBe(0);
+      await a.ends();
+      // It has room again.
+      expect(starts().on).toBe(0);
+    });
   });
 
   test("the end waits for what runs and what waits", async () => {
