@@ -151,8 +151,8 @@ export class Ranks {
   private some(owner: number, from: bigint, old: bigint): Promise<{ id: number | bigint }[]> {
     const { db, table, ownerColumn: column } = this;
     const first = `FROM ${table} WHERE ${column} = ? AND id >= ? AND id <= ?`;
-    // MySQL would come from mark to mark by reading the whole archive for each.
-    if (db.dialect === "mysql") {
+    // MySQL, and PostgreSQL when it thinks that the archive is small, would read all of it for each mark below.
+    if (db.dialect !== "sqlite") {
       const rows = `SELECT id ${first} ORDER BY id LIMIT ${STEP * AT_ONCE}`;
       const numbered = `SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS n FROM (${rows}) r`;
       return db.query(`SELECT id FROM (${numbered}) m WHERE n % ${STEP} = 1 ORDER BY id`, [owner, from, old]);
