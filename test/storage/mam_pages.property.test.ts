@@ -2,7 +2,7 @@
 // never show, whatever is archived, deleted and asked meanwhile, and however much time goes by.
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Db } from "../../core/storage/db.ts";
+import { type Db, type SqlValue, StorageError } from "../../core/storage/db.ts";
 import type { Page, PageFound } from "../../modules/mod_mam/backend.ts";
 import { COLUMNS } from "../../modules/mod_mam/sql/archive.ts";
 import { ArchiveWorld, idAt, type Look, type Spot, START_MS, type Step } from "../support/archive-world.ts";
@@ -180,6 +180,75 @@ onEachDatabase("pages of long archives and a model", (database: TestDatabase) =>
     );
   }, 60_000);
 
+  describe("what is looked up while messages are deleted is not remembered", () => {
+    type Around = (sql: string, run: () => Promise<unknown>) => Promise<unknown>;
+    const page = { owner: 0, server: 0, low: undefined, high: undefined, dir: "after", max: 20, count: true } as const;
+    const pages: Look[] = [10, 250, 270, 300].map((pick) => ({ ...page, at: { ends: false, pick, near: 0n } }));
+
+    /** Deletes a hundred messages of 600 while statements are run as is said. */
+    async function whileDeleted(
+      around: (world: ArchiveWorld) => Around,
+      deletes: (world: ArchiveWorld) => Promise<void>,
+    ) {
+      let now: Around = (_, run) => run();
+      const world = new ArchiveWorld([watched(dbs[0], (sql, run) => now(sql, run))], `r${runs++}.example`);
+      await world.fill([{ size: 600, seed: 3, tail: 86_400_000 }]);
+      await world.check(pages);
+      world.clock += 3_600_001;
+      now = around(world);
+      await deletes(world);
+      now = (_, run) => run();
+      await world.check(pages);
+    }
+    const deletes = (world: ArchiveWorld) => world.delete(0, 0, world.ids(0)[100], 5000);
+
+    test("before they go", async () => {
+      const around =
+        (world: ArchiveWorld): Around =>
+        async (sql, run) => {
+          if (sql.startsWith("DELETE")) await world.check(pages);
+          return run();
+        };
+      await whileDeleted(around, deletes);
+    });
+
+    test("with an answer that is lost", async () => {
+      const around =
+        (world: ArchiveWorld): Around =>
+        async (sql, run) => {
+          if (!sql.startsWith("DELETE")) return run();
+          await world.check(pages);
+          await run();
+          throw new StorageError("timeout", "no answer", { maybeDone: true });
+        };
+      await whileDeleted(around, async (world) => {
+        const [{ owner, model }] = world.archives;
+        const id = world.ids(0)[100];
+        await expect(deletes(world)).rejects.toThrow("no answer");
+        await model.deleteBefore(owner.domain, id, 100);
+      });
+    });
+
+    test("by one who has read ranks before, and his page after", async () => {
+      const [reached, going] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const around = (): Around => async (sql, run) => {
+        const rows = await run();
+        if (/RECURSIVE|ROW_NUMBER/.test(sql)) {
+          reached.resolve();
+          await going.promise;
+        }
+        return rows;
+      };
+      await whileDeleted(around, async (world) => {
+        const looking = world.begin(pages[0]);
+        await reached.promise;
+        await deletes(world);
+        going.resolve();
+        await looking;
+      });
+    });
+  });
+
   describe("what is counted", () => {
     test("the total, from the newest message on that a page has shown, once that is old", async () => {
       const world = newWorld();
@@ -240,6 +309,21 @@ onEachDatabase("pages of long archives and a model", (database: TestDatabase) =>
     });
   });
 });
+
+/** A database whose statements are run by what is given. */
+function watched(db: Db, around: (sql: string, run: () => Promise<unknown>) => Promise<unknown>): Db {
+  const watch =
+    (call: "query" | "execute") =>
+    (sql: string, params?: readonly SqlValue[]): Promise<unknown> =>
+      around(sql, () => db[call](sql, params));
+  return new Proxy(db, {
+    get(target, name) {
+      if (name === "query" || name === "execute") return watch(name);
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
 
 /** The same, of one server. */
 const alone = (step: Step): Step => ({

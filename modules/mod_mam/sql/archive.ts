@@ -308,9 +308,11 @@ export class SqlArchive implements ArchiveBackend {
     const [next] = await db.query<{ id: number | bigint }>(sql, [number, id, limit]);
     const to = next === undefined ? id : BigInt(next.id);
     ranks.forget(number);
-    const gone = await db.execute("DELETE FROM mam_message WHERE user_id = ? AND id < ?", [number, to]);
-    ranks.forget(number);
-    return gone;
+    try {
+      return await db.execute("DELETE FROM mam_message WHERE user_id = ? AND id < ?", [number, to]);
+    } finally {
+      ranks.forget(number);
+    }
   }
 
   /** Deletes everything under an owner's number, preferences too, so many messages at a time. */
@@ -330,9 +332,12 @@ export class SqlArchive implements ArchiveBackend {
     const { db, ranks } = this.parts;
     for (const number of numbers) ranks.forget(number);
     const rows = { where: `user_id IN (${numbers.map(() => "?").join(", ")})`, params: numbers, limit };
-    await deleteInBatches(db, { ...rows, table: "mam_message", key: ["user_id", "id"] }, deleted);
-    await deleteInBatches(db, { ...rows, table: "mam_config", key: ["user_id", "remote_jid"] }, deleted);
-    for (const number of numbers) ranks.forget(number);
+    try {
+      await deleteInBatches(db, { ...rows, table: "mam_message", key: ["user_id", "id"] }, deleted);
+      await deleteInBatches(db, { ...rows, table: "mam_config", key: ["user_id", "remote_jid"] }, deleted);
+    } finally {
+      for (const number of numbers) ranks.forget(number);
+    }
   }
 
   /** What is kept under an owner's number, page after page, oldest first. */
