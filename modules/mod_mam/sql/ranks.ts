@@ -55,7 +55,7 @@ export class Ranks {
   /** What is known of an archive; a promise when it has to be read. */
   of(owner: number): Marks | Promise<Marks> {
     const marks = this.marks.get(owner);
-    return marks === undefined || marks.until < this.now() ? this.make(owner) : marks;
+    return marks === undefined || marks.until <= this.now() ? this.make(owner) : marks;
   }
 
   /** Whether these marks are still what is known of an archive. */
