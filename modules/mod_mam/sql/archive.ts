@@ -161,14 +161,29 @@ export class SqlArchive implements ArchiveBackend {
       if (there) rows.shift();
     }
     if (marks === undefined) return { rows, ...trimmed(rows, max), total: undefined, before: undefined, edge: there };
-    const { more } = trimmed(rows, max);
+    let { more } = trimmed(rows, max);
+    const n = rows.length;
     const first = start();
-    const total = end() - first;
-    const before = at === undefined ? undefined : at() - first;
-    const beyond = dir === "before" ? (before ?? total) : total - (before ?? 0) - (index ?? 0);
-    const read = { rows, total, before, edge: there, more: more || (rows.length === max && beyond > max) };
+    const counted = end() - first;
+    const place = at === undefined ? undefined : at() - first;
+    const beyond = Math.max(0, dir === "before" ? (place ?? counted) : counted - (place ?? 0) - (index ?? 0));
+    // Counts of what another server has deleted may say that this is the end; a client that believes it misses messages.
+    if (!more && n === max && n > 0) more = beyond > max || (await this.goesOn(number, bounds, dir, rows[n - 1].id));
+    if (max > 0 && (more ? beyond <= n : beyond !== n)) ranks.forget(number);
+    // Such counts are given as long as they may be of some archive that has this page.
+    const total = Math.max(n === 0 ? 0 : n + (index ?? 0), counted);
+    const [least, most] = dir === "after" ? [0, total - n] : [n, total];
+    const before = place === undefined ? undefined : Math.min(most, Math.max(least, place));
+    const read = { rows, total, before, edge: there, more };
     this.note(number, marks, page, first, read);
     return read;
+  }
+
+  /** Whether there are messages beyond one, in a direction. */
+  private async goesOn(number: number, bounds: Bounds, dir: Page["dir"], last: Row["id"]): Promise<boolean> {
+    const { low, high } = pageBounds(bounds, { dir, id: BigInt(last), max: 1, count: false });
+    const sql = "SELECT id FROM mam_message WHERE user_id = ? AND id >= ? AND id <= ? LIMIT 1";
+    return (await this.parts.db.query(sql, [number, low, high])).length > 0;
   }
 
   /** The next page begins where this one ends: what is below that place need not be counted again. */
@@ -293,9 +308,11 @@ export class SqlArchive implements ArchiveBackend {
     const [next] = await db.query<{ id: number | bigint }>(sql, [number, id, limit]);
     const to = next === undefined ? id : BigInt(next.id);
     ranks.forget(number);
-    const gone = await db.execute("DELETE FROM mam_message WHERE user_id = ? AND id < ?", [number, to]);
-    ranks.forget(number);
-    return gone;
+    try {
+      return await db.execute("DELETE FROM mam_message WHERE user_id = ? AND id < ?", [number, to]);
+    } finally {
+      ranks.forget(number);
+    }
   }
 
   /** Deletes everything under an owner's number, preferences too, so many messages at a time. */
@@ -315,9 +332,12 @@ export class SqlArchive implements ArchiveBackend {
     const { db, ranks } = this.parts;
     for (const number of numbers) ranks.forget(number);
     const rows = { where: `user_id IN (${numbers.map(() => "?").join(", ")})`, params: numbers, limit };
-    await deleteInBatches(db, { ...rows, table: "mam_message", key: ["user_id", "id"] }, deleted);
-    await deleteInBatches(db, { ...rows, table: "mam_config", key: ["user_id", "remote_jid"] }, deleted);
-    for (const number of numbers) ranks.forget(number);
+    try {
+      await deleteInBatches(db, { ...rows, table: "mam_message", key: ["user_id", "id"] }, deleted);
+      await deleteInBatches(db, { ...rows, table: "mam_config", key: ["user_id", "remote_jid"] }, deleted);
+    } finally {
+      for (const number of numbers) ranks.forget(number);
+    }
   }
 
   /** What is kept under an owner's number, page after page, oldest first. */

@@ -7,6 +7,8 @@ import type { Db } from "../../../core/storage/db.ts";
 
 /** Messages from one mark to the next. */
 const STEP = 256;
+/** Marks that one statement looks for, so that none takes long. */
+const AT_ONCE = 500;
 /** Marks that are kept for all archives together. */
 const MARKS = 200_000;
 /** How long marks are trusted: another server on the same database may delete messages. Milliseconds. */
@@ -53,7 +55,7 @@ export class Ranks {
   /** What is known of an archive; a promise when it has to be read. */
   of(owner: number): Marks | Promise<Marks> {
     const marks = this.marks.get(owner);
-    return marks === undefined || marks.until < this.now() ? this.make(owner) : marks;
+    return marks === undefined || marks.until <= this.now() ? this.make(owner) : marks;
   }
 
   /** Whether these marks are still what is known of an archive. */
@@ -128,15 +130,14 @@ export class Ranks {
 
   private async read(owner: number): Promise<Marks> {
     const old = ((BigInt(this.now()) * 1000n) << 8n) - this.young;
-    const { table, ownerColumn: column } = this;
-    // From mark to mark along the index: numbering all rows costs ten times as much.
-    const sql = `WITH RECURSIVE marks (id) AS (
-      SELECT MIN(id) FROM ${table} WHERE ${column} = ? AND id <= ?
-      UNION ALL SELECT (SELECT m.id FROM ${table} m WHERE m.${column} = ? AND m.id > marks.id AND m.id <= ?
-        ORDER BY m.id LIMIT 1 OFFSET ${STEP - 1}) FROM marks WHERE marks.id IS NOT NULL
-      ) SELECT id FROM marks WHERE id IS NOT NULL ORDER BY id`;
-    const rows = await this.db.query<{ id: number | bigint }>(sql, [owner, old, owner, old]);
-    const ids = rows.map(({ id }) => BigInt(id));
+    const ids: bigint[] = [];
+    for (let found = AT_ONCE; found === AT_ONCE; ) {
+      // From the last mark on, which comes again.
+      const from = ids.pop() ?? 0n;
+      const rows = await this.some(owner, from, old);
+      for (const { id } of rows) ids.push(BigInt(id));
+      found = rows.length;
+    }
     const last = ids.at(-1);
     return {
       ids,
@@ -144,6 +145,25 @@ export class Ranks {
       noted: { ids: [], ranks: [], next: 0 },
       until: this.now() + (this.db.dialect === "sqlite" ? ALONE_LIFE_MS : LIFE_MS),
     };
+  }
+
+  /** Every so-many-th message from an id on: AT_ONCE of them, unless there are fewer. */
+  private some(owner: number, from: bigint, old: bigint): Promise<{ id: number | bigint }[]> {
+    const { db, table, ownerColumn: column } = this;
+    const first = `FROM ${table} WHERE ${column} = ? AND id >= ? AND id <= ?`;
+    // MySQL, and PostgreSQL when it thinks that the archive is small, would read all of it for each mark below.
+    if (db.dialect !== "sqlite") {
+      const rows = `SELECT id ${first} ORDER BY id LIMIT ${STEP * AT_ONCE}`;
+      const numbered = `SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS n FROM (${rows}) r`;
+      return db.query(`SELECT id FROM (${numbered}) m WHERE n % ${STEP} = 1 ORDER BY id`, [owner, from, old]);
+    }
+    // From mark to mark along the index: numbering all rows costs ten times as much.
+    const sql = `WITH RECURSIVE marks (id, n) AS (
+      SELECT MIN(id), 1 ${first}
+      UNION ALL SELECT (SELECT m.id FROM ${table} m WHERE m.${column} = ? AND m.id > marks.id AND m.id <= ?
+        ORDER BY m.id LIMIT 1 OFFSET ${STEP - 1}), n + 1 FROM marks WHERE marks.id IS NOT NULL AND n < ${AT_ONCE}
+      ) SELECT id FROM marks WHERE id IS NOT NULL ORDER BY id`;
+    return db.query(sql, [owner, from, old, owner, old]);
   }
 
   /** The newest message that is old enough, from the last mark on. */
