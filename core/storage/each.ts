@@ -9,12 +9,14 @@ export const isUnfit = (error: unknown): boolean =>
  * Writes items together, and each by itself, in order, when the database refuses something about them. After any other
  * error what is left is not tried, and has that error.
  * @param write is given all, or up to `most` at a time; when it rejects it has written none, or may be asked again
+ * @param unfit which errors are about an item
  * @returns the errors of those that are not written, by their place in `items`
  */
 export async function writeEach<T>(
   items: readonly T[],
   write: (items: readonly T[]) => Promise<unknown>,
   most = items.length,
+  unfit: (error: unknown) => boolean = isUnfit,
 ): Promise<ReadonlyMap<number, unknown>> {
   const errors = new Map<number, unknown>();
   // Those before this place are written alone.
@@ -25,7 +27,7 @@ export async function writeEach<T>(
       await write(some);
       at += some.length;
     } catch (error) {
-      if (!isUnfit(error)) while (at < items.length) errors.set(at++, error);
+      if (!unfit(error)) while (at < items.length) errors.set(at++, error);
       else if (some.length === 1) errors.set(at++, error);
       else alone = at + some.length;
     }

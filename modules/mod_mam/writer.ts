@@ -1,8 +1,8 @@
 // The writer of an archive: messages that come while a batch is being written make the next one. Nothing waits for a
 // batch to fill: `flush_interval` and `batch_size` say when another is begun beside one that is under way.
 
-import type { Db, SqlValue } from "../../core/storage/db.ts";
-import { StorageError } from "../../core/storage/db.ts";
+import { type Db, type SqlValue, StorageError } from "../../core/storage/db.ts";
+import { writeEach } from "../../core/storage/each.ts";
 
 export interface WriterOptions {
   /** False: each message is written by itself, at once. */
@@ -18,7 +18,7 @@ export interface WriterOptions {
 export interface WriterObserver {
   /** A batch is written: its messages, and how long that took in ms. */
   flushed(messages: number, ms: number): void;
-  /** Messages that could not be written; their senders are told. */
+  /** Messages that could not be written: one that the table cannot hold, or those whose senders are told. */
   dropped(messages: number, error: unknown): void;
 }
 
@@ -107,17 +107,16 @@ export class ArchiveWriter {
     this.underWay.add(batch);
     const started = performance.now();
     const { rows } = batch;
-    try {
-      if (rows.length <= MOST) await this.db.insertMany(this.table, this.columns, rows);
-      else await this.parts(rows);
-      this.observer.flushed(rows.length, performance.now() - started);
+    const errors = await this.tried(rows);
+    const lost = errors.filter((error) => !isUnfit(error));
+    for (const error of errors) if (isUnfit(error)) this.observer.dropped(1, error);
+    if (lost.length > 0) {
+      // The senders of all of them are told: one that is kept may come again, which is better than one that is lost.
+      this.observer.dropped(lost.length, lost[0]);
+      batch.reject(lost[0]);
+    } else {
+      this.observer.flushed(rows.length - errors.length, performance.now() - started);
       batch.resolve();
-    } catch (error) {
-      if (rows.length > 1 && error instanceof StorageError && error.code === "constraint") await this.oneByOne(batch);
-      else {
-        this.observer.dropped(rows.length, error);
-        batch.reject(error);
-      }
     }
     this.waiting -= rows.length;
     this.flying--;
@@ -125,34 +124,22 @@ export class ArchiveWriter {
     this.look();
   }
 
-  private async parts(rows: SqlValue[][]): Promise<void> {
-    const parts: Promise<void>[] = [];
-    for (let at = 0; at < rows.length; at += MOST) {
-      parts.push(this.db.insertMany(this.table, this.columns, rows.slice(at, at + MOST)));
-    }
-    await Promise.all(parts);
-  }
-
-  /**
-   * A row that the table cannot hold must not take the others with it. Its message is delivered without being kept,
-   * for to send it again would not help; the log says so.
-   */
-  private async oneByOne(batch: Batch): Promise<void> {
-    for (const [i, row] of batch.rows.entries()) {
-      try {
-        await this.db.insertMany(this.table, this.columns, [row]);
-      } catch (error) {
-        const unfit = error instanceof StorageError && error.code === "constraint";
-        this.observer.dropped(unfit ? 1 : batch.rows.length - i, error);
-        if (unfit) continue;
-        // The senders of all of them are told: one that is kept may come again, which is better than one that is lost.
-        batch.reject(error);
-        return;
-      }
-    }
-    batch.resolve();
+  /** The errors of rows that could not be written. */
+  private async tried(rows: SqlValue[][]): Promise<unknown[]> {
+    const insert = (some: readonly SqlValue[][]) => this.db.insertMany(this.table, this.columns, some);
+    if (rows.length <= MOST) return [...(await writeEach(rows, insert, MOST, isUnfit)).values()];
+    const parts: SqlValue[][][] = [];
+    for (let at = 0; at < rows.length; at += MOST) parts.push(rows.slice(at, at + MOST));
+    const errors = await Promise.all(parts.map((part) => writeEach(part, insert, MOST, isUnfit)));
+    return errors.flatMap((some) => [...some.values()]);
   }
 }
+
+/**
+ * A row that the table cannot hold must not take the others with it. Its message is delivered without being kept, for
+ * to send it again would not help; the log says so.
+ */
+const isUnfit = (error: unknown): boolean => error instanceof StorageError && error.code === "constraint";
 
 function newBatch(): Batch {
   const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -1,0 +1,88 @@
+// The writer of an archive beside a database that refuses: who is told, what is tried again.
+import { expect, test } from "vitest";
+import { type Db, type SqlValue, StorageError, type StorageErrorCode } from "../../../../core/storage/db.ts";
+import { ArchiveWriter } from "../../../../modules/mod_mam/writer.ts";
+
+/** Holds numbers; refuses what `refuses` names an error for, all of a statement with it. */
+function world(refuses: (n: number) => StorageErrorCode | undefined, options: { enabled?: boolean } = {}) {
+  const held: number[] = [];
+  const statements: number[] = [];
+  const dropped: number[] = [];
+  let flushed = 0;
+  const db = {
+    async insertMany(_table: string, _columns: readonly string[], rows: readonly (readonly SqlValue[])[]) {
+      statements.push(rows.length);
+      await Promise.resolve();
+      for (const [n] of rows) {
+        const code = refuses(n as number);
+        if (code !== undefined) throw new StorageError(code, `refused: ${n}`);
+      }
+      held.push(...rows.map(([n]) => n as number));
+    },
+  } as unknown as Db;
+  const writer = new ArchiveWriter(
+    db,
+    "t",
+    ["n"],
+    { enabled: options.enabled ?? true, batch_size: 30, flush_interval: 2000, pool_size: 8 },
+    {
+      flushed: (n) => {
+        flushed += n;
+      },
+      dropped: (n) => dropped.push(n),
+    },
+  );
+  /** Writes so many in one turn; says which of them were told of an error. */
+  const write = async (count: number): Promise<number[]> => {
+    const told = Array.from({ length: count }, (_, n) =>
+      writer.write([n]).then(
+        () => undefined,
+        () => n,
+      ),
+    );
+    return (await Promise.all(told)).filter((n) => n !== undefined);
+  };
+  return { held, statements, dropped, write, writer, flushed: () => flushed };
+}
+
+test("what the table cannot hold is not kept, and nobody is told: alone, without batches, and in company", async () => {
+  const refuses = (n: number) => (n === 0 ? "constraint" : undefined);
+  const alone = world(refuses);
+  expect(await alone.write(1)).toEqual([]);
+  const single = world(refuses, { enabled: false });
+  expect(await single.write(3)).toEqual([]);
+  const company = world(refuses);
+  expect(await company.write(4)).toEqual([]);
+  expect([alone.held, single.held, company.held]).toEqual([[], [1, 2], [1, 2, 3]]);
+  expect([alone.dropped, single.dropped, company.dropped]).toEqual([[1], [1], [1]]);
+  expect(company.flushed()).toBe(3);
+  expect(company.writer.waiting).toBe(0);
+});
+
+test("one that cannot be held makes no other part of a large batch be written twice", async () => {
+  const { write, held, statements, dropped } = world((n) => (n === 1700 ? "constraint" : undefined));
+  expect(await write(2500)).toEqual([]);
+  expect(held.length).toBe(2499);
+  expect(new Set(held).size).toBe(2499);
+  // Three parts, and the second one by one.
+  expect(statements.length).toBe(3 + 1000);
+  expect(dropped).toEqual([1]);
+});
+
+test.each(["unavailable", "syntax", "full", "timeout"] as const)(
+  "an error of the whole (%s) is told to all, and tried once",
+  async (code) => {
+    const { write, held, statements, dropped, writer } = world(() => code);
+    expect(await write(5)).toEqual([0, 1, 2, 3, 4]);
+    expect([held, statements, dropped]).toEqual([[], [5], [5]]);
+    expect(writer.waiting).toBe(0);
+  },
+);
+
+test("a database that goes away while one by one is written: what is left is told", async () => {
+  const { write, held, dropped } = world((n) => (n === 1 ? "constraint" : n === 3 ? "unavailable" : undefined));
+  // All share the promise of their batch: one that is kept may come again.
+  expect(await write(5)).toEqual([0, 1, 2, 3, 4]);
+  expect(held).toEqual([0, 2]);
+  expect(dropped).toEqual([1, 2]);
+});
