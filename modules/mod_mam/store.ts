@@ -74,6 +74,7 @@ export class MamStore implements PersonalStore {
       jids: jidCodec(config.db_jid_format ?? "mam_jid_mini"),
       messages: messageCodec(config.db_message_format ?? DEFAULT_MESSAGE_FORMAT),
       search,
+      dropped: observer.dropped,
       unfit: observer.unfit,
       unreadable: observer.unreadable,
     });

@@ -115,7 +115,8 @@ export class ArchiveWriter {
       this.observer.dropped(lost.length, lost[0]);
       batch.reject(lost[0]);
     } else {
-      this.observer.flushed(rows.length - errors.length, performance.now() - started);
+      const written = rows.length - errors.length;
+      if (written > 0) this.observer.flushed(written, performance.now() - started);
       batch.resolve();
     }
     this.waiting -= rows.length;

@@ -2,14 +2,19 @@
 //
 //   bun test/bench/archive.ts chat [--servers embedded,pgsql,ejabberd,prosody] [--reps N] [--seconds N]
 //   bun test/bench/archive.ts lookup --state-dir DIR [--rate N] [--chat N] [--seconds N]
+//   bun test/bench/archive.ts lookup-pgsql [--owners N] [--rate N] [--chat N] [--seconds N]
 //   bun test/bench/archive.ts lookup-peers [--servers ejabberd,prosody] [--seconds N]
 //
 // `chat`: 200 accounts, saturated and at 10,000 messages a second; PostgreSQL's processes count as the server's.
-// `lookup`: pages of five from a state directory that archive-fill.ts has filled, at a rate, while others chat.
+// `lookup`: pages of five from a state directory that archive-fill.ts has filled, at a rate, while others chat; `lookup-pgsql`
+// fills a PostgreSQL of its own with archives of 10,000.
 // The server is pinned to one core, the generator to the other, PostgreSQL to none.
 
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { SQL } from "bun";
 import { BinaryServer, freePort } from "../support/binary.ts";
 import { OwnPostgres } from "../support/own_postgres.ts";
 import { archiveConfig, benchDir, generate, lastLine, Ours, Peer, type Row, SERVER_CPU } from "./targets.ts";
@@ -24,6 +29,7 @@ const { values, positionals } = parseArgs({
     rate: { type: "string", default: "6000" },
     chat: { type: "string", default: "1000" },
     clients: { type: "string", default: "200" },
+    owners: { type: "string", default: "1000" },
   },
 });
 const seconds = ["--seconds", values.seconds];
@@ -98,20 +104,60 @@ async function lookup(): Promise<void> {
   const port = await freePort();
   const server = new BinaryServer({ config: await Ours.lookupConfig(port), port, stateDir, cpu: SERVER_CPU });
   await server.start();
+  await lookUp("embedded", port, String(server.pid));
+  await server.stop();
+}
+
+/** Messages of an archive in PostgreSQL; half a second between two of all owners, up to an hour ago. */
+const EACH = 10_000;
+
+async function fill(url: string, owners: number): Promise<void> {
+  const sql = new SQL(url);
+  await sql.unsafe(`INSERT INTO mam_server_user (id, server, user_name)
+    SELECT i + 1, 'localhost', 'user' || i FROM generate_series(0, ${owners - 1}) i`);
+  const text = "Neither a borrower nor a lender be; for loan oft loses both itself and";
+  const peer = `'user' || (i + 1 + t % 20) % ${owners}`;
+  const markup = `<message from='%s@localhost/xl' to='user%s@localhost' type='chat' id='m%s'><body>${text} %s</body></message>`;
+  const halves = `${EACH * owners}::bigint - (t::bigint * ${owners} + i)`;
+  for (let turn = 0; turn < EACH; turn += 500) {
+    await sql.unsafe(`INSERT INTO mam_message (id, user_id, from_jid, remote_bare_jid, remote_resource, direction, message,
+        search_body, is_groupchat)
+      SELECT ((extract(epoch FROM now())::bigint - 3600) * 1000000 - (${halves}) * 500000) << 8, i + 1, ${peer} || '/xl', ${peer},
+        'xl', 'I', convert_to(format($m$${markup}$m$, ${peer}, i, t, t), 'UTF8'), '${text.toLowerCase()}', false
+      FROM generate_series(${turn}, ${turn + 499}) t, generate_series(0, ${owners - 1}) i ORDER BY t, i`);
+  }
+  await sql.unsafe("SELECT setval(pg_get_serial_sequence('mam_server_user', 'id'), max(id)) FROM mam_server_user");
+  await sql.unsafe("ANALYZE");
+  await sql.close();
+}
+
+async function lookupPgsql(): Promise<void> {
+  const postgres = await OwnPostgres.create(["shared_buffers=512MB", "max_wal_size=4GB"]);
+  const port = await freePort();
+  const stateDir = mkdtempSync(join(tmpdir(), "mongooseim-bench-"));
+  const config = await Ours.lookupConfig(port, postgres.port);
+  const server = new BinaryServer({ config, port, stateDir, cpu: SERVER_CPU });
+  await server.start();
+  await fill(postgres.url(), Number(values.owners));
+  await lookUp("pgsql", port, [server.pid, postgres.pid].join(","));
+  await server.stop();
+  await postgres.remove();
+}
+
+async function lookUp(name: string, port: number, pids: string): Promise<void> {
   const where = ["--port", String(port), "--domain", "localhost"];
-  const asking = [...where, "--clients", values.clients, "--archive", "0", "--page", "5", "--pid", String(server.pid)];
+  const asking = [...where, "--clients", values.clients, "--archive", "0", "--page", "5", "--pid", pids];
   await generate([xmppload, "register", ...where, "--clients", String(Number(values.clients) + 40), "--settle", "0"]);
   const ask = (...args: string[]) => generate([xmppload, "mam", ...asking, ...args, ...seconds]).then(lastLine);
   for (let i = 0; i < Number(values.reps); i++) {
-    show("embedded", "as fast as it goes", await ask("--outstanding", "1"));
-    show("embedded", `${values.rate} look-ups/s`, await ask("--rate", values.rate));
+    show(name, "as fast as it goes", await ask("--outstanding", "1"));
+    show(name, `${values.rate} look-ups/s`, await ask("--rate", values.rate));
     if (values.chat === "0") continue;
     const others = [...where, "--first", values.clients, "--clients", "40", "--rate", values.chat];
     const beside = generate([xmppload, "chat", ...others, "--seconds", String(Number(values.seconds) + 2)]);
-    show("embedded", `${values.rate} look-ups/s beside ${values.chat} messages/s`, await ask("--rate", values.rate));
-    show("embedded", "    those messages", lastLine(await beside));
+    show(name, `${values.rate} look-ups/s beside ${values.chat} messages/s`, await ask("--rate", values.rate));
+    show(name, "    those messages", lastLine(await beside));
   }
-  await server.stop();
 }
 
 async function lookupPeers(): Promise<void> {
@@ -125,7 +171,12 @@ async function lookupPeers(): Promise<void> {
   }
 }
 
-const steps: Record<string, () => Promise<void>> = { chat, lookup, "lookup-peers": lookupPeers };
+const steps: Record<string, () => Promise<void>> = {
+  chat,
+  lookup,
+  "lookup-pgsql": lookupPgsql,
+  "lookup-peers": lookupPeers,
+};
 const step = steps[positionals[0] ?? ""];
 if (step === undefined) throw new Error(`which of ${Object.keys(steps).join(", ")}?`);
 await step();

@@ -114,9 +114,9 @@ export class Ours implements Target {
   }
 
   /** Archives on, a door on `port`: for a state directory that was filled before. */
-  static async lookupConfig(port: number): Promise<string> {
+  static async lookupConfig(port: number, pgsqlPort?: number): Promise<string> {
     const ports = { plain: port, tls: await freePort(), ws: await freePort() };
-    return ourConfig({ auth: "plain", host: "localhost", more: archiveConfig() }, ports);
+    return ourConfig({ auth: "plain", host: "localhost", more: archiveConfig(pgsqlPort) }, ports);
   }
 
   static async make(): Promise<Ours> {

@@ -46,6 +46,8 @@ export interface ArchiveParts {
   readonly messages: MessageCodec;
   /** How words are looked for; undefined where they cannot be. */
   readonly search: SearchForm | undefined;
+  /** Messages could not be written; their senders are told. */
+  dropped(messages: number, error: unknown): void;
   /** A message has an address that no column can hold: it is delivered and not kept. */
   unfit(owner: Owner, id: bigint): void;
   /** A row holds no message: what stands for it is given instead. */
@@ -70,7 +72,13 @@ export class SqlArchive implements ArchiveBackend {
     const { owners } = this.parts;
     const number = owners.known(message.owner);
     return number === undefined
-      ? owners.number(message.owner).then((made) => this.write(message, made))
+      ? owners.number(message.owner).then(
+          (made) => this.write(message, made),
+          (error: unknown) => {
+            this.parts.dropped(1, error);
+            throw error;
+          },
+        )
       : this.write(message, number);
   }
 

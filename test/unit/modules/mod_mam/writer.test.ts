@@ -1,6 +1,8 @@
 // The writer of an archive beside a database that refuses: who is told, what is tried again.
 import { expect, test } from "vitest";
+import { parseJid } from "../../../../core/jid.ts";
 import { type Db, type SqlValue, StorageError, type StorageErrorCode } from "../../../../core/storage/db.ts";
+import { MamStore } from "../../../../modules/mod_mam/store.ts";
 import { ArchiveWriter } from "../../../../modules/mod_mam/writer.ts";
 
 /** Holds numbers; refuses what `refuses` names an error for, all of a statement with it. */
@@ -85,4 +87,27 @@ test("a database that goes away while one by one is written: what is left is tol
   expect(await write(5)).toEqual([0, 1, 2, 3, 4]);
   expect(held).toEqual([0, 2]);
   expect(dropped).toEqual([1, 2]);
+});
+
+test("an owner whose number cannot be had: it is told, and counted as a message that was not kept", async () => {
+  const away = () => Promise.reject(new StorageError("unavailable", "away"));
+  const db = { dialect: "pgsql", query: away, insertNew: away } as unknown as Db;
+  const dropped: [number, unknown][] = [];
+  const observer = {
+    flushed: () => undefined,
+    dropped: (n: number, error: unknown) => dropped.push([n, error]),
+    unfit: () => undefined,
+  };
+  const { sql } = new MamStore(db).sql({ cache_users: true }, observer, () => 0);
+  const from = parseJid("romeo@localhost/orchard");
+  const rest = {
+    direction: "out",
+    stanza: "<message/>",
+    searchBody: "",
+    originId: undefined,
+    groupchat: false,
+  } as const;
+  const kept = sql.archive({ id: 256n, owner: from.bare, from, remote: from, ...rest });
+  await expect(kept).rejects.toThrow("away");
+  expect(dropped).toEqual([[1, expect.any(StorageError)]]);
 });
