@@ -11,6 +11,7 @@ import type { BareJid } from "./jid.ts";
 import type { Log } from "./log/index.ts";
 import type { Session } from "./module.ts";
 import type { Sessions } from "./session/directory.ts";
+import { UnderWay } from "./under-way.ts";
 import type { Wheel } from "./wheel.ts";
 
 /** After how long a removal that failed is tried again, in ms. */
@@ -35,7 +36,7 @@ export interface RemovalParts {
 export class Removal {
   private stopping = false;
   /** Removals that are being done. */
-  private readonly running = new Set<Promise<unknown>>();
+  private readonly running = new UnderWay();
   /** The last work of the streams of domains that are being removed. */
   private readonly closing = new Map<string, Promise<void>>();
 
@@ -47,14 +48,7 @@ export class Removal {
   /** Leaves removals of domains after the batch that is being deleted, and lets those of accounts come to their end. */
   async stop(): Promise<void> {
     this.stopping = true;
-    await Promise.allSettled(this.running);
-  }
-
-  private track<T>(work: Promise<T>): Promise<T> {
-    this.running.add(work);
-    const done = (): boolean => this.running.delete(work);
-    work.then(done, done);
-    return work;
+    await this.running.settled();
   }
 
   /** Goes on with the removals of accounts that were cut short; their names are not free from here on. */
@@ -96,7 +90,7 @@ export class Removal {
 
   /** Removes what is kept of an account that is gone, and frees its name. What fails is tried again. */
   private finish(jid: BareJid, host: HostRuntime, free: () => void, asking?: Session): Promise<void> {
-    return this.track(this.finishNow(jid, host, free, asking));
+    return this.running.add(this.finishNow(jid, host, free, asking));
   }
 
   private async finishNow(jid: BareJid, host: HostRuntime, free: () => void, asking?: Session): Promise<void> {
@@ -182,7 +176,7 @@ export class Removal {
    * and when the server stops before the end.
    */
   eraseDomain(domain: string, host: HostRuntime): Promise<void> {
-    return this.track(this.eraseDomainNow(domain, host));
+    return this.running.add(this.eraseDomainNow(domain, host));
   }
 
   private async eraseDomainNow(domain: string, host: HostRuntime): Promise<void> {

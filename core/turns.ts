@@ -15,6 +15,11 @@ export class Turns {
     });
     return result;
   }
+
+  /** Resolves when everything that was asked for so far is done. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#last.values());
+  }
 }
 
 const nothing = (): void => {};

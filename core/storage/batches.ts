@@ -11,7 +11,7 @@ const LONGEST_PAUSE = 200;
 
 export interface Rows {
   readonly table: string;
-  /** The columns of a key of the table, which need not be unique. */
+  /** The columns of a key of the table, which need not be unique where the condition is about its columns alone. */
   readonly key: readonly string[];
   /** Which rows, for example "server = ?". */
   readonly where: string;
@@ -20,21 +20,19 @@ export interface Rows {
   readonly limit?: number | undefined;
 }
 
-/** A statement that deletes some of the rows, a number of them that is its last parameter (twice the others before). */
-function statement(db: Db, { table, key, where }: Rows): { sql: string; twice: boolean } {
+/** A statement that deletes some of the rows, a number of them that is its last parameter. */
+function statement(db: Db, { table, key, where }: Rows): string {
   switch (db.dialect) {
     case "sqlite":
-      return {
-        sql: `DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} WHERE ${where} LIMIT ?)`,
-        twice: false,
-      };
+      return `DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} WHERE ${where} LIMIT ?)`;
     case "pgsql": {
+      // With the condition outside too, PostgreSQL may compare all rows that it holds for with all of the batch: it takes
+      // them for few as long as it has not counted them.
       const columns = key.join(", ");
-      const some = `SELECT ${columns} FROM ${table} WHERE ${where} LIMIT ?`;
-      return { sql: `DELETE FROM ${table} WHERE ${where} AND (${columns}) IN (${some})`, twice: true };
+      return `DELETE FROM ${table} WHERE (${columns}) IN (SELECT ${columns} FROM ${table} WHERE ${where} LIMIT ?)`;
     }
     case "mysql":
-      return { sql: `DELETE FROM ${table} WHERE ${where} LIMIT ?`, twice: false };
+      return `DELETE FROM ${table} WHERE ${where} LIMIT ?`;
   }
 }
 
@@ -43,8 +41,8 @@ function statement(db: Db, { table, key, where }: Rows): { sql: string; twice: b
  * done; to go on is to call it again. Resolves to the number of rows.
  */
 export async function deleteInBatches(db: Db, rows: Rows, deleted?: Deleted): Promise<number> {
-  const { sql, twice } = statement(db, rows);
-  const params = [...(twice ? rows.params : []), ...rows.params, rows.limit ?? BATCH];
+  const sql = statement(db, rows);
+  const params = [...rows.params, rows.limit ?? BATCH];
   let all = 0;
   for (;;) {
     const begun = performance.now();

@@ -111,6 +111,9 @@ export class StorageError extends Error {
 /** Whether an error says that there is no database to talk to. */
 export const isAway = (error: unknown): boolean => error instanceof StorageError && error.code === "unavailable";
 
+/** A time to compare a column with: one before 1970 may be more than the column holds, and nothing is of such a time. */
+export const columnTime = (time: number): number => Math.max(0, time);
+
 /** Reads a text that MySQL may hold as bytes: in a column with a binary character set, or in a blob. */
 export function asText(value: string | Uint8Array): string {
   return typeof value === "string" ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString();

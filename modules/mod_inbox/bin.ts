@@ -3,7 +3,7 @@
 
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import type { Retained } from "../../core/module.ts";
-import { asText, type Db, type SqlValue, type Statement } from "../../core/storage/db.ts";
+import { asText, columnTime, type Db, type SqlValue, type Statement } from "../../core/storage/db.ts";
 import type { EntryKey } from "./entry.ts";
 import { removeEntry } from "./statements.ts";
 
@@ -40,12 +40,10 @@ export class Bin implements Retained {
     return this.empty("lserver = ?", [domain], before);
   }
 
-  // A time before 1970 may be more than a column holds, and no message is of such a time.
-
   /** Domains with something in a bin that had its last message before a time. */
   async domains(before: number): Promise<string[]> {
     const sql = "SELECT DISTINCT lserver FROM inbox WHERE box = 'bin' AND timestamp < ?";
-    return (await this.db.query<Row>(sql, [Math.max(0, before)])).map((row) => asText(row.lserver));
+    return (await this.db.query<Row>(sql, [columnTime(before)])).map((row) => asText(row.lserver));
   }
 
   deleteBefore(domain: string, before: number, limit: number): Promise<number> {
@@ -54,7 +52,7 @@ export class Bin implements Retained {
 
   async countBefore(domain: string, before: number): Promise<number> {
     const sql = "SELECT count(*) AS n FROM inbox WHERE box = 'bin' AND lserver = ? AND timestamp < ?";
-    const [{ n }] = await this.db.query<{ n: number | string }>(sql, [domain, Math.max(0, before * 1000)]);
+    const [{ n }] = await this.db.query<{ n: number | string }>(sql, [domain, columnTime(before * 1000)]);
     return Number(n);
   }
 
@@ -70,7 +68,7 @@ export class Bin implements Retained {
   private async page(whose: string, params: readonly SqlValue[], before: number, limit: number) {
     const sql = `SELECT luser, lserver, remote_bare_jid FROM inbox
       WHERE box = 'bin' AND ${whose} AND timestamp < ? LIMIT ?`;
-    const until = Math.max(0, before);
+    const until = columnTime(before);
     const rows = await this.db.query<Row>(sql, [...params, until, limit]);
     // What its owner has taken out of the bin meanwhile stays.
     const statements = rows.map((row): Statement => {

@@ -5,6 +5,7 @@ import { tryParseJid } from "../../core/jid.ts";
 import type { Iq, Session } from "../../core/module.ts";
 import { NS_DATA, NS_RSM } from "../../core/ns.ts";
 import { parseDateTime } from "../../core/operations/scalars.ts";
+import { Pace } from "../../core/pace.ts";
 import type { Element } from "../../core/stanza.ts";
 import { type DataForm, formMarkup } from "../../core/xml/form.ts";
 import { escapeXml, Markup, xml } from "../../core/xml/markup.ts";
@@ -13,8 +14,6 @@ import { boxesOf, type InboxConfig, type InboxContext, NS_INBOX } from "./config
 import { type Entry, forwardedMarkup, type InboxResult, propertiesMarkup } from "./entry.ts";
 import type { Place, Query } from "./select.ts";
 
-/** Characters that are sent in one turn of the event loop. */
-const TURN = 128 * 1024;
 /** Characters of a wrong value that are repeated to who sent it. */
 const MAX_SHOWN = 64;
 
@@ -43,7 +42,7 @@ export async function set(iq: Iq, ctx: InboxContext): Promise<Markup> {
   return fin(results.map(({ entry }) => entry));
 }
 
-/** A message for each entry; what is sent in one turn of the event loop waits in memory. */
+/** A message for each entry. */
 async function give(
   results: readonly InboxResult[],
   session: Session,
@@ -53,19 +52,17 @@ async function give(
   const { server } = ctx;
   const from = escapeXml(session.jid.bare.text);
   const to = escapeXml(session.jid.text);
-  let unread = 0;
+  const pace = new Pace();
   for (const { entry, extra } of results) {
     const now = ctx.now() * 1000;
     const about = xml`${forwardedMarkup(entry)}${propertiesMarkup(entry, now)}${extra}`;
     const result = xml`<result queryid='${queryid}' unread='${entry.unread}' xmlns='${NS_INBOX}'>${about}</result>`;
     const message = `<message from='${from}' id='${server.token(8)}' to='${to}'>${result.text}</message>`;
     session.write(message);
-    unread += message.length;
-    if (unread > TURN) {
-      unread = 0;
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      if (server.session(session.jid) !== session) return;
-    }
+    const pause = pace.sent(message.length);
+    if (pause === undefined) continue;
+    await pause;
+    if (server.session(session.jid) !== session) return;
   }
 }
 

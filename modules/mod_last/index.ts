@@ -44,9 +44,6 @@ export default defineModule({
     unset_presence: ({ session, status }, ctx) => note(session, status, ctx),
     // A session that was never available, or that stayed connected after it had become unavailable.
     user_terminate: ({ session }, ctx) => (session.available ? undefined : note(session, "", ctx)),
-    // Before the store forgets the account (60).
-    remove_user: { at: 50, run: (_params, ctx) => allWritten(ctx) },
-    remove_domain: { at: 50, run: (_params, ctx) => allWritten(ctx) },
     // §4: a client must not be asked by those who may not see its presence.
     user_receive_iq: {
       type: "get",
@@ -84,21 +81,5 @@ function note(session: Session, status: string, ctx: Context): Promise<void> | u
   const seconds = Math.floor(ctx.now() / 1000);
   if (session.anonymous || session.jid === undefined || noted.get(session) === seconds) return;
   noted.set(session, seconds);
-  const all = writesOf(ctx);
-  const writing = ctx.store.setLastInfo(session.jid.bare, { seconds, status });
-  const done = writing.then(nothing, nothing).then(() => void all.delete(done));
-  all.add(done);
-  return writing;
+  return ctx.store.setLastInfo(session.jid.bare, { seconds, status });
 }
-
-/** What is being written: an account's last end must not be noted after everything about it was deleted. */
-const writes = new WeakMap<object, Set<Promise<void>>>();
-
-function writesOf(ctx: Context): Set<Promise<void>> {
-  const known = writes.get(ctx) ?? new Set();
-  writes.set(ctx, known);
-  return known;
-}
-
-const allWritten = (ctx: Context): Promise<void> => Promise.all(writesOf(ctx)).then(nothing);
-const nothing = (): void => {};

@@ -11,13 +11,14 @@ import { type BareJid, tryParseJid } from "../../core/jid.ts";
 import { defineModule, type ModuleContext, type Session } from "../../core/module.ts";
 import { NS_DELAY } from "../../core/ns.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
+import { Pace } from "../../core/pace.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { escapeXml } from "../../core/xml/markup.ts";
 import { stanzaText } from "../../core/xml/stanza-text.ts";
 import { operations } from "./operations.ts";
 import { expiry, takeOwnDelay } from "./rules.ts";
-import { OfflineStore, type Waiting } from "./store.ts";
+import { noSuchUser, OfflineStore, type Waiting } from "./store.ts";
 
 export type { Waiting } from "./store.ts";
 
@@ -31,8 +32,6 @@ declare module "../../core/hooks.ts" {
 const FEATURE = "msgoffline";
 /** Messages that are read, delivered and deleted at a time. */
 const PAGE = 200;
-/** Characters that are sent in one turn of the event loop. */
-const TURN = 128 * 1024;
 
 const config = z.strictObject({
   backend: enumOf("mnesia", "rdbms").default("mnesia").describe("Where messages are kept"),
@@ -65,11 +64,18 @@ export default defineModule({
   },
   retention: { offline: (store) => store },
   hooks: {
-    offline_message: { type: ["chat", "", "normal"], run: keep },
-    offline_groupchat_message: {
-      type: "groupchat",
-      run: (stanza, ctx) => (ctx.config.store_groupchat_messages ? keep(stanza, ctx) : undefined),
-    },
+    // 1: others may take their time
+    offline_message: [
+      { at: 1, run: comes },
+      { type: ["chat", "", "normal"], run: keep },
+    ],
+    offline_groupchat_message: [
+      { at: 1, run: comes },
+      {
+        type: "groupchat",
+        run: (stanza, ctx) => (ctx.config.store_groupchat_messages ? keep(stanza, ctx) : undefined),
+      },
+    ],
     amp_determine_strategy: {
       at: 30,
       run: (strategy, { stanza, event }) => {
@@ -83,6 +89,10 @@ export default defineModule({
   },
   operations,
 });
+
+function comes(stanza: Stanza, { store }: Context): undefined {
+  store.removals.comes(stanza);
+}
 
 /** Stores a message, and stops it when it is safe. Throws a StanzaError, which the sender is told. */
 async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefined> {
@@ -107,6 +117,9 @@ async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefin
 async function write(stanza: Stanza, ctx: Context): Promise<void> {
   const { store, config, host } = ctx;
   const to = stanza.to.bare;
+  const removals = store.removals.before(stanza);
+  // Of an account that was removed a session may have been left for a while, so that it was thought to be there.
+  if (store.removals.since(to, 0) && !(await host.auth.exists(to.local, to.domain))) throw noSuchUser();
   const said = host.access.match(config.access_max_user_messages, to, to.domain);
   const limit = typeof said === "number" ? said : said === "infinity" ? Infinity : config.max_user_messages;
   const bounded = limit !== Infinity;
@@ -119,9 +132,10 @@ async function write(stanza: Stanza, ctx: Context): Promise<void> {
   const packet = stanzaText(stanza, stanza.toText === undefined ? stanza.to : undefined);
   let stored = false;
   try {
-    await store.writeMessages(to, { timestamp, expire, from: stanza.from.text, packet });
+    await store.writeMessages(to, { timestamp, expire, from: stanza.from.text, packet }, removals);
     stored = true;
   } catch (error) {
+    if (error instanceof StanzaError) throw error;
     ctx.log.limited("write", 10)?.error("offline_write_failed", { error, user: to.text });
     throw new StanzaError("internal-server-error", "The message could not be stored");
   } finally {
@@ -144,7 +158,7 @@ async function deliver(session: Session, ctx: Context): Promise<void> {
 async function pages(session: Session, { store, server, now, log, host }: Context): Promise<void> {
   const { hooks } = host;
   const account = session.jid.bare;
-  let unread = 0;
+  const pace = new Pace();
   for (let after: number | bigint = 0; ; ) {
     const messages = await store.popMessages(account, after, PAGE);
     const gone: (number | bigint)[] = [];
@@ -159,12 +173,7 @@ async function pages(session: Session, { store, server, now, log, host }: Contex
       const stanza = dropped ? undefined : revive(message, account);
       if (stanza) {
         await (session.replay ? session.replay(stanza) : session.receive(stanza));
-        // What is sent in one turn of the event loop waits in memory: the client gets its chance to read.
-        unread += message.packet.length;
-        if (unread > TURN) {
-          unread = 0;
-          await new Promise<void>((resolve) => setImmediate(resolve));
-        }
+        await pace.sent(message.packet.length);
       } else if (!dropped) {
         log.warning("offline_message_unreadable", { user: account.text, id: String(message.id) });
         continue;

@@ -1,7 +1,7 @@
 // Category offline: tidying up what waits.
 
 import type { ModuleContext } from "../../core/module.ts";
-import { defineOperation, OperationError, type OperationNode } from "../../core/operations.ts";
+import { defineOperation, type OperationNode, runningIn } from "../../core/operations.ts";
 import type { OfflineStore } from "./store.ts";
 
 declare module "../../core/operations.ts" {
@@ -12,11 +12,7 @@ declare module "../../core/operations.ts" {
 
 const DAY = 86_400_000_000;
 
-function storeOf(node: OperationNode, domain: string): OfflineStore {
-  const running = node.instance("mod_offline", domain);
-  if (running) return running.store;
-  throw new OperationError("domain_not_found", "Unknown domain", { domain });
-}
+const storeOf = (node: OperationNode, domain: string): OfflineStore => runningIn(node, "mod_offline", domain).store;
 
 const head = {
   category: "offline",

@@ -1,13 +1,16 @@
 // Messages that wait: table `offline_message`, in the order of their ids. Times are microseconds since 1970.
 
+import { StanzaError } from "../../core/errors.ts";
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore, Retained } from "../../core/module.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
-import { type Deleted, deleteInBatches, PAGE, pages } from "../../core/storage/batches.ts";
-import type { Db, SqlValue } from "../../core/storage/db.ts";
+import { type Deleted, deleteInBatches, deleteThroughout, PAGE, pages } from "../../core/storage/batches.ts";
+import { columnTime, type Db, type SqlValue } from "../../core/storage/db.ts";
 import { writeEach } from "../../core/storage/each.ts";
+import { UnderWay } from "../../core/under-way.ts";
 import { Quota } from "./quota.ts";
+import { Removals } from "./removals.ts";
 
 export interface Waiting {
   id: number | bigint;
@@ -27,18 +30,27 @@ interface Row {
   packet: string | Uint8Array;
 }
 
-/** A time of years before 1970 may be more than a column holds, and no message is of such a time. */
-const possible = (before: number): number => Math.max(0, before);
+/** A message that is to be stored. */
+interface Write {
+  readonly to: BareJid;
+  readonly row: readonly SqlValue[];
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
 
 const COLUMNS = ["timestamp", "expire", "server", "username", "from_jid", "packet", "permanent_fields"] as const;
 const TABLE = "offline_message";
 /** Rows in one INSERT. */
 const BATCH = 500;
 
+/** What the sender of a message to an account that is not there is told. */
+export const noSuchUser = (): StanzaError => new StanzaError("service-unavailable", "User not found");
+
 export class OfflineStore implements PersonalStore, Retained {
-  private batch: SqlValue[][] = [];
-  /** The commit that the batch waits for; its value holds the errors of rows that were not written, by their place. */
-  private written: Promise<ReadonlyMap<number, unknown>> | undefined;
+  /** What has come in this turn of the event loop. */
+  private batch: Write[] = [];
+  private readonly inserts = new UnderWay();
+  readonly removals = new Removals();
   /** Accounts whose messages are going out, by bare JID. */
   readonly delivering = new Map<string, Promise<void>>();
   readonly quota = new Quota((jid) => this.count(jid));
@@ -47,27 +59,46 @@ export class OfflineStore implements PersonalStore, Retained {
 
   /**
    * Stores a message; resolves when it is committed. All that come in the same turn of the event loop are one commit.
+   * Rejects with a StanzaError when the account is removed before its message is on the way to the database.
+   * @param removals what `removals.count` was when the account was there
    */
-  writeMessages(to: BareJid, message: Omit<Waiting, "id">): Promise<void> {
+  writeMessages(to: BareJid, message: Omit<Waiting, "id">, removals = this.removals.count): Promise<void> {
+    if (this.removals.since(to, removals)) return Promise.reject(noSuchUser());
     const expire = message.expire ?? null;
     const row = [message.timestamp, expire, to.domain, to.local, message.from, message.packet, null];
-    const place = this.batch.push(row) - 1;
-    this.written ??= new Promise((resolve, reject) => {
-      setImmediate(() => {
-        const rows = this.batch;
-        this.batch = [];
-        this.written = undefined;
-        this.insert(rows).then(resolve, reject);
-      });
-    });
-    return this.written.then((errors) => {
-      if (errors.has(place)) throw errors.get(place);
-    });
+    if (this.batch.length === 0) setImmediate(() => this.flush());
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.batch.push({ to, row, resolve, reject });
+    return promise;
+  }
+
+  private flush(): void {
+    const { batch } = this;
+    this.batch = [];
+    if (batch.length > 0) void this.inserts.add(this.insert(batch));
   }
 
   /** Parts follow each other: ids are the order of delivery, and a pool of connections keeps none. */
-  private insert(rows: readonly SqlValue[][]): Promise<ReadonlyMap<number, unknown>> {
-    return writeEach(rows, (some) => this.db.insertMany(TABLE, COLUMNS, some), BATCH);
+  private async insert(batch: readonly Write[]): Promise<void> {
+    const insert = (some: readonly Write[]): Promise<void> =>
+      this.db.insertMany(
+        TABLE,
+        COLUMNS,
+        some.map(({ row }) => row),
+      );
+    const errors = await writeEach(batch, insert, BATCH);
+    for (const [place, { resolve, reject }] of batch.entries()) {
+      if (errors.has(place)) reject(errors.get(place));
+      else resolve();
+    }
+  }
+
+  /** Takes messages out of what waits to be written, and lets what is being written come to its end. */
+  private async drop(gone: (to: BareJid) => boolean): Promise<void> {
+    const { batch } = this;
+    this.batch = batch.filter(({ to }) => !gone(to));
+    for (const { to, reject } of batch) if (gone(to)) reject(noSuchUser());
+    await this.inserts.settled();
   }
 
   private async count(jid: BareJid): Promise<number> {
@@ -104,17 +135,24 @@ export class OfflineStore implements PersonalStore, Retained {
   /** Deletes what has expired; the number of messages. */
   deleteExpired(domain: string, now: number): Promise<number> {
     this.quota.forgetAll();
-    const sql = "DELETE FROM offline_message WHERE server = ? AND expire IS NOT NULL AND expire < ?";
-    return this.db.execute(sql, [domain, now]);
+    return this.sweep(domain, "expire IS NOT NULL AND expire < ?", now);
   }
 
   /** Deletes what was stored before `before`; the number of messages. */
   deleteOlder(domain: string, before: number): Promise<number> {
     this.quota.forgetAll();
-    return this.db.execute("DELETE FROM offline_message WHERE server = ? AND timestamp < ?", [
-      domain,
-      possible(before),
-    ]);
+    const until = columnTime(before);
+    // Only MySQL has no index for it.
+    if (this.db.dialect === "mysql") return this.sweep(domain, "timestamp < ?", until);
+    const params = [domain, until];
+    return deleteInBatches(this.db, { table: TABLE, key: ["id"], where: "server = ? AND timestamp < ?", params });
+  }
+
+  /** Deletes those messages of a domain that no index finds. */
+  private sweep(domain: string, which: string, time: number): Promise<number> {
+    // The function keeps SQLite from taking an index of `server`, and reading the whole domain for every stretch.
+    const where = `coalesce(server, '') = ? AND ${which}`;
+    return deleteThroughout(this.db, { table: TABLE, column: "id", numbers: true, where, params: [domain, time] });
   }
 
   /** Deletes messages that came before a time (milliseconds since 1970), at most `limit`; the number of messages. */
@@ -123,23 +161,27 @@ export class OfflineStore implements PersonalStore, Retained {
     // MySQL takes a LIMIT only in a table of its own.
     const sql = `DELETE FROM offline_message WHERE id IN (SELECT id FROM (
       SELECT id FROM offline_message WHERE server = ? AND timestamp < ? ORDER BY timestamp LIMIT ?) AS old)`;
-    return this.db.execute(sql, [domain, possible(before * 1000), limit]);
+    return this.db.execute(sql, [domain, columnTime(before * 1000), limit]);
   }
 
   /** Counts what `deleteBefore` would delete. */
   async countBefore(domain: string, before: number): Promise<number> {
     const sql = "SELECT count(*) AS n FROM offline_message WHERE server = ? AND timestamp < ?";
-    const [row] = await this.db.query<{ n: number | string }>(sql, [domain, possible(before * 1000)]);
+    const [row] = await this.db.query<{ n: number | string }>(sql, [domain, columnTime(before * 1000)]);
     return Number(row.n);
   }
 
   async removeUser(jid: BareJid): Promise<void> {
+    this.removals.note(jid.text);
+    await this.drop((to) => to.text === jid.text);
     this.quota.forget(jid);
     const params = [jid.domain, jid.local];
     await deleteInBatches(this.db, { table: TABLE, key: ["id"], where: "server = ? AND username = ?", params });
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    this.removals.note(domain);
+    await this.drop((to) => to.domain === domain);
     this.quota.forgetAll();
     await deleteInBatches(this.db, { table: TABLE, key: ["id"], where: "server = ?", params: [domain] }, deleted);
   }

@@ -9,6 +9,7 @@ import type { BoundedPage } from "../pubsub/rsm.ts";
 import type { Keep } from "../pubsub/store.ts";
 
 export const NODE_KEY = ["service_domain", "service_user", "node_id"] as const;
+export const SUBSCRIBER = ["subscriber_domain", "subscriber_user", "subscriber_resource"] as const;
 export const OF_NODE = "service_domain = ? AND service_user = ? AND node_id = ?";
 export const ITEM_COLUMNS = "item_id, publisher_domain, publisher_user, publisher_resource, payload, published_at";
 

@@ -5,10 +5,12 @@ import { type BareJid, makeBare } from "../../core/jid.ts";
 import { type Deleted, deleteInBatches, PAGE, pages } from "../../core/storage/batches.ts";
 import type { Db } from "../../core/storage/db.ts";
 import type { NodeConfig } from "../pubsub/model.ts";
-import { ITEM_COLUMNS, type ItemRow, itemOf, jidOfRow, NODE_KEY } from "./items.ts";
+import { ITEM_COLUMNS, type ItemRow, itemOf, jidOfRow, NODE_KEY, SUBSCRIBER } from "./items.ts";
 import { configOf, NODE_COLUMNS, NODES, type NodeRow } from "./packed.ts";
 
 const ITEM_KEY = [...NODE_KEY, "item_id"];
+const SUBSCRIBER_KEY = [...NODE_KEY, ...SUBSCRIBER];
+const ENTITY_KEY = [...NODE_KEY, "entity_domain", "entity_user"];
 
 /** Deletes an account's nodes with all that is in them, and what names it in others'. */
 export async function removeUser(db: Db, { local, domain }: BareJid): Promise<void> {
@@ -31,9 +33,9 @@ export async function removeDomain(db: Db, domain: string, deleted?: Deleted): P
     ["pubsub_item", ITEM_KEY, "service_domain"],
     ["pubsub_subscription", NODE_KEY, "service_domain"],
     ["pubsub_node", NODE_KEY, "service_domain"],
-    ["pubsub_subscription", NODE_KEY, "subscriber_domain"],
-    ["mongooseim_pubsub_pending", NODE_KEY, "subscriber_domain"],
-    ["mongooseim_pubsub_affiliation", NODE_KEY, "entity_domain"],
+    ["pubsub_subscription", SUBSCRIBER_KEY, "subscriber_domain"],
+    ["mongooseim_pubsub_pending", SUBSCRIBER_KEY, "subscriber_domain"],
+    ["mongooseim_pubsub_affiliation", ENTITY_KEY, "entity_domain"],
   ] as const) {
     await deleteInBatches(db, { table, key, where: `${column} = ?`, params: [domain] }, deleted);
   }

@@ -10,7 +10,17 @@ import type { Affiliation, Item, ItemPage, NewNode, NodeConfig, PubsubNode, Subs
 import type { LastItem } from "../pubsub/personal.ts";
 import type { BoundedPage } from "../pubsub/rsm.ts";
 import type { Keep, NodeHead, PubsubStore } from "../pubsub/store.ts";
-import { ITEM_COLUMNS, type ItemRow, ItemTable, itemOf, jidOfRow, keyOf, NODE_KEY, OF_NODE } from "./items.ts";
+import {
+  ITEM_COLUMNS,
+  type ItemRow,
+  ItemTable,
+  itemOf,
+  jidOfRow,
+  keyOf,
+  NODE_KEY,
+  OF_NODE,
+  SUBSCRIBER,
+} from "./items.ts";
 import { configOf, NODE_COLUMNS, NODES, type NodeRow, packed } from "./packed.ts";
 import { personalData, removeDomain, removeUser } from "./personal-data.ts";
 
@@ -22,7 +32,6 @@ const NEWEST_OPEN = `SELECT i.payload FROM pubsub_item i JOIN pubsub_node n
   WHERE i.service_domain = ? AND i.service_user = ? AND i.node_id = ? AND n.access_model = 'open'
     AND i.publisher_domain = i.service_domain AND i.publisher_user = i.service_user
   ORDER BY i.published_at DESC LIMIT 1`;
-const SUBSCRIBER = ["subscriber_domain", "subscriber_user", "subscriber_resource"] as const;
 const OF_SUBSCRIBER = SUBSCRIBER.map((c) => `${c} = ?`).join(" AND ");
 
 interface SubscriberRow {

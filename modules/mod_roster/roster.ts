@@ -128,6 +128,7 @@ export class Rosters implements PersonalStore {
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    await this.#turns.settled();
     await this.store.removeDomain(domain, deleted);
     for (const user of this.#summaries.keys()) if (user.endsWith(`@${domain}`)) this.#summaries.delete(user);
   }

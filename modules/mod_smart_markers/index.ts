@@ -138,10 +138,9 @@ function keep(stanza: Stanza, user: BareJid, ctx: Context): MaybePromise<void> {
   const found = marksOf(stanza);
   if (found.length === 0) return;
   const thread = threadOf(stanza);
-  if (
-    to.text.length > MAX_TEXT ||
-    [thread, ...found.map(({ id }) => id)].some((t) => Buffer.byteLength(t) > MAX_TEXT)
-  ) {
+  const addresses = [to.text, user.local, user.domain];
+  const texts = [thread, ...found.map(({ id }) => id)];
+  if (addresses.some((t) => t.length > MAX_TEXT) || texts.some((t) => Buffer.byteLength(t) > MAX_TEXT)) {
     throw new StanzaError("policy-violation", "A marker's id, thread or address is too long to be kept");
   }
   const timestamp = ctx.server.tick();

@@ -10,6 +10,7 @@ import { type Deleted, deleteInBatches, deleteThroughout } from "../../core/stor
 import { asText, type Db, type SqlValue, type Statement } from "../../core/storage/db.ts";
 import { escapeLike } from "../../core/storage/dialect.ts";
 import { isUnfit, writeEach } from "../../core/storage/each.ts";
+import { UnderWay } from "../../core/under-way.ts";
 
 export type MarkerType = "received" | "displayed" | "acknowledged";
 
@@ -51,6 +52,8 @@ export class MarkerStore implements PersonalStore {
   /** Markers that wait to be written, the newest of each key; see `later`. */
   private pending = new Map<string, Sent>();
   private flushing: Promise<void> | undefined;
+  /** Markers that are being written, or are about to wait. */
+  private readonly taking = new UnderWay();
   /** Told of a marker that the database cannot take, which is lost. Set by whoever runs the store. */
   unfit: ((error: unknown, marker: Sent) => void) | undefined;
   /** Rows that users have, of those that were asked for lately. */
@@ -64,7 +67,11 @@ export class MarkerStore implements PersonalStore {
   }
 
   /** Writes markers, in order; false, with the others written, when a new one would be more than `max` of its user. */
-  async write(markers: readonly Sent[], max: number): Promise<boolean> {
+  write(markers: readonly Sent[], max: number): Promise<boolean> {
+    return this.taking.add(this.writeNow(markers, max));
+  }
+
+  private async writeNow(markers: readonly Sent[], max: number): Promise<boolean> {
     let room = true;
     for (const marker of markers) {
       if ((await this.db.execute(...statement(update(marker)))) > 0) continue;
@@ -75,7 +82,11 @@ export class MarkerStore implements PersonalStore {
   }
 
   /** Takes markers to be written by the next `flush`; false as for `write`. */
-  async later(markers: readonly Sent[], max: number): Promise<boolean> {
+  later(markers: readonly Sent[], max: number): Promise<boolean> {
+    return this.taking.add(this.take(markers, max));
+  }
+
+  private async take(markers: readonly Sent[], max: number): Promise<boolean> {
     for (const marker of markers) {
       const key = keyOf(marker);
       if (!this.pending.has(key) && (await this.rowsOf(marker.user)) >= max && !(await this.exists(marker))) {
@@ -233,6 +244,7 @@ export class MarkerStore implements PersonalStore {
 
   /** Takes markers out of what waits, and lets what is being written come to its end. */
   private async drop(gone: (marker: Sent) => boolean): Promise<void> {
+    await this.taking.settled();
     await this.flushing;
     for (const [key, marker] of this.pending) if (gone(marker)) this.pending.delete(key);
   }

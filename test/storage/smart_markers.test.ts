@@ -4,6 +4,7 @@ import { makeBare, parseBareJid } from "../../core/jid.ts";
 import { type Db, type Dialect, StorageError } from "../../core/storage/db.ts";
 import { OfflineMarkerStore } from "../../modules/mod_offline_chatmarkers/store.ts";
 import { MarkerStore, type MarkerType, type Sent } from "../../modules/mod_smart_markers/store.ts";
+import { holdNext } from "../support/held-call.ts";
 import { onEachDatabase } from "./db_each.ts";
 
 const alice = parseBareJid("alice@localhost");
@@ -133,6 +134,70 @@ onEachDatabase("smart markers", ({ open, dialect }) => {
     expect(await ids(eve, other)).toEqual(["o"]);
   });
 
+  describe.each([
+    ["removeUser", () => store.removeUser(alice)],
+    ["removeUser of whom it was sent to", () => store.removeUser(bob)],
+    ["removeDomain", () => store.removeDomain("localhost")],
+    ["forgetIn", () => store.forgetIn(bob, alice)],
+    ["forgetRoom", () => store.forgetRoom(bob)],
+  ])("%s", (_, remove) => {
+    const carol = parseBareJid("carol@example.com");
+    const other = mark(1, "other", { user: eve, to: carol.text });
+
+    test.each(["write", "later"] as const)("in the turn of a %s leaves nothing", async (way) => {
+      const writes = [store[way]([mark(1, "a")], 5), store[way]([other], 5)];
+      await remove();
+      expect(await Promise.all(writes)).toEqual([true, true]);
+      await store.flush(2);
+      expect(await ids()).toEqual([]);
+      expect(await ids(eve, carol)).toEqual(["other"]);
+    });
+
+    test.each([
+      ["write", "execute"],
+      ["write", "query"],
+      ["write", "insertNew"],
+      ["later", "query"],
+    ] as const)("while a %s waits for a %s leaves nothing", async (way, method) => {
+      const held = holdNext(db, method);
+      const write = store[way]([mark(1, "a")], 5);
+      await held.come;
+      const removed = remove();
+      await store[way]([other], 5);
+      held.go();
+      expect(await write).toBe(true);
+      await removed;
+      await store.flush(2);
+      expect(await ids()).toEqual([]);
+      expect(await ids(eve, carol)).toEqual(["other"]);
+    });
+
+    test("while a flush is under way leaves nothing", async () => {
+      await store.later([mark(1, "a"), other], 5);
+      const held = holdNext(db, "transaction");
+      const flushed = store.flush(1);
+      await held.come;
+      const removed = remove();
+      held.go();
+      await flushed;
+      await removed;
+      expect(await ids()).toEqual([]);
+      expect(await ids(eve, carol)).toEqual(["other"]);
+    });
+
+    test("after a write that failed leaves nothing", async () => {
+      await store.write([mark(1, "a")], 5);
+      const held = holdNext(db, "execute");
+      const write = store.write([mark(2, "b")], 5);
+      await held.come;
+      const removed = remove();
+      held.fail();
+      await expect(write).rejects.toThrow();
+      await removed;
+      expect(await ids()).toEqual([]);
+    });
+  });
+
   test("what a user has is his to take along", async () => {
     await store.write([mark(1_000_000, "a", { thread: "T" }), mark(2, "b", { user: bob, to: alice.text })], NONE);
     expect(await store.personalData(alice)).toEqual([
@@ -227,6 +292,20 @@ onEachDatabase("offline markers", ({ open }) => {
     expect(await store.get(bob)).toEqual([]);
     await store.forget(alice, { thread: "T", room: "", since: 4 });
     expect(await store.get(alice)).toHaveLength(1);
+  });
+
+  test.each([
+    ["user", "insertNew", () => store.removeUser(alice)],
+    ["domain", "query", () => store.removeDomain("localhost")],
+  ] as const)("a %s that is removed while something is noted leaves nothing", async (_, method, remove) => {
+    const held = holdNext(db, method);
+    const noted = store.maybeStore(alice, { thread: "", room: "", since: 1 }, 9);
+    await held.come;
+    const removed = remove();
+    held.go();
+    expect(await noted).toBe(true);
+    await removed;
+    expect(await store.get(alice)).toEqual([]);
   });
 
   test("users, domains and rooms are removed", async () => {

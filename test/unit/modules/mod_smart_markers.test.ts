@@ -173,16 +173,15 @@ describe("backend rdbms_async", () => {
     const { db } = server;
     const { insertNew } = db;
     db.insertNew = async (table, row) => {
-      if (String(row["luser"]).length > 250) throw new StorageError("constraint", "value too long");
+      if (row["msg_id"] === "unfit") throw new StorageError("constraint", "value too long");
       return insertNew.call(db, table, row);
     };
-    const long = server.connect(`${"r".repeat(300)}@localhost/x`);
-    await long.sends(toJuliet("long"));
+    await eve.sends(toJuliet("unfit"));
     await romeo.sends(toJuliet("1"));
     await ask(juliet, "romeo@localhost");
     expect(heardIds(juliet)).toEqual(["romeo 1"]);
     expect(server.logged.filter((line) => line.includes("marker_dropped"))).toEqual([
-      expect.stringMatching(/value too long.*rrr@localhost.*juliet@localhost/),
+      expect.stringMatching(/value too long.*eve@localhost.*juliet@localhost/),
     ]);
     await romeo.sends(toJuliet("2"));
     server.clock.advance(1000);
@@ -199,6 +198,24 @@ describe("backend rdbms_async", () => {
     expect(await rows()).toEqual([]);
   });
 });
+
+test.each(["rdbms", "rdbms_async"])(
+  "%s: of a user with a longer name than a column holds none is kept",
+  async (backend) => {
+    await start({ backend });
+    const long = server.connect(`${"r".repeat(251)}@localhost/x`);
+    const fits = server.connect(`${"r".repeat(250)}@localhost/x`);
+    await long.sends(toJuliet("long"));
+    expect(long.received()[0]).toContain("<policy-violation");
+    expect(juliet.received()).toEqual([]);
+    await fits.sends(toJuliet("1").replace("juliet@localhost", juliet.jid.text));
+    expect(fits.received()).toEqual([]);
+    expect(juliet.received()).toHaveLength(1);
+    await ask(juliet, fits.jid.bare.text);
+    expect(heardIds(juliet)).toEqual([`${fits.jid.local} 1`]);
+    expect(server.logged).toEqual([]);
+  },
+);
 
 test("a database that is away: the sender is told, and the marker does not go on", async () => {
   server.db.failing = true;
