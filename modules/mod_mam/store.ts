@@ -104,6 +104,7 @@ export class MamStore implements PersonalStore {
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
     const { owners, sql } = this.removing;
+    await owners.allSettled();
     await this.pm?.writer.sync();
     for (;;) {
       const numbers = await owners.ofDomain(domain, 0, OWNERS);
@@ -111,6 +112,9 @@ export class MamStore implements PersonalStore {
       await sql.removeMany(numbers, this.limit, deleted);
       this.pm?.prefs?.forgetAll();
       await owners.removeNumbers(numbers);
+      // What was being written meanwhile is of nobody now.
+      await this.pm?.writer.sync();
+      await sql.removeMany(numbers, this.limit, deleted);
     }
   }
 

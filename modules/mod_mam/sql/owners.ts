@@ -59,6 +59,11 @@ export class Owners {
     await this.making.get(key(owner))?.catch(() => undefined);
   }
 
+  /** Resolves when all who are being given a number have it. */
+  async allSettled(): Promise<void> {
+    await Promise.allSettled(this.making.values());
+  }
+
   private async make(owner: Owner): Promise<number> {
     const there = await this.find(owner);
     if (there !== undefined) return there;
