@@ -89,8 +89,9 @@ async function hammer(client: LoadClient, cells: readonly Cell[], until: number)
 const readAll = async (client: LoadClient, cells: readonly Cell[]): Promise<string[]> => {
   const all: string[] = [];
   for (const cell of cells) {
-    const value = await cell.read(client).catch((error: Error) => error.message.slice(0, 200));
-    all.push(`${client.user}: ${cell.name} is "${value.replace(/ id='q\d+'/, "")}"`);
+    const value = await cell.read(client).catch((error: Error) => error.message);
+    // Ids of requests are not of one length.
+    all.push(`${client.user}: ${cell.name} is "${value.replaceAll(/ id='q\d+'/g, "").slice(0, 2000)}"`);
   }
   return all;
 };

@@ -128,7 +128,8 @@ describe("what cannot be read in an archive", () => {
       const r = new Random(4);
       for (let round = 0; round < 12; round++) {
         await spoils(db, (_, n) => {
-          const text = Buffer.from(whole[n].message).toString();
+          // What stories before this one have left is spoilt already.
+          const text = n < whole.length - 50 ? "<message/>" : Buffer.from(whole[n].message).toString();
           const kind = r.below(3);
           const bytes =
             kind === 0
