@@ -13,19 +13,25 @@ const LEAST = 1024;
 /** Gathers what is dear of one message. */
 export class Bytes {
   #buffer: Uint8Array<ArrayBuffer> | undefined;
+  /** Bytes that were taken in. */
   #used = 0;
   readonly #pairs: number[] = [];
   readonly #halves = halves();
 
+  get size(): number {
+    return this.#used;
+  }
+
   /** Takes in a value that is dear, and says whether it is one; bytes are copied. */
   takes(value: SqlValue): boolean {
     if (typeof value === "bigint") return this.#integer(value);
-    if (typeof value !== "object" || value === null) return false;
+    // Whatever else there is goes as it is, for SQLite to refuse: what fails here fails the whole message.
+    if (!(value instanceof Uint8Array)) return false;
     this.#bytes(value);
     return true;
   }
 
-  /** A wider one goes as it is, for SQLite to refuse. */
+  /** A wider one goes as it is too. */
   #integer(value: bigint): boolean {
     const both = this.#halves;
     both.setBigInt64(0, value);
