@@ -18,6 +18,11 @@ export class Bytes {
   readonly #pairs: number[] = [];
   readonly #halves = halves();
 
+  /** @param expected bytes that will be taken in, when that is known */
+  constructor(expected = 0) {
+    if (expected > 0) this.#buffer = new Uint8Array(expected);
+  }
+
   get size(): number {
     return this.#used;
   }
@@ -67,7 +72,10 @@ const halves = (): DataView => new DataView(new ArrayBuffer(8));
 /** Takes what is dear out of a message that is whole. Returns what is to be handed over with it. */
 export function pack(message: SqlValue[]): ArrayBuffer[] {
   const places: Places = message;
-  const bytes = new Bytes();
+  // A row's bytes are views of the buffer, which lives as long as one of them: it has no room to spare.
+  let size = 0;
+  for (const value of message) if (value instanceof Uint8Array) size += value.length;
+  const bytes = new Bytes(size);
   for (let i = 0; i < message.length; i++) if (bytes.takes(message[i])) places[i] = undefined;
   return bytes.seal(message);
 }
