@@ -3,7 +3,7 @@ import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import type { Db, SqlValue } from "../../core/storage/db.ts";
 import { openStorage } from "../../core/storage/index.ts";
 import { openSqlite, type SqliteOptions } from "../../core/storage/sqlite/client.ts";
@@ -184,6 +184,38 @@ test("a shell that holds the file fails writes after the time-out, and reads go 
   shell.close();
   expect(await db.execute(insert, [null])).toBe(1);
   await db.close();
+});
+
+test("when the worker fails, what it had been given may be done, and what waits is not", async () => {
+  class Failing {
+    onmessage: ((event: { data: unknown }) => void) | undefined;
+    onerror: ((event: { message: string }) => void) | undefined;
+    private open = false;
+    addEventListener(): void {}
+    terminate(): void {}
+    postMessage(): void {
+      if (this.open) setTimeout(() => this.onerror?.({ message: "error: it fails" }), 20);
+      else queueMicrotask(() => this.onmessage?.({ data: { ok: true } }));
+      this.open = true;
+    }
+  }
+  vi.stubGlobal("Worker", Failing);
+  try {
+    const db = await openSqlite({ file: newFile() });
+    const failure = (done: Promise<unknown>) => done.catch(({ code, maybeDone }) => [code, maybeDone]);
+    const given = [failure(db.execute(insert, [null])), failure(db.query("SELECT 1"))];
+    await Bun.sleep(5);
+    const waits = failure(db.execute(insert, [null]));
+    expect(await Promise.all(given)).toEqual([
+      ["unavailable", true],
+      ["unavailable", true],
+    ]);
+    expect(await waits).toEqual(["unavailable", false]);
+    expect(await failure(db.query("SELECT 1"))).toEqual(["unavailable", false]);
+    await db.close();
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });
 
 test("past the bound of the queue new requests fail at once, and those before are done", async () => {

@@ -334,13 +334,18 @@ class SqliteDb implements Db {
   /** The worker is gone: nothing that waits will be answered. */
   #die(reason: string): void {
     this.#refusal ??= reason;
-    const lost = this.#flying ? [this.#flying, ...this.#waiting] : [...this.#waiting];
+    const flying = this.#flying;
+    const lost = flying ? [flying, ...this.#waiting] : [...this.#waiting];
     this.#flying = undefined;
     this.#waiting.length = 0;
     this.#weight = 0;
     this.#stats.queued = 0;
-    for (const batch of lost)
-      for (const reject of batch.rejecters) reject(new StorageError("unavailable", `Cannot use database: ${reason}`));
+    for (const batch of lost) {
+      // What the worker had been given may be committed.
+      const options = { maybeDone: batch === flying && batch.writes };
+      for (const reject of batch.rejecters)
+        reject(new StorageError("unavailable", `Cannot use database: ${reason}`, options));
+    }
     this.#closing?.resolve();
   }
 }
