@@ -241,8 +241,8 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
 
   serve(messages: readonly string[]): MaybePromise<void> {
     for (let i = 0; i < messages.length; ) {
-      if (this.slow) return this.aMoment().then(() => this.serve(messages.slice(i)));
       if (this.state === CLOSED) return;
+      if (this.slow) return this.aMoment().then(() => this.serve(messages.slice(i)));
       if (this.sm === undefined && this.conn?.framing === "stream") i = this.serveSome(this.conn, messages, i);
       else {
         this.sm?.allow();

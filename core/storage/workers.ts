@@ -102,6 +102,8 @@ export class Workers<H> {
       worker.answeredAt += heldUp;
       if (worker.load > 0 && now - worker.answeredAt > worker.answerMs) this.#replace(worker);
     }
+    // There may be room again for one that was left alone, while the others are long at something.
+    this.#serve();
   }
 
   /** Ends every connection at once. */

@@ -5,6 +5,7 @@ import { escapeXml, unescapeXml } from "./markup.ts";
 
 const SPACE = 0x20;
 const QUOTE = 0x22;
+const APOSTROPHE = 0x27;
 const EXCLAMATION = 0x21;
 const SLASH = 0x2f;
 const LESS = 0x3c;
@@ -24,6 +25,8 @@ export function parseElement(text: string): Element {
 
 /** A reference to something that is not XML's own. */
 const UNKNOWN = /&(?!(?:#x[0-9a-fA-F]+|#[0-9]+|lt|gt|amp|quot|apos);)/;
+/** What is no character of XML 1.0 (§2.2), however it is written. */
+const NO_CHARACTER = /[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/u;
 
 const broken = (): never => {
   throw new Error("not one element");
@@ -59,6 +62,7 @@ function read(text: string): Element | undefined {
     if (root !== undefined && at === null) return broken();
     const start = i;
     i = nameEnd(text, i);
+    if (i === start) return broken();
     const element: Element = new Element(text.slice(start, i));
     if (at === null) root = element;
     else {
@@ -75,7 +79,9 @@ function read(text: string): Element | undefined {
 
 function unescaped(text: string): string {
   if (!text.includes("&")) return text;
-  return UNKNOWN.test(text) ? broken() : unescapeXml(text);
+  if (UNKNOWN.test(text)) return broken();
+  const meant = unescapeXml(text);
+  return text.includes("&#") && NO_CHARACTER.test(meant) ? broken() : meant;
 }
 
 /** Behind a name, of a tag or of an attribute. */
@@ -103,7 +109,9 @@ function readAttributes(text: string, from: number, into: Record<string, string>
     const equals = pastSpace(text, end);
     if (end === i || text.charCodeAt(equals) !== EQUALS) broken();
     const open = pastSpace(text, equals + 1);
-    const close = text.indexOf(text.charCodeAt(open) === QUOTE ? '"' : "'", open + 1);
+    const quote = text.charCodeAt(open);
+    if (quote !== QUOTE && quote !== APOSTROPHE) broken();
+    const close = text.indexOf(quote === QUOTE ? '"' : "'", open + 1);
     if (close < 0) broken();
     into[text.slice(i, end)] = unescaped(text.slice(open + 1, close));
     i = close + 1;

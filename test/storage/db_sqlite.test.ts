@@ -3,8 +3,8 @@ import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
-import type { Db } from "../../core/storage/db.ts";
+import { afterAll, expect, test, vi } from "vitest";
+import type { Db, SqlValue } from "../../core/storage/db.ts";
 import { openStorage } from "../../core/storage/index.ts";
 import { openSqlite, type SqliteOptions } from "../../core/storage/sqlite/client.ts";
 
@@ -60,6 +60,46 @@ test("requests of one turn share a commit", async () => {
   const before = db.stats().batches;
   await Promise.all(Array.from({ length: 1000 }, () => db.execute(insert, [null])));
   expect(db.stats()).toMatchObject({ batches: before + 1, queued: 0 });
+  await db.close();
+});
+
+test("what no column takes fails its own request, and what is left out is null", async () => {
+  const db = await open();
+  const wide = "INSERT INTO t (id, data) VALUES (?, ?), (?, ?)";
+  const odd = (value: unknown): SqlValue[] => [value as SqlValue, Buffer.from("of another"), 2n ** 53n + 1n, "c"];
+  const written = await Promise.allSettled([
+    db.execute(insert, [Buffer.from("before")]),
+    db.execute(wide, odd(new Date())),
+    db.execute(wide, odd([1, 2])),
+    db.execute(wide, [10, undefined as unknown as SqlValue, 11, Buffer.from("b")]),
+    db.execute(insert, [Buffer.from("behind")]),
+    db.execute(insert, [new Uint8Array(0)]),
+  ]);
+  expect(written.map(({ status }) => status === "fulfilled")).toEqual([true, false, false, true, true, true]);
+  const rows = await db.query<{ id: number; data: Uint8Array | null }>("SELECT id, data FROM t ORDER BY id");
+  expect(rows.map(({ id, data }) => [id, data === null ? null : Buffer.from(data).toString()])).toEqual([
+    [1, "before"],
+    [10, null],
+    [11, "b"],
+    [12, "behind"],
+    [13, ""],
+  ]);
+  await db.close();
+});
+
+test("large bytes come back as they were, and no message gathers more and more of them", async () => {
+  const db = await open();
+  const before = db.stats().batches;
+  const large = kilobytes(3 * 1024).fill(1);
+  large[large.length - 1] = 2;
+  await Promise.all(Array.from({ length: 12 }, () => db.execute(insert, [large])));
+  expect(db.stats().batches - before).toBeGreaterThanOrEqual(4);
+  const huge = kilobytes(50 * 1024).fill(3);
+  await db.execute(insert, [huge]);
+  const rows = await db.query<{ data: Uint8Array }>("SELECT data FROM t ORDER BY id");
+  expect(rows.map(({ data }) => Buffer.compare(data, data.length > large.length ? huge : large))).toEqual(
+    new Array(13).fill(0),
+  );
   await db.close();
 });
 
@@ -144,6 +184,38 @@ test("a shell that holds the file fails writes after the time-out, and reads go 
   shell.close();
   expect(await db.execute(insert, [null])).toBe(1);
   await db.close();
+});
+
+test("when the worker fails, what it had been given may be done, and what waits is not", async () => {
+  class Failing {
+    onmessage: ((event: { data: unknown }) => void) | undefined;
+    onerror: ((event: { message: string }) => void) | undefined;
+    private open = false;
+    addEventListener(): void {}
+    terminate(): void {}
+    postMessage(): void {
+      if (this.open) setTimeout(() => this.onerror?.({ message: "error: it fails" }), 20);
+      else queueMicrotask(() => this.onmessage?.({ data: { ok: true } }));
+      this.open = true;
+    }
+  }
+  vi.stubGlobal("Worker", Failing);
+  try {
+    const db = await openSqlite({ file: newFile() });
+    const failure = (done: Promise<unknown>) => done.catch(({ code, maybeDone }) => [code, maybeDone]);
+    const given = [failure(db.execute(insert, [null])), failure(db.query("SELECT 1"))];
+    await Bun.sleep(5);
+    const waits = failure(db.execute(insert, [null]));
+    expect(await Promise.all(given)).toEqual([
+      ["unavailable", true],
+      ["unavailable", true],
+    ]);
+    expect(await waits).toEqual(["unavailable", false]);
+    expect(await failure(db.query("SELECT 1"))).toEqual(["unavailable", false]);
+    await db.close();
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });
 
 test("past the bound of the queue new requests fail at once, and those before are done", async () => {

@@ -60,6 +60,11 @@ export class StubConn implements Conn {
   }
 }
 
+interface Login {
+  readonly password?: string;
+  readonly secure?: boolean;
+}
+
 export class StubClient {
   readonly stream: C2S;
   private heard = 0;
@@ -73,8 +78,21 @@ export class StubClient {
   }
 
   /** Logs in with SASL PLAIN and binds the resource of `jid`. */
-  static async logIn(node: Node, jid: string, { password = "secret", secure = false } = {}): Promise<StubClient> {
-    const { local, domain, resource } = parseFullJid(jid);
+  static async logIn(node: Node, jid: string, login: Login = {}): Promise<StubClient> {
+    const client = await StubClient.authenticated(node, jid, login);
+    const bind = `<bind xmlns='${NS_BIND}'><resource>${parseFullJid(jid).resource}</resource></bind>`;
+    client.sends(`<iq id='bind' type='set'>${bind}</iq>`);
+    await client.hears("type='result'");
+    return client;
+  }
+
+  /** As `logIn`, without a resource. */
+  static async authenticated(
+    node: Node,
+    jid: string,
+    { password = "secret", secure = false }: Login = {},
+  ): Promise<StubClient> {
+    const { local, domain } = parseFullJid(jid);
     const client = new StubClient(node, new StubConn(secure));
     const header = `<stream:stream to='${domain}' version='1.0' xmlns='${NS_CLIENT}' xmlns:stream='${NS_STREAM}'>`;
     client.sends(header);
@@ -84,9 +102,6 @@ export class StubClient {
     if ((await client.hears("<success", "<failure")) === "<failure") throw new Error(client.rest);
     client.sends(header);
     await client.hears("<bind");
-    const bind = `<bind xmlns='${NS_BIND}'><resource>${resource}</resource></bind>`;
-    client.sends(`<iq id='bind' type='set'>${bind}</iq>`);
-    await client.hears("type='result'");
     return client;
   }
 

@@ -13,19 +13,30 @@ const LEAST = 1024;
 /** Gathers what is dear of one message. */
 export class Bytes {
   #buffer: Uint8Array<ArrayBuffer> | undefined;
+  /** Bytes that were taken in. */
   #used = 0;
   readonly #pairs: number[] = [];
   readonly #halves = halves();
 
+  /** @param expected bytes that will be taken in, when that is known */
+  constructor(expected = 0) {
+    if (expected > 0) this.#buffer = new Uint8Array(expected);
+  }
+
+  get size(): number {
+    return this.#used;
+  }
+
   /** Takes in a value that is dear, and says whether it is one; bytes are copied. */
   takes(value: SqlValue): boolean {
     if (typeof value === "bigint") return this.#integer(value);
-    if (typeof value !== "object" || value === null) return false;
+    // Whatever else there is goes as it is, for SQLite to refuse: what fails here fails the whole message.
+    if (!(value instanceof Uint8Array)) return false;
     this.#bytes(value);
     return true;
   }
 
-  /** A wider one goes as it is, for SQLite to refuse. */
+  /** A wider one goes as it is too. */
   #integer(value: bigint): boolean {
     const both = this.#halves;
     both.setBigInt64(0, value);
@@ -61,7 +72,10 @@ const halves = (): DataView => new DataView(new ArrayBuffer(8));
 /** Takes what is dear out of a message that is whole. Returns what is to be handed over with it. */
 export function pack(message: SqlValue[]): ArrayBuffer[] {
   const places: Places = message;
-  const bytes = new Bytes();
+  // A row's bytes are views of the buffer, which lives as long as one of them: it has no room to spare.
+  let size = 0;
+  for (const value of message) if (value instanceof Uint8Array) size += value.length;
+  const bytes = new Bytes(size);
   for (let i = 0; i < message.length; i++) if (bytes.takes(message[i])) places[i] = undefined;
   return bytes.seal(message);
 }

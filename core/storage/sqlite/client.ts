@@ -37,6 +37,8 @@ export interface SqliteOptions {
 
 /** Requests and rows in one message: bounds the time until the first is answered. */
 const BATCH_WEIGHT = 4096;
+/** Bytes of blobs after which a message takes no more requests: they lie in one buffer, which doubles as it grows. */
+const BATCH_BYTES = 8 * 1024 * 1024;
 /**
  * Least time between two messages while many ask at once, in milliseconds: a message costs both threads a wake-up. How
  * many are many: readers who wait for each other's answers are not.
@@ -224,7 +226,8 @@ class SqliteDb implements Db {
   /** The batch that takes a request of this weight, with room for its statement texts in the worker's list. */
   #room(weight: number, texts: readonly string[]): Batch {
     let batch = this.#waiting[this.#waiting.length - 1] as Batch | undefined;
-    if (batch === undefined || batch.weight >= BATCH_WEIGHT) batch = this.#newBatch(false);
+    if (batch === undefined || batch.weight >= BATCH_WEIGHT || batch.bytes.size >= BATCH_BYTES)
+      batch = this.#newBatch(false);
     if (this.#numbers.size >= MAX_STATEMENTS && texts.some((text) => !this.#numbers.has(text))) {
       this.#numbers.clear();
       batch = this.#newBatch(true);
@@ -331,13 +334,18 @@ class SqliteDb implements Db {
   /** The worker is gone: nothing that waits will be answered. */
   #die(reason: string): void {
     this.#refusal ??= reason;
-    const lost = this.#flying ? [this.#flying, ...this.#waiting] : [...this.#waiting];
+    const flying = this.#flying;
+    const lost = flying ? [flying, ...this.#waiting] : [...this.#waiting];
     this.#flying = undefined;
     this.#waiting.length = 0;
     this.#weight = 0;
     this.#stats.queued = 0;
-    for (const batch of lost)
-      for (const reject of batch.rejecters) reject(new StorageError("unavailable", `Cannot use database: ${reason}`));
+    for (const batch of lost) {
+      // What the worker had been given may be committed.
+      const options = { maybeDone: batch === flying && batch.writes };
+      for (const reject of batch.rejecters)
+        reject(new StorageError("unavailable", `Cannot use database: ${reason}`, options));
+    }
     this.#closing?.resolve();
   }
 }
@@ -346,7 +354,8 @@ class SqliteDb implements Db {
 function bind({ wire, bytes }: Batch, values: readonly SqlValue[]): void {
   const places: (SqlValue | undefined)[] = wire;
   for (let i = 0; i < values.length; i++) {
-    const value = values[i];
+    // What a caller leaves out in spite of the types must not be taken for the place of somebody's bytes.
+    const value = values[i] ?? null;
     places.push(bytes.takes(value) ? undefined : value);
   }
 }

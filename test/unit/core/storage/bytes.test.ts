@@ -61,3 +61,9 @@ test("bytes are those of the moment in which they were taken in", () => {
   unpack(came);
   expect(Buffer.from(came[0] as Uint8Array).toString()).toBe("before");
 });
+
+test("what is handed over of a whole message has no room to spare", () => {
+  const sizes = (message: SqlValue[]): number[] => pack(message).map(({ byteLength }) => byteLength);
+  expect(sizes([1, new Uint8Array(3), "text", new Uint8Array(5000), 2n ** 60n, new Uint8Array(0)])).toEqual([5003]);
+  expect(sizes([1, 2n ** 60n, null])).toEqual([]);
+});

@@ -131,6 +131,18 @@ describe("the workers of a pool", () => {
       expect(starts().on).toBe(0);
     });
 
+    test("is tried again while the others are long at something", async () => {
+      const { workers, starts } = pool(2, "best_worker", 1);
+      await refuse(workers);
+      const [long, waits] = [starts(true), starts()];
+      workers.look(performance.now());
+      expect([long.on, waits.on]).toEqual([1, undefined]);
+      await Bun.sleep(1050);
+      workers.look(performance.now());
+      expect(waits.on).toBe(0);
+      await Promise.all([long.ends(), waits.ends()]);
+    });
+
     test("is tried when there is no other", async () => {
       const { workers, starts } = pool(2, "best_worker", 1);
       await refuse(workers);

@@ -50,6 +50,20 @@ test("what the library alone knows", () => {
   expect(plain(parseElement("<a>1<![CDATA[<&]]>2</a>"))).toEqual(["a", {}, ["1<&2"]]);
 });
 
+test.each(["__proto__", "constructor", "toString", "hasOwnProperty", "name"])("what is called %s", (name) => {
+  const tree = parseElement(`<${name} ${name}='x'><${name}/></${name}>`);
+  expect(plain(tree)).toEqual(plain(peer(`<${name} ${name}='x'><${name}/></${name}>`)));
+  expect(Object.getPrototypeOf(tree.attrs)).toBe(Object.prototype);
+});
+
+test("references to characters at the bounds of what XML has", () => {
+  expect(plain(parseElement("<a>&#9;&#xD7FF;&#xE000;&#xFFFD;&#x10000;&#x10FFFF;</a>"))).toEqual([
+    "a",
+    {},
+    ["\t\uD7FF\uE000\uFFFD\u{10000}\u{10FFFF}"],
+  ]);
+});
+
 test("space around the element", () => {
   expect(plain(parseElement(" \n<a> </a>\n"))).toEqual(["a", {}, [" "]]);
 });
@@ -57,6 +71,8 @@ test("space around the element", () => {
 test.each([
   ...["", " ", "text", "text<a/>", "<a/>text", "<a/><b/>", "<a>", "<a><b></a></b>", "</a>", "<a></b>", "<a", "<a b"],
   ...["<a b=", "<a b='", "<a b='c'", "<a b='c", "<a/", "<a/b>", "<a b/>", "<a ='b'/>", "<", "<a>text", "<a><b/>"],
+  ...["<></>", "<a><></></a>", "<a b=c/>", "<a b=c' d='e'/>", "<a b=c d='e' f='g'/>", "<a>b & c</a>", "<a b='&c;'/>"],
+  ...["<a>&#0;</a>", "<a b='&#x1F;'/>", "<a>&#xD83D;</a>", "<a>&#xFFFE;</a>", "<a>&#x110000;</a>"],
 ])("no element: %s", (text) => {
   expect(() => parseElement(text)).toThrow();
 });

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import modMam from "../../../../modules/mod_mam/index.ts";
 import modStreamManagement from "../../../../modules/mod_stream_management/index.ts";
-import { StubClient } from "../../../support/stub-conn.ts";
+import { StubClient, type StubConn } from "../../../support/stub-conn.ts";
 import { type StubNode, stubNode } from "../../../support/stub-node.ts";
 
 const BIG = 60_000;
@@ -23,16 +23,8 @@ afterAll(() => stub.node.stop());
 const query = (id: string): string => `<iq id='${id}' type='set'><query xmlns='urn:xmpp:mam:2'/></iq>`;
 const turns = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-test("it is waited for, and gets the whole page in order when it reads on", { timeout: 30_000 }, async () => {
-  const romeo = await StubClient.logIn(stub.node, "romeo@localhost/orchard");
-  const juliet = await StubClient.logIn(stub.node, "juliet@localhost/balcony");
-  for (let n = 1; n <= COUNT; n++) {
-    romeo.sends(`<message to='juliet@localhost/balcony' type='chat'><body>#${n}; ${"x".repeat(BIG)}</body></message>`);
-    await juliet.hears(`#${n};`);
-  }
-  const { conn } = juliet;
-  conn.written = "";
-  // From now on nothing is read: what is written stays in the buffer.
+/** From now on what is written stays in the buffer. */
+function readsNothing(conn: StubConn): void {
   const before = conn.write.bind(conn);
   conn.write = (bytes: Buffer, n: number) => {
     conn.backlog += n;
@@ -43,6 +35,25 @@ test("it is waited for, and gets the whole page in order when it reads on", { ti
     conn.backlog += Buffer.byteLength(text);
     beforeText(text);
   };
+}
+
+/** The page and its end, in order. */
+function isWhole(written: string): void {
+  const numbers = [...written.matchAll(/#(\d+);/g)].map(([, n]) => Number(n));
+  expect(numbers).toEqual(Array.from({ length: COUNT }, (_, i) => i + 1));
+  expect(written.indexOf("<fin")).toBeGreaterThan(written.lastIndexOf("</result>"));
+}
+
+test("it is waited for, and gets the whole page in order when it reads on", { timeout: 30_000 }, async () => {
+  const romeo = await StubClient.logIn(stub.node, "romeo@localhost/orchard");
+  const juliet = await StubClient.logIn(stub.node, "juliet@localhost/balcony");
+  for (let n = 1; n <= COUNT; n++) {
+    romeo.sends(`<message to='juliet@localhost/balcony' type='chat'><body>#${n}; ${"x".repeat(BIG)}</body></message>`);
+    await juliet.hears(`#${n};`);
+  }
+  const { conn } = juliet;
+  conn.written = "";
+  readsNothing(conn);
   juliet.sends(query("slow"));
   await turns(1000);
   expect(conn.backlog).toBeGreaterThan(BIG);
@@ -55,9 +66,7 @@ test("it is waited for, and gets the whole page in order when it reads on", { ti
     await turns(100);
   }
   expect(most).toBeLessThan(MOST);
-  const numbers = [...conn.written.matchAll(/#(\d+);/g)].map(([, n]) => Number(n));
-  expect(numbers).toEqual(Array.from({ length: COUNT }, (_, i) => i + 1));
-  expect(conn.written.indexOf("<fin")).toBeGreaterThan(conn.written.lastIndexOf("</result>"));
+  isWhole(conn.written);
 });
 
 test("a page is no overflow of what waits to be acknowledged (XEP-0198), and is not routed again", async () => {
@@ -69,4 +78,36 @@ test("a page is no overflow of what waits to be acknowledged (XEP-0198), and is 
   expect(juliet.stream.closed).toBe(false);
   const sm = juliet.stream.sm!;
   expect(sm.unacked().filter(({ copy }) => copy)).toHaveLength(COUNT);
+});
+
+test("a managed stream that breaks in the middle of a page has the rest when it is resumed", async () => {
+  const juliet = await StubClient.logIn(stub.node, "juliet@localhost/garden");
+  juliet.sends("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+  await juliet.hears("<enabled");
+  const [, id] = /<enabled[^>]* id='([^']+)'/.exec(juliet.conn.written)!;
+  readsNothing(juliet.conn);
+  juliet.sends(query("broken"));
+  await turns(500);
+  expect(juliet.conn.written).toContain("#1;");
+  expect(juliet.conn.written).not.toContain("<fin");
+  juliet.conn.owner!.closedConn();
+  await turns(300);
+  const back = await StubClient.authenticated(stub.node, "juliet@localhost/garden");
+  back.sends(`<resume xmlns='urn:xmpp:sm:3' h='0' previd='${id}'/>`);
+  await back.hears("<fin");
+  isWhole(back.conn.written);
+});
+
+test("a session that ends in the middle of a page gets nothing more, and nobody waits for it", async () => {
+  const juliet = await StubClient.logIn(stub.node, "juliet@localhost/gone");
+  readsNothing(juliet.conn);
+  juliet.sends(query("ended"));
+  await turns(500);
+  const { written } = juliet.conn;
+  expect(written).toContain("#1;");
+  expect(written).not.toContain("<fin");
+  juliet.conn.owner!.closedConn();
+  await juliet.stream.worked();
+  expect(juliet.conn.written).toBe(written);
+  expect(juliet.stream.closed).toBe(true);
 });
