@@ -31,6 +31,7 @@ import type { Stanza } from "./stanza.ts";
 import { type Db, isAway } from "./storage/db.ts";
 import { MessageIdStore } from "./storage/message-ids.ts";
 import type { Pools } from "./storage/pools.ts";
+import { UnderWay } from "./under-way.ts";
 import { Wheel } from "./wheel.ts";
 import { ScanPool, viewText } from "./xml/framer.ts";
 import type { Markup } from "./xml/markup.ts";
@@ -67,7 +68,7 @@ export class Node implements StreamEngine, Server {
   readonly jids = new JidCache(20_000);
   readonly sessions = new SessionDirectory<C2S>();
   readonly waiting = new Set<C2S>();
-  readonly endings = new Set<Promise<void>>();
+  readonly endings = new UnderWay();
   readonly resumable = new Map<string, C2S>();
   readonly counters: StreamCounters = newCounters();
   readonly traffic = { tcp: { in: 0, out: 0 }, tls: { in: 0, out: 0 }, websocket: { in: 0, out: 0 } };
@@ -254,7 +255,7 @@ export class Node implements StreamEngine, Server {
       patience = setTimeout(resolve, LAST_PATIENCE);
     });
     const removed = this.removal.stop();
-    await Promise.race([enough, Promise.all(working).then(() => Promise.all([...this.endings, removed]))]);
+    await Promise.race([enough, Promise.all(working).then(() => Promise.all([this.endings.settled(), removed]))]);
     clearTimeout(patience);
     await this.retention.stop();
     for (const host of this.hosts.values()) await host.stop();

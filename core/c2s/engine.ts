@@ -11,6 +11,7 @@ import type { Offer } from "../sasl/index.ts";
 import type { Sessions } from "../session/directory.ts";
 import type { Shaper } from "../shaper.ts";
 import type { Stanza } from "../stanza.ts";
+import type { UnderWay } from "../under-way.ts";
 import type { Wheel } from "../wheel.ts";
 import type { ScanPool } from "../xml/framer.ts";
 import type { Scratch } from "../xml/writer.ts";
@@ -87,7 +88,7 @@ export interface StreamEngine {
   /** Streams without a session yet, oldest first: swept for the state time-out. */
   readonly waiting: Set<C2S>;
   /** What sessions that have ended still do: store what was not delivered, tell their presence. */
-  readonly endings: Set<Promise<void>>;
+  readonly endings: UnderWay;
   /** Streams that may be resumed, by their id (XEP-0198). */
   readonly resumable: Map<string, C2S>;
   /** What every stream counts into before its host is known. */

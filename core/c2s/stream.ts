@@ -265,21 +265,21 @@ export class C2S extends ClientStanzas implements ConnOwner {
     };
     // Out of the directory at once unless a feature waits: nobody routes to a stream that has ended.
     if (told === undefined) this.engine.sessions.remove(this);
-    const { endings } = this.engine;
-    const ending = after()
-      .catch((error: unknown) => this.engine.log.error("session_end_failed", { error, jid: this.jid.text }))
-      .finally(() => endings.delete(ending));
-    endings.add(ending);
-    this.ending = ending;
+    this.ending = this.engine.endings.add(after().catch((error: unknown) => this.endFailed(error)));
+  }
+
+  private endFailed(error: unknown): void {
+    this.engine.log.error("session_end_failed", { error, jid: this.jid.text });
   }
 
   /** Tells that the session ends; it ends whoever objects. */
   private terminates(reason: SessionEnd): MaybePromise<void> {
-    const failed = (error: unknown): void => this.engine.log.error("session_end_failed", { error, jid: this.jid.text });
     try {
-      return this.host.hooks.notify("user_terminate", { session: this, reason })?.catch(failed);
+      return this.host.hooks
+        .notify("user_terminate", { session: this, reason })
+        ?.catch((error: unknown) => this.endFailed(error));
     } catch (error) {
-      failed(error);
+      this.endFailed(error);
     }
   }
 }

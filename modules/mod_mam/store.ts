@@ -90,7 +90,7 @@ export class MamStore implements PersonalStore {
 
   async removeUser(jid: BareJid): Promise<void> {
     const { owners, sql } = this.removing;
-    await owners.settled(jid);
+    await owners.settled();
     await this.pm?.writer.sync();
     const number = await owners.find(jid);
     if (number === undefined) return;
@@ -104,7 +104,7 @@ export class MamStore implements PersonalStore {
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
     const { owners, sql } = this.removing;
-    await owners.allSettled();
+    await owners.settled();
     await this.pm?.writer.sync();
     for (;;) {
       const numbers = await owners.ofDomain(domain, 0, OWNERS);

@@ -3,6 +3,7 @@
 
 import { type Db, type SqlValue, StorageError } from "../../core/storage/db.ts";
 import { writeEach } from "../../core/storage/each.ts";
+import { UnderWay } from "../../core/under-way.ts";
 
 export interface WriterOptions {
   /** False: each message is written by itself, at once. */
@@ -37,7 +38,7 @@ interface Batch {
 export class ArchiveWriter {
   private batch: Batch | undefined;
   private flying = 0;
-  private readonly underWay = new Set<Batch>();
+  private readonly underWay = new UnderWay();
   private scheduled = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
   /** Rows that are not written yet. */
@@ -69,9 +70,7 @@ export class ArchiveWriter {
 
   /** Resolves when everything that was given before is written, or has failed. */
   async sync(): Promise<void> {
-    const given = [...this.underWay];
-    if (this.batch !== undefined) given.push(this.batch);
-    await Promise.all(given.map(({ done }) => done.catch(() => undefined)));
+    await Promise.allSettled([this.underWay.settled(), this.batch?.done]);
   }
 
   /** Looks at the end of this turn of the event loop whether the batch can go. */
@@ -104,7 +103,7 @@ export class ArchiveWriter {
 
   private async insert(batch: Batch): Promise<void> {
     this.flying++;
-    this.underWay.add(batch);
+    void this.underWay.add(batch.done);
     const started = performance.now();
     const { rows } = batch;
     const errors = await this.tried(rows);
@@ -121,17 +120,15 @@ export class ArchiveWriter {
     }
     this.waiting -= rows.length;
     this.flying--;
-    this.underWay.delete(batch);
     this.look();
   }
 
   /** The errors of rows that could not be written. */
   private async tried(rows: SqlValue[][]): Promise<unknown[]> {
     const insert = (some: readonly SqlValue[][]) => this.db.insertMany(this.table, this.columns, some);
-    if (rows.length <= MOST) return [...(await writeEach(rows, insert, MOST, isUnfit)).values()];
     const parts: SqlValue[][][] = [];
     for (let at = 0; at < rows.length; at += MOST) parts.push(rows.slice(at, at + MOST));
-    const errors = await Promise.all(parts.map((part) => writeEach(part, insert, MOST, isUnfit)));
+    const errors = await Promise.all(parts.map((part) => writeEach(part, insert, part.length, isUnfit)));
     return errors.flatMap((some) => [...some.values()]);
   }
 }

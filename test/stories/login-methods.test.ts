@@ -170,7 +170,7 @@ describe("general.replaced_wait_timeout", () => {
       await successor.comesOnline();
       hooks.remove("stuck");
       release();
-      await Promise.all(server.node.endings);
+      await server.node.endings.settled();
       expect(server.node.sessions.of(romeo.bare)).toHaveLength(1);
     },
     { door: "tcp", covers: ["connect_SUITE:replaced_session_cannot_terminate"] },

@@ -404,7 +404,7 @@ describe("what was not acknowledged", () => {
       );
       await juliet.breaks();
       await vi.waitUntil(() => server.node.sessions.of(juliet.bare).length === 0);
-      await Promise.all(server.node.endings);
+      await server.node.endings.settled();
       hooks.remove("picky");
       const back = await another(juliet).logsIn(server.target(door));
       back.says("<presence/>");

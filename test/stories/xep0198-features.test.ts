@@ -142,7 +142,7 @@ describe("unacknowledged_message", () => {
       const told = listens(scene, juliet);
       await lost(romeo, juliet, scene, told);
       await vi.waitFor(() => expect(sessionsOf(scene.server, juliet)).toHaveLength(0), 4000);
-      await Promise.all(scene.server.node.endings);
+      await scene.server.node.endings.settled();
       const c = await scene.another(juliet).logsIn(scene.server.target(scene.door), "later");
       await c.managesStream();
       c.sends`<presence/>`;
@@ -211,7 +211,7 @@ describe("stale counters", () => {
   const gone = async (c: Client, server: StoryServer): Promise<void> => {
     await c.breaks();
     await vi.waitFor(() => expect(sessionsOf(server, c)).toHaveLength(0), 4000);
-    await Promise.all(server.node.endings);
+    await server.node.endings.settled();
   };
   const failed = (h: string): string => `<failed xmlns="${NS_SM}"${h}><item-not-found xmlns="${NS_STANZAS}"/></failed>`;
 

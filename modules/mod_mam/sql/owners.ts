@@ -54,13 +54,8 @@ export class Owners {
     return making;
   }
 
-  /** Resolves when an owner who is being given a number has it. */
-  async settled(owner: Owner): Promise<void> {
-    await this.making.get(key(owner))?.catch(() => undefined);
-  }
-
   /** Resolves when all who are being given a number have it. */
-  async allSettled(): Promise<void> {
+  async settled(): Promise<void> {
     await Promise.allSettled(this.making.values());
   }
 
