@@ -1,6 +1,5 @@
 // Ids of archived messages, which are their XEP-0359 stanza ids too: a time, and the node that gave it.
 
-const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUV";
 /** What a signed column of 64 bits holds. */
 export const MAX_MESSAGE_ID = (1n << 63n) - 1n;
 /** The highest id has thirteen digits. */
@@ -16,16 +15,10 @@ export const externalId = (id: bigint): string => id.toString(32).toUpperCase();
 /** The id that a text shows, undefined when it shows none. */
 export function parseExternalId(text: string): bigint | undefined {
   if (!SHOWN.test(text)) return undefined;
-  const digits = text.toUpperCase();
-  const cut = Math.max(0, digits.length - HALF);
-  const id = (BigInt(numberOf(digits, 0, cut)) << HALF_BITS) | BigInt(numberOf(digits, cut, digits.length));
+  const cut = Math.max(0, text.length - HALF);
+  const high = cut === 0 ? 0 : Number.parseInt(text.slice(0, cut), 32);
+  const id = (BigInt(high) << HALF_BITS) | BigInt(Number.parseInt(text.slice(cut), 32));
   return id <= MAX_MESSAGE_ID ? id : undefined;
-}
-
-function numberOf(digits: string, from: number, to: number): number {
-  let number = 0;
-  for (let i = from; i < to; i++) number = number * 32 + DIGITS.indexOf(digits[i]);
-  return number;
 }
 
 /** When the message of an id came: microseconds since 1970. */

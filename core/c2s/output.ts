@@ -258,11 +258,12 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
     let to = from;
     while (to < messages.length && text.length < TOGETHER) {
       const message = messages[to++];
+      const bytes = Buffer.byteLength(message);
       text += message;
       counters.messagesSent++;
-      counters.sizesOut.observe(Buffer.byteLength(message));
+      counters.sizesOut.observe(bytes);
+      this.traffic.out += bytes;
     }
-    this.traffic.out += Buffer.byteLength(text);
     conn.writeText(text);
     return to;
   }

@@ -18,8 +18,8 @@ const QUESTION = 0x3f;
  * @throws Error for what is not one element
  */
 export function parseElement(text: string): Element {
-  // Straight from tag to tag, a fifth of what the library's parser takes, which reads in pieces and by events; what only
-  // that one knows (sections, comments, instructions) is left to it.
+  // Straight from tag to tag, half of what the library's parser takes, which reads in pieces and by events; what only that
+  // one knows (sections, comments, instructions) is left to it.
   return read(text) ?? readAny(text);
 }
 

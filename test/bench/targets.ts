@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_TEXT } from "../../core/config/default.ts";
 import { BinaryServer, freePort, residentBytes } from "../support/binary.ts";
+import { pool } from "../support/config-text.ts";
 
 const root = join(import.meta.dir, "../..");
 
@@ -219,22 +220,16 @@ export class Ours implements Target {
 /** Archives of users, in the embedded store or in a PostgreSQL of a test's own. */
 export const archiveConfig = (pgsqlPort?: number): string => `
 [modules.mod_mam.pm]
-${
-  pgsqlPort === undefined
-    ? ""
-    : `
-[outgoing_pools.rdbms.default]
-  workers = 4
+${pgsqlPort === undefined ? "" : pool({ ...POSTGRES, port: pgsqlPort })}`;
 
-  [outgoing_pools.rdbms.default.connection]
-    driver = "pgsql"
-    host = "127.0.0.1"
-    port = ${pgsqlPort}
-    database = "postgres"
-    username = "mongooseim"
-    password = "mongooseim"
-`
-}`;
+const POSTGRES = {
+  driver: "pgsql" as const,
+  host: "127.0.0.1",
+  database: "postgres",
+  username: "mongooseim",
+  password: "mongooseim",
+  workers: 4,
+};
 
 /** The features that are on without a configuration file. */
 const MODULES = [...DEFAULT_TEXT.matchAll(/^\[modules\.\w+\]$/gm)].join("\n");

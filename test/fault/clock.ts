@@ -205,38 +205,39 @@ async function whileItRuns(): Promise<void> {
   await wake("an hour back");
 }
 
+/** What the clock is set back by while the server is down. */
+const STEPS = [
+  ["half a minute", 30],
+  ["an hour", HOUR],
+] as const;
+
+/** The server, which is down, starts with a clock that is behind. */
+async function startsBack(seconds: number, what: string): Promise<void> {
+  clock.set(clock.offset - seconds);
+  await start();
+  await everybodyIn();
+  await chat();
+  await compare(what);
+}
+
 async function betweenRuns(): Promise<void> {
-  for (const [what, seconds] of [
-    ["half a minute", 30],
-    ["an hour", HOUR],
-  ] as const) {
+  for (const [what, seconds] of STEPS) {
     const code = await server.stop();
     checks.check("the server stops", code === 0, String(code));
-    clock.set(clock.offset - seconds);
-    await start();
-    await everybodyIn();
-    await chat();
-    await compare(`${what} back at a restart`);
+    await startsBack(seconds, `${what} back at a restart`);
   }
   await wake("back at a restart");
 }
 
 async function afterKills(): Promise<void> {
-  for (const [what, seconds] of [
-    ["half a minute", 30],
-    ["an hour", HOUR],
-  ] as const) {
+  for (const [what, seconds] of STEPS) {
     const from = ledger.sent.length;
     const talks = senders.map((sender, i) => talk(sender, readers[i], () => false));
     await takeTurns(PHASE / 2);
     await server.kill();
     await Promise.all(talks);
     for (const { id } of ledger.sent.slice(from)) repeatable.add(id);
-    clock.set(clock.offset - seconds);
-    await start();
-    await everybodyIn();
-    await chat();
-    await compare(`${what} back after a kill`);
+    await startsBack(seconds, `${what} back after a kill`);
   }
   await wake("back after a kill");
 }

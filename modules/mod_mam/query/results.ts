@@ -20,9 +20,6 @@ class Envelope {
   private readonly afterNumber: string;
   private readonly afterId: string;
   private made = 0;
-  /** The second that was printed last, and how: messages of a page are often of one. */
-  private second = Number.NaN;
-  private printed = "";
 
   /** @param token the beginning of the messages' own ids */
   constructor(archive: BareJid, to: Jid, ns: string, queryId: string | undefined, token: string) {
@@ -35,18 +32,7 @@ class Envelope {
   /** The delay names who sent the message, as MongooseIM's does. */
   of({ id, from, stanza }: Found): string {
     const sender = escapeXml(from);
-    return `${this.head}${this.made++}${this.afterNumber}${externalId(id)}${this.afterId}<delay from='${sender}' stamp='${this.stamp(id)}' xmlns='${NS_DELAY}'/>${forwarded(stanza, from, sender)}</forwarded></result></message>`;
-  }
-
-  private stamp(id: bigint): string {
-    const at = microsOfId(id);
-    const micros = at % 1_000_000;
-    const second = at - micros;
-    if (second !== this.second) {
-      this.second = second;
-      this.printed = printDateTime(second).slice(0, 20);
-    }
-    return `${this.printed}${String(micros).padStart(6, "0")}Z`;
+    return `${this.head}${this.made++}${this.afterNumber}${externalId(id)}${this.afterId}<delay from='${sender}' stamp='${stampOf(id)}' xmlns='${NS_DELAY}'/>${forwarded(stanza, from, sender)}</forwarded></result></message>`;
   }
 }
 

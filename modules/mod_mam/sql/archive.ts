@@ -168,8 +168,8 @@ export class SqlArchive implements ArchiveBackend {
       there = rows.length > 0 && BigInt(rows[0].id) === id;
       if (there) rows.shift();
     }
-    if (marks === undefined) return { rows, ...trimmed(rows, max), total: undefined, before: undefined, edge: there };
-    let { more } = trimmed(rows, max);
+    let more = trim(rows, max);
+    if (marks === undefined) return { rows, more, total: undefined, before: undefined, edge: there };
     const n = rows.length;
     const first = start();
     const counted = end() - first;
@@ -216,7 +216,7 @@ export class SqlArchive implements ArchiveBackend {
       page.count ? this.count(number, bounds.low, bounds.high, content) : undefined,
       page.count && edge !== undefined ? this.count(number, bounds.low, edge - 1n, content) : undefined,
     ]);
-    return { rows, ...trimmed(rows, page.max), total, before, edge: undefined };
+    return { rows, more: trim(rows, page.max), total, before, edge: undefined };
   }
 
   private filteredRows(number: number, bounds: Bounds, content: Condition, page: Page): Promise<Row[]> {
@@ -362,11 +362,11 @@ export class SqlArchive implements ArchiveBackend {
 /** Messages of a conversation among which one is found by its sender's id where there is no index of those. */
 const RECENT = 5000;
 
-/** Takes what is more than a page off its rows. */
-function trimmed(rows: Row[], max: number): { readonly more: boolean } {
-  const more = rows.length > max;
-  if (more) rows.length = max;
-  return { more };
+/** Takes what is more than a page off its rows; says whether there was more. */
+function trim(rows: Row[], max: number): boolean {
+  if (rows.length <= max) return false;
+  rows.length = max;
+  return true;
 }
 
 /** What was read for a page. */
