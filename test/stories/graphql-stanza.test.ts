@@ -225,7 +225,7 @@ story(
     await graphql.ctl.calls(HEADLINE, { ...wants, subject: words, body: words });
     const stanza = `<message from='${alice.bare}' to='${bob.bare}' type='chat'><body>${words}</body></message>`;
     await graphql.admin.calls(STANZA, { stanza });
-    await alice.sends(`<message to='${bob.bare}'><body>${words}</body></message>`);
+    await alice.sends`<message to='${bob.bare}'><body>${words}</body></message>`;
     const kept = `<diary xmlns='urn:example:diary'>${words}</diary>`;
     await graphql.admin.calls("private.setPrivate", { user: alice.bare, elementString: kept });
     for (let i = 0; i < 4; i++) await bob.hears(`<message><body>${words}</body></message>`);
