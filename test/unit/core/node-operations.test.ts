@@ -493,7 +493,8 @@ describe("the audit log", () => {
 
   test("shows of a stanza who sends it to whom", async () => {
     const { ops, log } = await start();
-    const text = "<message from='alice@localhost' to='bob@localhost' type='chat' id='m1'><body>dear Bob</body></message>";
+    const text =
+      "<message from='alice@localhost' to='bob@localhost' type='chat' id='m1'><body>dear Bob</body></message>";
     ops.audit({ ...entry, args: { stanza: viewText(text), list: [viewText("<x xmlns='y'>dear Bob</x>")] } });
     expect(log.lines.at(-1)).toContain(
       "arg_stanza=\"<message from='alice@localhost' to='bob@localhost' type='chat' id='m1'/>\" " +
