@@ -256,7 +256,7 @@ function serverOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOp
     database,
     username,
     password,
-    ssl: tlsOf(connection, key),
+    ssl: tlsOf(connection, key, log),
     poolSize: workers,
     strategy,
     statementTimeoutMs: query_timeout,
@@ -276,7 +276,7 @@ function serverOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOp
  * TLS towards the database. MongooseIM goes on in clear text when it is not required and the server has none; so do we
  * when nothing is to be verified either, and refuse otherwise.
  */
-function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string): PgsqlOptions["ssl"] {
+function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string, log: Log): PgsqlOptions["ssl"] {
   if (tls === undefined) return false;
   // `required` is no option of MySQL, where a TLS table always means TLS.
   const optional = driver !== "mysql" && !tls.required;
@@ -286,7 +286,8 @@ function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string): P
       `Cannot use "selfsigned_peer" as ${key}.connection.tls.verify_mode: for MySQL use "peer", with the certificate itself as cacertfile`,
     );
   }
-  const { options } = readContextOptions(tls, `${key}.connection.tls`);
+  const { options, notes } = readContextOptions(tls, `${key}.connection.tls`);
+  for (const note of notes) log.notice("tls_option_without_effect", note);
   const own =
     tls.certfile === undefined || tls.keyfile === undefined
       ? {}
