@@ -17,7 +17,7 @@ async function ages(server: StoryServer, days: number): Promise<void> {
   await server.node.db("mnesia").execute("UPDATE offline_message SET timestamp = timestamp - ?", [back]);
 }
 
-const run = async (face: Face, args: object): Promise<string[]> => {
+const run = async (face: Face, args: Readonly<Record<string, unknown>>): Promise<string[]> => {
   const rows = (await face.calls("retention.run", args)).value as { domain: string; kind: string; count: number }[];
   return rows.map(({ domain, kind, count }) => `${domain} ${kind} ${count}`).toSorted();
 };
