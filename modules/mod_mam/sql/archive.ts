@@ -10,9 +10,10 @@ import { type MessageCodec, UNREADABLE } from "../codecs/message.ts";
 import type { SearchForm } from "../search/form.ts";
 import type { ArchiveWriter } from "../writer.ts";
 import { Ageing } from "./ageing.ts";
-import { type Counted, Counts } from "./counts.ts";
+import { Counts } from "./counts.ts";
 import { type Bounds, boundsOf, type Condition, contentCondition, edgeOf, MAX_ID, pageBounds } from "./lookup.ts";
 import type { Owners } from "./owners.ts";
+import { type PageReader, pageReader, type Row } from "./pages.ts";
 import type { Marks, Ranks } from "./ranks.ts";
 
 /** Columns of mam_message, in the order in which they are written. */
@@ -30,12 +31,6 @@ export const COLUMNS = [
 ] as const;
 /** Characters that a column for a JID or an id holds. */
 const WIDTH = 250;
-
-interface Row extends Counted {
-  id: number | bigint;
-  from_jid: string | Uint8Array;
-  message: string | Uint8Array;
-}
 
 export interface ArchiveParts {
   readonly db: Db;
@@ -59,8 +54,10 @@ const MESSAGE = /^<message[\s/>]/;
 
 export class SqlArchive implements ArchiveBackend {
   private readonly ageing: Ageing;
+  private readonly pages: PageReader;
 
   constructor(private readonly parts: ArchiveParts) {
+    this.pages = pageReader(parts.db);
     this.ageing = new Ageing(parts.db, parts.owners, (number, id, limit) => this.deleteOf(number, id, limit));
   }
 
@@ -134,7 +131,7 @@ export class SqlArchive implements ArchiveBackend {
    * that it shows whether there is one, unless that was at the end of a page before.
    */
   private async plainPage(number: number, bounds: Bounds, page: Page): Promise<Read> {
-    const { db, ranks } = this.parts;
+    const { ranks } = this.parts;
     const { low, high } = bounds;
     const { id, dir, max, index } = page;
     const known = page.count ? ranks.of(number) : undefined;
@@ -148,21 +145,19 @@ export class SqlArchive implements ArchiveBackend {
     const shown = inside && marks !== undefined && ranks.rankOf(marks, id) !== undefined;
     const look = inside && !shown;
 
-    let rows: Row[] = [];
-    if (max > 0) {
-      const range = pageBounds(bounds, page);
-      const from = look && dir === "after" ? id : range.low;
-      const to = look && dir === "before" ? id : range.high;
-      const skip = index === undefined ? "" : " OFFSET ?";
-      const sql = `SELECT id, from_jid, message${counts.columns} FROM mam_message WHERE user_id = ? AND id >= ? AND id <= ? ORDER BY id ${dir === "before" ? "DESC" : "ASC"} LIMIT ?${skip}`;
-      // Where nothing is counted, one message more shows whether there are more.
-      const params: SqlValue[] = [...counts.params, number, from, to, max + (look ? 1 : 0) + (marks ? 0 : 1)];
-      if (index !== undefined) params.push(index);
-      rows = await db.query<Row>(sql, params);
-    }
-    // Without a row nothing was counted.
-    if (rows.length > 0) counts.take(rows[0]);
-    else if (counts.params.length > 0) counts.take((await db.query<Row>(counts.alone, counts.params))[0]);
+    const range = pageBounds(bounds, page);
+    const rows = await this.pages.read(
+      {
+        number,
+        low: look && dir === "after" ? id : range.low,
+        high: look && dir === "before" ? id : range.high,
+        dir,
+        // Where nothing is counted, one message more shows whether there are more.
+        limit: max === 0 ? 0 : max + (look ? 1 : 0) + (marks ? 0 : 1),
+        skip: index,
+      },
+      counts,
+    );
     let there: boolean | undefined = shown ? true : undefined;
     if (look) {
       there = rows.length > 0 && BigInt(rows[0].id) === id;
