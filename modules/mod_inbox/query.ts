@@ -10,6 +10,7 @@ import type { Element } from "../../core/stanza.ts";
 import { type DataForm, formMarkup } from "../../core/xml/form.ts";
 import { escapeXml, Markup, xml } from "../../core/xml/markup.ts";
 import { type PageRequest, pageRequest } from "../../core/xml/rsm.ts";
+import { ANY_TIME } from "./bin.ts";
 import { boxesOf, type InboxConfig, type InboxContext, NS_INBOX } from "./config.ts";
 import { forwardedMarkup, type InboxResult, propertiesMarkup } from "./entry.ts";
 import type { Place, Query } from "./select.ts";
@@ -26,7 +27,7 @@ export function get({ payload }: Iq, { config }: InboxContext): Markup {
 export async function set(iq: Iq, ctx: InboxContext): Promise<Markup> {
   const { payload, session } = iq;
   if (payload.name === "empty-bin") {
-    const gone = await ctx.store.bin.emptyOfUser(iq.from.bare, ctx.server.tick());
+    const gone = await ctx.store.bin.emptyOfUser(iq.from.bare, ANY_TIME);
     return xml`<empty-bin xmlns='${NS_INBOX}'><num>${gone}</num></empty-bin>`;
   }
   if (payload.name !== "inbox") throw new StanzaError("bad-request");

@@ -109,7 +109,12 @@ async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefin
   if (hooks.has("amp_event")) await hooks.notify("amp_event", { stanza, event: "stored" });
   // The user may have come back while the message was on its way to the disk.
   const back = ctx.server.sessionsOf(stanza.to.bare).find((s) => s.available && s.priority >= 0 && !s.detached);
-  if (back) await deliver(back, ctx);
+  try {
+    if (back) await deliver(back, ctx);
+  } catch (error) {
+    // It is stored: its sender has nothing to do about it.
+    ctx.log.limited("deliver", 10)?.error("offline_delivery_failed", { error, user: back?.jid.bare.text });
+  }
   return STOP;
 }
 
@@ -127,7 +132,7 @@ async function write(stanza: Stanza, ctx: Context): Promise<void> {
     throw new StanzaError("service-unavailable", "No more messages can be stored for this user");
   }
   const now = ctx.now() * 1000;
-  const timestamp = takeOwnDelay(stanza) ?? now;
+  const timestamp = takeOwnDelay(stanza, to.domain) ?? now;
   const expire = expiry(stanza, timestamp);
   const packet = stanzaText(stanza, stanza.toText === undefined ? stanza.to : undefined);
   let stored = false;
