@@ -129,7 +129,8 @@ async function write(stanza: Stanza, ctx: Context): Promise<void> {
   const limit = typeof said === "number" ? said : said === "infinity" ? Infinity : config.max_user_messages;
   const bounded = limit !== Infinity;
   if (bounded && !(await store.quota.take(to, limit))) {
-    throw new StanzaError("service-unavailable", "No more messages can be stored for this user");
+    // As MongooseIM has it: there will be room again. XEP-0160 §2 has service-unavailable.
+    throw new StanzaError("resource-constraint", "No more messages can be stored for this user");
   }
   const now = ctx.now() * 1000;
   const timestamp = takeOwnDelay(stanza, to.domain) ?? now;
