@@ -110,7 +110,8 @@ describe("a query", () => {
       const named_ = Object.entries(fields).map(([k, v]) => [k, typeof v === "string" ? named(v) : v.map(named)]);
       await check({ fields: Object.fromEntries(named_) }, page);
     }
-    for (const fields of [{ with: bob.bare }, { simple: "true" }]) {
+    const filters: Question["fields"][] = [{ with: bob.bare }, { simple: "true" }];
+    for (const fields of filters) {
       await check({ fields, rsm: "<after>7VVVVVVVVVVVV</after>" }, MISSING);
       await check({ fields, rsm: "<before>7VVVVVVVVVVVV</before>" }, MISSING);
     }
