@@ -158,6 +158,15 @@ describe("what is stored", () => {
 });
 
 describe("expiry (XEP-0023)", () => {
+  test.each(["-5", "0", "", "1e3", "9999999999", "99999999999999999999999"])(
+    "of %j seconds is none: no column holds a time that far",
+    async (seconds) => {
+      await romeo.sends(chat("1", `<x xmlns='jabber:x:expire' seconds='${seconds}'/>`));
+      expect(await server.db.query("SELECT expire FROM offline_message")).toEqual([{ expire: null }]);
+      expect(bodies(await comesOnline())).toEqual(["1"]);
+    },
+  );
+
   const brief = chat("1", "<x xmlns='jabber:x:expire' seconds='10'/>");
 
   test.each([
