@@ -7,6 +7,8 @@ import { asText, columnTime, type Db, type SqlValue, type Statement } from "../.
 import type { EntryKey } from "./entry.ts";
 import { removeEntry } from "./statements.ts";
 
+/** After every message, also those that have come before a clock was set back. */
+export const ANY_TIME = Number.MAX_SAFE_INTEGER;
 /** Entries that are deleted in one transaction. */
 const PAGE = 500;
 

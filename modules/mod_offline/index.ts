@@ -109,7 +109,12 @@ async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefin
   if (hooks.has("amp_event")) await hooks.notify("amp_event", { stanza, event: "stored" });
   // The user may have come back while the message was on its way to the disk.
   const back = ctx.server.sessionsOf(stanza.to.bare).find((s) => s.available && s.priority >= 0 && !s.detached);
-  if (back) await deliver(back, ctx);
+  try {
+    if (back) await deliver(back, ctx);
+  } catch (error) {
+    // It is stored: its sender has nothing to do about it.
+    ctx.log.limited("deliver", 10)?.error("offline_delivery_failed", { error, user: back?.jid.bare.text });
+  }
   return STOP;
 }
 
@@ -124,10 +129,11 @@ async function write(stanza: Stanza, ctx: Context): Promise<void> {
   const limit = typeof said === "number" ? said : said === "infinity" ? Infinity : config.max_user_messages;
   const bounded = limit !== Infinity;
   if (bounded && !(await store.quota.take(to, limit))) {
-    throw new StanzaError("service-unavailable", "No more messages can be stored for this user");
+    // As MongooseIM has it: there will be room again. XEP-0160 §2 has service-unavailable.
+    throw new StanzaError("resource-constraint", "No more messages can be stored for this user");
   }
   const now = ctx.now() * 1000;
-  const timestamp = takeOwnDelay(stanza) ?? now;
+  const timestamp = takeOwnDelay(stanza, to.domain) ?? now;
   const expire = expiry(stanza, timestamp);
   const packet = stanzaText(stanza, stanza.toText === undefined ? stanza.to : undefined);
   let stored = false;
