@@ -1,8 +1,8 @@
 // From outgoing_pools.rdbms to open databases.
 
-import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { isAbsolute, join } from "node:path";
+import type { SecureContextOptions } from "node:tls";
 import type { Config } from "../core/config/index.ts";
 import type { Log } from "../core/log/index.ts";
 import { type Db, type DbCalls, StorageError } from "../core/storage/db.ts";
@@ -12,6 +12,7 @@ import type { PgsqlOptions } from "../core/storage/pgsql.ts";
 import { type Pool, Pools } from "../core/storage/pools.ts";
 import { openSqlite } from "../core/storage/sqlite/client.ts";
 import { DAMAGE_ADVICE } from "../core/storage/sqlite/damage.ts";
+import { loadPair } from "../core/tls/pair.ts";
 import { readContextOptions } from "../core/tls/settings.ts";
 import type { Elsewhere } from "../transports/control/paths.ts";
 
@@ -104,10 +105,18 @@ export function databases(config: Config | undefined, stateDir: string, log: Log
     const place = `${connection.host}:${connection.port}/${database}`;
     if (found.has(place)) continue;
     const open = driver === "mysql" ? openMysql : openPgsql;
-    const options = unhurried(serverOptions(plan, log));
-    found.set(place, { name: plan.key, place, open: () => open(options, false) });
+    found.set(place, { name: plan.key, place, open: async () => open(optionsOf(plan, log), false) });
   }
   return [...found.values()];
+}
+
+/** Files that cannot be used are a problem of this database alone. */
+function optionsOf(plan: Plan, log: Log): PgsqlOptions {
+  try {
+    return unhurried(serverOptions(plan, log));
+  } catch (cause) {
+    throw new StorageError("syntax", (cause as Error).message, { cause });
+  }
 }
 
 /** A change of a large table takes the time it takes. */
@@ -291,7 +300,7 @@ function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string, lo
   const own =
     tls.certfile === undefined || tls.keyfile === undefined
       ? {}
-      : { cert: readFileSync(tls.certfile, "utf8"), key: readFileSync(tls.keyfile, "utf8"), passphrase: tls.password };
+      : ownPair(tls.certfile, tls.keyfile, tls.password, key);
   const { enabled, host: name = host ?? "" } = tls.server_name_indication;
   return {
     optional: false,
@@ -305,4 +314,11 @@ function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string, lo
       servername: enabled && isIP(name) === 0 ? name : "",
     },
   };
+}
+
+/** The server's own certificate towards the database. */
+function ownPair(certfile: string, keyfile: string, password: string | undefined, key: string): SecureContextOptions {
+  const source = { certfile, keyfile, key: `${key}.connection.tls` };
+  const { chainPem, keyPem } = loadPair(password === undefined ? source : { ...source, password });
+  return { cert: chainPem, key: keyPem, ...(password === undefined ? {} : { passphrase: password }) };
 }

@@ -7,7 +7,7 @@ import { accessRule, enumOf, own, positiveOrInfinity } from "../../core/config/t
 import { StanzaError } from "../../core/errors.ts";
 import { storable } from "../../core/hints.ts";
 import { STOP } from "../../core/hooks.ts";
-import { type BareJid, tryParseJid } from "../../core/jid.ts";
+import { type BareJid, isFull, tryParseJid } from "../../core/jid.ts";
 import { defineModule, type ModuleContext, type Session } from "../../core/module.ts";
 import { NS_DELAY } from "../../core/ns.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
@@ -32,6 +32,8 @@ declare module "../../core/hooks.ts" {
 const FEATURE = "msgoffline";
 /** Messages that are read, delivered and deleted at a time. */
 const PAGE = 200;
+/** Characters of a sender's address that its column holds. One with a longer resource is read from the message. */
+const MAX_JID = 250;
 
 const config = z.strictObject({
   backend: enumOf("mnesia", "rdbms").default("mnesia").describe("Where messages are kept"),
@@ -138,7 +140,9 @@ async function write(stanza: Stanza, ctx: Context): Promise<void> {
   const packet = stanzaText(stanza, stanza.toText === undefined ? stanza.to : undefined);
   let stored = false;
   try {
-    await store.writeMessages(to, { timestamp, expire, from: stanza.from.text, packet }, removals);
+    const { text, bare } = stanza.from;
+    const from = text.length > MAX_JID ? bare.text : text;
+    await store.writeMessages(to, { timestamp, expire, from, packet }, removals);
     stored = true;
   } catch (error) {
     if (error instanceof StanzaError) throw error;
@@ -197,7 +201,8 @@ function revive(message: Waiting, account: BareJid): Stanza | undefined {
   if (!from) return;
   try {
     const stanza = viewText(message.packet);
-    stanza.from = from;
+    const whole = isFull(from) ? undefined : tryParseJid(stanza.fromText ?? "");
+    stanza.from = whole?.bare.text === from.text ? whole : from;
     stanza.to = account;
     const stamp = printDateTime(message.timestamp);
     const by = escapeXml(account.domain);
