@@ -38,6 +38,8 @@ export interface OpenOptions {
 
 const PATIENCE_MS = 60_000;
 const FIRST_PAUSE_MS = 250;
+/** 24 days: what timers and databases can wait. A timer that is set to more runs at once. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /**
  * Opens the embedded store and every pool that is configured, whether a feature asks for it or not, as MongooseIM starts
@@ -268,12 +270,12 @@ function serverOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOp
     ssl: tlsOf(connection, key, log),
     poolSize: workers,
     strategy,
-    statementTimeoutMs: query_timeout,
-    callTimeoutMs: call_timeout,
+    statementTimeoutMs: Math.min(query_timeout, LONGEST_MS),
+    callTimeoutMs: Math.min(call_timeout, LONGEST_MS),
     // So many wait for each worker, beside the one that it works on.
     ...(max_worker_queue_len === undefined ? {} : { maxRequests: workers * (max_worker_queue_len + 1) }),
     maxPauseMs: max_start_interval * 1000,
-    keepAliveMs: keepalive_interval && keepalive_interval * 1000,
+    keepAliveMs: keepalive_interval && Math.min(keepalive_interval * 1000, LONGEST_MS),
     changed: ({ up, error, awayMs }) => {
       if (up) log.notice("database_back", { ...fields, away_ms: awayMs });
       else log.error("database_lost", { ...fields, error: error?.message });

@@ -199,4 +199,24 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("pools of PostgreSQL", 
     const slow = node.pools.get("slow")?.db as Db;
     await expect(sleep(slow, 3)).rejects.toMatchObject({ code: "timeout" });
   });
+
+  test("what is longer than timers can wait is as long as they can, and not at once", async () => {
+    const forever = {
+      query_timeout: 99_999_999_999,
+      keepalive_interval: 99_999_999,
+      max_start_interval: 99_999_999_999,
+    };
+    const { node } = await start({
+      outgoing_pools: {
+        rdbms: { default: { workers: 2, call_timeout: 99_999_999_999, connection: connection(main, forever) } },
+      },
+    });
+    const db = node.db("rdbms");
+    expect(await db.query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+    const { sent } = db.stats().wire!;
+    const before = sent.count;
+    expect(before).toBeGreaterThan(0);
+    await Bun.sleep(200);
+    expect(sent.count).toBe(before);
+  });
 });
