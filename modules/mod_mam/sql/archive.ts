@@ -61,7 +61,7 @@ export class SqlArchive implements ArchiveBackend {
   private readonly ageing: Ageing;
 
   constructor(private readonly parts: ArchiveParts) {
-    this.ageing = new Ageing(parts.db, parts.owners, (number, id, limit) => this.deleteOf(number, id, limit));
+    this.ageing = new Ageing(parts.db, (number) => parts.ranks.forget(number));
   }
 
   get searches(): boolean {
@@ -300,7 +300,7 @@ export class SqlArchive implements ArchiveBackend {
     await this.parts.db.execute(sql, [this.parts.messages.encode(stanza), number, id]);
   }
 
-  deleteBefore(domain: string, id: bigint, limit: number): Promise<number> {
+  deleteBefore(domain: string, id: bigint, limit: number): AsyncIterable<number> {
     return this.ageing.deleteBefore(domain, id, limit);
   }
 
