@@ -1,8 +1,8 @@
 // From outgoing_pools.rdbms to open databases.
 
-import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { isAbsolute, join } from "node:path";
+import type { SecureContextOptions } from "node:tls";
 import type { Config } from "../core/config/index.ts";
 import type { Log } from "../core/log/index.ts";
 import { type Db, type DbCalls, StorageError } from "../core/storage/db.ts";
@@ -12,6 +12,7 @@ import type { PgsqlOptions } from "../core/storage/pgsql.ts";
 import { type Pool, Pools } from "../core/storage/pools.ts";
 import { openSqlite } from "../core/storage/sqlite/client.ts";
 import { DAMAGE_ADVICE } from "../core/storage/sqlite/damage.ts";
+import { loadPair } from "../core/tls/pair.ts";
 import { readContextOptions } from "../core/tls/settings.ts";
 import type { Elsewhere } from "../transports/control/paths.ts";
 
@@ -104,10 +105,18 @@ export function databases(config: Config | undefined, stateDir: string, log: Log
     const place = `${connection.host}:${connection.port}/${database}`;
     if (found.has(place)) continue;
     const open = driver === "mysql" ? openMysql : openPgsql;
-    const options = unhurried(serverOptions(plan, log));
-    found.set(place, { name: plan.key, place, open: () => open(options, false) });
+    found.set(place, { name: plan.key, place, open: async () => open(optionsOf(plan, log), false) });
   }
   return [...found.values()];
+}
+
+/** Files that cannot be used are a problem of this database alone. */
+function optionsOf(plan: Plan, log: Log): PgsqlOptions {
+  try {
+    return unhurried(serverOptions(plan, log));
+  } catch (cause) {
+    throw new StorageError("syntax", (cause as Error).message, { cause });
+  }
 }
 
 /** A change of a large table takes the time it takes. */
@@ -256,7 +265,7 @@ function serverOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOp
     database,
     username,
     password,
-    ssl: tlsOf(connection, key),
+    ssl: tlsOf(connection, key, log),
     poolSize: workers,
     strategy,
     statementTimeoutMs: query_timeout,
@@ -276,7 +285,7 @@ function serverOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOp
  * TLS towards the database. MongooseIM goes on in clear text when it is not required and the server has none; so do we
  * when nothing is to be verified either, and refuse otherwise.
  */
-function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string): PgsqlOptions["ssl"] {
+function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string, log: Log): PgsqlOptions["ssl"] {
   if (tls === undefined) return false;
   // `required` is no option of MySQL, where a TLS table always means TLS.
   const optional = driver !== "mysql" && !tls.required;
@@ -286,11 +295,12 @@ function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string): P
       `Cannot use "selfsigned_peer" as ${key}.connection.tls.verify_mode: for MySQL use "peer", with the certificate itself as cacertfile`,
     );
   }
-  const { options } = readContextOptions(tls, `${key}.connection.tls`);
+  const { options, notes } = readContextOptions(tls, `${key}.connection.tls`);
+  for (const note of notes) log.notice("tls_option_without_effect", note);
   const own =
     tls.certfile === undefined || tls.keyfile === undefined
       ? {}
-      : { cert: readFileSync(tls.certfile, "utf8"), key: readFileSync(tls.keyfile, "utf8"), passphrase: tls.password };
+      : ownPair(tls.certfile, tls.keyfile, tls.password, key);
   const { enabled, host: name = host ?? "" } = tls.server_name_indication;
   return {
     optional: false,
@@ -304,4 +314,11 @@ function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string): P
       servername: enabled && isIP(name) === 0 ? name : "",
     },
   };
+}
+
+/** The server's own certificate towards the database. */
+function ownPair(certfile: string, keyfile: string, password: string | undefined, key: string): SecureContextOptions {
+  const source = { certfile, keyfile, key: `${key}.connection.tls` };
+  const { chainPem, keyPem } = loadPair(password === undefined ? source : { ...source, password });
+  return { cert: chainPem, key: keyPem, ...(password === undefined ? {} : { passphrase: password }) };
 }

@@ -8,6 +8,9 @@ import { asText, columnTime, type Db, type SqlValue, type Statement } from "../.
 import type { EntryKey } from "./entry.ts";
 import { removeEntry } from "./statements.ts";
 
+/** After every message, also those that have come before a clock was set back. */
+export const ANY_TIME = Number.MAX_SAFE_INTEGER;
+
 /** What the bin asks of the store that it is in. */
 interface Around {
   /** Resolves when what has come so far is written. */

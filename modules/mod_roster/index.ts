@@ -65,6 +65,7 @@ const infoOf = ({ name, groups, state }: RosterItem): ContactInfo => ({
   ask: askOf(state),
   groups,
   name,
+  listed: true,
 });
 
 /** What a roster says of all its contacts, by their JIDs as text; one query at most. */

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type BareJid, parseBareJid } from "../../core/jid.ts";
+import { parseDateTime } from "../../core/operations/scalars.ts";
 import { type Db, StorageError } from "../../core/storage/db.ts";
 import type { EntryKey } from "../../modules/mod_inbox/entry.ts";
 import { InboxStore } from "../../modules/mod_inbox/store.ts";
@@ -194,6 +195,19 @@ onEachDatabase("inboxes", ({ open, dialect }) => {
       expect(await names({ box: "all", order: "desc", before: place, limit: 1 })).toBe("d");
       expect(await names({ box: "all", before: "end", limit: 2 })).toBe("de");
       expect(await names({ limit: 0 })).toBe("");
+    });
+
+    test("times that no message can have bound a query all the same", async () => {
+      await store.setInboxIncrUnread(key(alice, bob), message("1"), 1_700_000_000_000_000);
+      const found = async (bounds: { start?: number; end?: number }) =>
+        (await store.getInbox(alice, { order: "asc", ...bounds })).length;
+      const [first, last] = ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999-14:00"].map(parseDateTime);
+      expect(await found({ start: first, end: last })).toBe(1);
+      expect(await found({ end: first })).toBe(0);
+      expect(await found({ start: last })).toBe(0);
+      const place = { timestamp: Number.MAX_SAFE_INTEGER, remote: bob.text };
+      expect(await store.getInbox(alice, { order: "desc", after: place })).toHaveLength(1);
+      expect(await store.getInbox(alice, { order: "asc", after: place })).toEqual([]);
     });
 
     test("what the columns do not hold is left out, and nothing else with it", async () => {

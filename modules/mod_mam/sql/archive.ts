@@ -12,9 +12,10 @@ import type { ArchiveWriter } from "../writer.ts";
 import { Ageing } from "./ageing.ts";
 import { type Bounds, boundsOf, type Condition, contentCondition, edgeOf, MAX_ID, pageBounds } from "./lookup.ts";
 import type { Owners } from "./owners.ts";
+import type { Row } from "./pages.ts";
 import { PlainPages } from "./plain-pages.ts";
 import type { Ranks } from "./ranks.ts";
-import { type Read, type Row, trim } from "./read.ts";
+import { type Read, trim } from "./read.ts";
 
 /** Columns of mam_message, in the order in which they are written. */
 export const COLUMNS = [

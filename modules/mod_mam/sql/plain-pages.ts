@@ -2,18 +2,23 @@
 // page and counts those before it and all of the range, as far as ranks.ts does not know. What is known may be wrong:
 // another server on the same database may have deleted messages since. The messages that were read are then believed.
 
-import type { Db, SqlValue } from "../../../core/storage/db.ts";
+import type { Db } from "../../../core/storage/db.ts";
 import type { Page } from "../backend.ts";
 import { Counts } from "./counts.ts";
 import { type Bounds, edgeOf, MAX_ID, pageBounds } from "./lookup.ts";
+import { type PageReader, pageReader, type Row } from "./pages.ts";
 import type { Marks, Ranks } from "./ranks.ts";
-import { type Read, type Row, trim } from "./read.ts";
+import { type Read, trim } from "./read.ts";
 
 export class PlainPages {
+  private readonly reader: PageReader;
+
   constructor(
     private readonly db: Db,
     private readonly ranks: Ranks,
-  ) {}
+  ) {
+    this.reader = pageReader(db);
+  }
 
   async read(number: number, bounds: Bounds, page: Page): Promise<Read> {
     const { ranks } = this;
@@ -55,23 +60,18 @@ export class PlainPages {
    * The statement: the messages of a page, from the one that its id names on when that is asked for, and what is counted.
    * Where nothing is counted, one message more shows whether there are more.
    */
-  private async rows(number: number, bounds: Bounds, page: Page, named: boolean, counts: Counts): Promise<Row[]> {
+  private rows(number: number, bounds: Bounds, page: Page, named: boolean, counts: Counts): Promise<Row[]> {
     const { id, dir, max, index, count } = page;
-    let rows: Row[] = [];
-    if (max > 0) {
-      const range = pageBounds(bounds, page);
-      const from = named && id !== undefined && dir === "after" ? id : range.low;
-      const to = named && id !== undefined && dir === "before" ? id : range.high;
-      const skip = index === undefined ? "" : " OFFSET ?";
-      const sql = `SELECT id, from_jid, message${counts.columns} FROM mam_message WHERE user_id = ? AND id >= ? AND id <= ? ORDER BY id ${dir === "before" ? "DESC" : "ASC"} LIMIT ?${skip}`;
-      const params: SqlValue[] = [...counts.params, number, from, to, max + (named ? 1 : 0) + (count ? 0 : 1)];
-      if (index !== undefined) params.push(index);
-      rows = await this.db.query<Row>(sql, params);
-    }
-    // Without a row nothing was counted.
-    if (rows.length > 0) counts.take(rows[0]);
-    else if (counts.params.length > 0) counts.take((await this.db.query<Row>(counts.alone, counts.params))[0]);
-    return rows;
+    const { low, high } = pageBounds(bounds, page);
+    const range = {
+      number,
+      low: named && id !== undefined && dir === "after" ? id : low,
+      high: named && id !== undefined && dir === "before" ? id : high,
+      dir,
+      limit: max === 0 ? 0 : max + (named ? 1 : 0) + (count ? 0 : 1),
+      skip: index,
+    };
+    return this.reader.read(range, counts);
   }
 
   /**

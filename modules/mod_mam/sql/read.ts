@@ -1,12 +1,6 @@
 // What comes of the statements that read a page.
 
-import type { Counted } from "./counts.ts";
-
-export interface Row extends Counted {
-  id: number | bigint;
-  from_jid: string | Uint8Array;
-  message: string | Uint8Array;
-}
+import type { Row } from "./pages.ts";
 
 /** What was read for a page. */
 export interface Read {
