@@ -101,7 +101,7 @@ export class SqlArchive implements ArchiveBackend {
       originId === undefined || originId.length > WIDTH ? null : originId,
       m.groupchat,
     ];
-    return writer.write(row);
+    return writer.write(row, number);
   }
 
   settled(): Promise<void> {
