@@ -39,7 +39,9 @@ export const retention = () =>
       inbox_bin: ages.inbox_bin().default(Number.POSITIVE_INFINITY),
       uploads: ages.uploads().default(Number.POSITIVE_INFINITY),
       interval: upTo(LONGEST_INTERVAL).default(3600).describe("Seconds from the end of one clean-up to the next"),
-      batch_size: upTo(10_000).default(500).describe("Rows that are deleted between two rests, at most a hundred in a transaction"),
+      batch_size: upTo(10_000)
+        .default(500)
+        .describe("Rows that are deleted between two rests, at most a hundred in a transaction"),
       pause: upTo(60_000)
         .default(100)
         .describe("Least milliseconds of a rest; as long as what was done before it took, when that was longer"),
