@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { openPools } from "../../cmd/rdbms.ts";
+import { databasesElsewhere, openPools } from "../../cmd/rdbms.ts";
 import { moduleSchemas, type RunningServer, startServer } from "../../cmd/server.ts";
 import { type Config, formatProblem, parseConfig } from "../../core/config/index.ts";
 import { Log, MemorySink } from "../../core/log/index.ts";
@@ -84,6 +84,29 @@ describe("pools of files", () => {
     expect(await pools.db("rdbms").query("SELECT 1 FROM last")).toEqual([]);
     await pools.close();
     expect([existsSync(join(stateDir, "a.db")), existsSync(join(stateDir, "b.db"))]).toEqual([true, true]);
+  });
+
+  test("the embedded store's own file, however it is written, is the embedded store", async () => {
+    for (const database of [
+      "mongooseim.db",
+      "./mongooseim.db",
+      "x/../mongooseim.db",
+      join(stateDir, "mongooseim.db"),
+    ]) {
+      const rdbms = { default: { connection: { driver: "sqlite", database } } };
+      const pools = await openPools(configOf({ outgoing_pools: { rdbms } }), { stateDir, log });
+      expect(pools.db("rdbms"), database).toBe(pools.db("mnesia"));
+      await pools.close();
+    }
+  });
+
+  test("what backups do not have is named: they look into no other directory", () => {
+    const named = (database: string) => {
+      const rdbms = { default: { connection: { driver: "sqlite", database } } };
+      return databasesElsewhere(configOf({ outgoing_pools: { rdbms } })).map((e) => e.database);
+    };
+    for (const database of ["a.db", "./a.db", "b/../a.db"]) expect(named(database), database).toEqual([]);
+    for (const database of ["b/a.db", "../a.db", "/srv/a.db"]) expect(named(database), database).toEqual([database]);
   });
 
   test("a db_pool that is nowhere ends the start with one line", async () => {
