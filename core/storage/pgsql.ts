@@ -187,6 +187,7 @@ function connect(options: PgsqlOptions, wire: WireStats): postgres.Sql {
       application_name: "mongooseim",
       statement_timeout: statementTimeoutMs,
       TimeZone: "UTC",
+      DateStyle: "ISO",
       ...options.session,
     },
   };

@@ -2,7 +2,6 @@
 
 import { StanzaError } from "../../core/errors.ts";
 import type { MaybePromise } from "../../core/hooks.ts";
-import { tryParseJid } from "../../core/jid.ts";
 import type { Iq, Session } from "../../core/module.ts";
 import { NS_DATA, NS_RSM } from "../../core/ns.ts";
 import { parseDateTime } from "../../core/operations/scalars.ts";
@@ -220,10 +219,11 @@ const ID = /^(\d{1,16})\/([A-Za-z0-9+/]+=*)$/;
 
 function placeOf(id: string): Place {
   const match = ID.exec(id);
-  const remote = match === null ? undefined : tryParseJid(Buffer.from(match[2], "base64").toString());
   const timestamp = Number(match?.[1]);
-  if (remote === undefined || !Number.isSafeInteger(timestamp)) {
+  // MongooseIM's entries may be of addresses that are none here (RFC 6122): it is a place all the same.
+  const remote = match === null ? "" : Buffer.from(match[2], "base64").toString();
+  if (remote === "" || /[\0\uFFFD]/.test(remote) || !Number.isSafeInteger(timestamp)) {
     throw new StanzaError("bad-request", "bad-request: there is no such place in an inbox");
   }
-  return { timestamp, remote: remote.text };
+  return { timestamp, remote };
 }

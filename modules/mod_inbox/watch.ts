@@ -64,6 +64,8 @@ function keep(
 ): void {
   const { store, host } = ctx;
   const { removals } = store;
+  // Nobody asks any more when the archive has refused the message.
+  if (wanted !== true) wanted.catch(() => undefined);
   // An account that went meanwhile must not leave anything to whoever gets its name.
   const there = (): MaybePromise<boolean> => store.removals === removals || host.auth.exists(user.local, user.domain);
   const looked = async (): Promise<void> => {

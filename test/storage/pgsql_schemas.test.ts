@@ -91,6 +91,22 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("a PostgreSQL database"
     await db.close();
   });
 
+  test("what it says of how values are written changes nothing", async () => {
+    const { name, db } = await database("public");
+    await db.close();
+    for (const setting of ["bytea_output = escape", "datestyle = German", "timezone = 'Asia/Tokyo'"])
+      await maintenance.execute(`ALTER DATABASE ${name} SET ${setting}`);
+    const served = await openStorage({ pgsql: pgsqlOptions(name) });
+    const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
+    const row = { box: "inbox", muted_until: 0, unread_count: 0, timestamp: 1, msg_id: "", remote_bare_jid: "b@x" };
+    await served.insertNew("inbox", { luser: "a", lserver: "x", content: bytes, ...row });
+    const found = await served.query<{ content: Uint8Array; at: string }>(
+      "SELECT content, TIMESTAMP '2024-03-02 01:02:03' AS at FROM inbox",
+    );
+    expect(found).toEqual([{ content: bytes, at: "2024-03-02 01:02:03" }]);
+    await served.close();
+  });
+
   test("one that is read-only is not brought up to date, and the step is named", async () => {
     const { name, db } = await database("public");
     await db.execute(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);

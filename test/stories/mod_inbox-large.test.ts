@@ -3,7 +3,7 @@ import { describe, expect } from "vitest";
 import { parseBareJid } from "../../core/jid.ts";
 import type { InboxStore } from "../../modules/mod_inbox/store.ts";
 import type { Client } from "../support/client.ts";
-import { inboxOf, request } from "../support/inbox.ts";
+import { inboxOf, refused, request } from "../support/inbox.ts";
 import { childOf, find } from "../support/match.ts";
 import { stage } from "../support/story.ts";
 import type { StoryServer } from "../support/story-server.ts";
@@ -50,6 +50,27 @@ describe("a large inbox", () => {
     expect(end.last).toBe(all.last);
     expect((await asked({ before: end.first!, max: "150" })).from).toEqual(names(150, 50));
     expect((await asked({ max: "0" })).from).toEqual([]);
+  });
+
+  story("has places for addresses that are none", { alice: 1 }, async ({ alice, server }) => {
+    const user = parseBareJid(alice.bare);
+    // Allowed by RFC 6122, and forbidden by RFC 7622: MongooseIM may have stored it.
+    const others = ["\u2665@localhost", "bob@localhost", "b ob"];
+    for (const [i, remote] of others.entries()) {
+      const content = `<message from='friend@localhost' to='${alice.bare}' id='${i}'><body>Hi</body></message>`;
+      await storeOf(server).setInboxIncrUnread({ user, remote }, { msgId: `${i}`, content }, START + i);
+    }
+    const found: string[] = [];
+    for (let page: Record<string, string> = { max: "1" }; ; ) {
+      const { entries, last } = await inboxOf(alice, { form: { order: "asc" }, page });
+      found.push(...entries.map((e) => e.message.attrs["id"]));
+      if (last === undefined) break;
+      page = { max: "1", after: last };
+    }
+    expect(found).toEqual(["0", "1", "2"]);
+    for (const after of ["1/AA==", "1/gA==", "1/", "1", "/YQ==", "99999999999999999/YQ=="]) {
+      await refused(alice, request({ page: { after } }), "bad-request");
+    }
   });
 
   story("comes to a client that acknowledges late", { alice: 1 }, async ({ alice, server }) => {

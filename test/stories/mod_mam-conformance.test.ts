@@ -38,6 +38,11 @@ const PAGES: readonly (readonly [rsm: string, page: Page])[] = [
   ["<max>2</max><before><3></before>", [1, 2, true, 0]],
   ["<before><1></before>", EMPTY],
   ["<after>AV25E9SCO50K</after>", MISSING],
+  ["<after>0</after>", MISSING],
+  ["<before>0</before>", MISSING],
+  ["<after>7VVVVVVVVVVVV</after>", MISSING],
+  ["<before>7VVVVVVVVVVVV</before>", MISSING],
+  ["<max>0</max><after>7VVVVVVVVVVVV</after>", MISSING],
   ["<max>0</max><before>AV25E9SCO50K</before>", MISSING],
   ["<after><1></after><before><4></before>", WRONG],
   ["<after/><before/>", WRONG],
@@ -73,6 +78,9 @@ const FORMS: readonly (readonly [fields: Question["fields"], page: Page])[] = [
   [{ "after-id": "<1>", "before-id": "<4>" }, [2, 3, true, 0]],
   [{ "after-id": "<4>", "before-id": "<1>" }, EMPTY],
   [{ "after-id": "AV25E9SCO50K" }, MISSING],
+  [{ "after-id": "7VVVVVVVVVVVV" }, MISSING],
+  [{ ids: ["0", "7VVVVVVVVVVVV"] }, MISSING],
+  [{ "from-id": "0", "to-id": "7VVVVVVVVVVVV" }, [1, 6, true, 0]],
   [{ ids: Array.from({ length: 501 }, (_, i) => `A${i}`) }, "modify policy-violation"],
 ];
 
@@ -101,6 +109,11 @@ describe("a query", () => {
     for (const [fields = {}, page] of FORMS) {
       const named_ = Object.entries(fields).map(([k, v]) => [k, typeof v === "string" ? named(v) : v.map(named)]);
       await check({ fields: Object.fromEntries(named_) }, page);
+    }
+    const filters: Question["fields"][] = [{ with: bob.bare }, { simple: "true" }];
+    for (const fields of filters) {
+      await check({ fields, rsm: "<after>7VVVVVVVVVVVV</after>" }, MISSING);
+      await check({ fields, rsm: "<before>7VVVVVVVVVVVV</before>" }, MISSING);
     }
     // §4.2.4: the order of sending alone is another.
     const page = { rsm: "<max>3</max><before/>", more: "<flip-page/>" };
