@@ -87,6 +87,9 @@ export default defineModule({
         return { ...strategy, deliver: ["stored", ...strategy.deliver] };
       },
     },
+    user_terminate: { at: 1, run: ({ session }, { store }) => store.endings.begins(session) },
+    // 84: between what was not acknowledged (50) and what was held back for an inactive client (85)
+    reroute_unacked_messages: { at: 84, run: ({ session }, { store }) => store.endings.ends(session) },
     resend_offline_messages: ({ session }, ctx) => (session.priority >= 0 ? deliver(session, ctx) : undefined),
   },
   operations,
@@ -102,6 +105,8 @@ async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefin
   if (stanza.copy) return STOP;
   if (!storable(stanza)) return;
   const { hooks } = ctx.host;
+  const older = stanza.revived ? undefined : ctx.store.endings.older(stanza.to.bare);
+  if (older !== undefined) await older;
   try {
     await write(stanza, ctx);
   } catch (error) {

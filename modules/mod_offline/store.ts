@@ -17,6 +17,7 @@ import {
 import { columnTime, type Db, type SqlValue } from "../../core/storage/db.ts";
 import { writeEach } from "../../core/storage/each.ts";
 import { UnderWay } from "../../core/under-way.ts";
+import { Endings } from "./endings.ts";
 import { Quota } from "./quota.ts";
 import { Removals } from "./removals.ts";
 
@@ -59,6 +60,7 @@ export class OfflineStore implements PersonalStore, Retained {
   private batch: Write[] = [];
   private readonly inserts = new UnderWay();
   readonly removals = new Removals();
+  readonly endings = new Endings();
   /** Accounts whose messages are going out, by bare JID. */
   readonly delivering = new Map<string, Promise<void>>();
   readonly quota = new Quota((jid) => this.count(jid));
