@@ -1,7 +1,7 @@
 // From outgoing_pools.rdbms to open databases.
 
 import { isIP } from "node:net";
-import { isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join, normalize } from "node:path";
 import type { SecureContextOptions } from "node:tls";
 import type { Config } from "../core/config/index.ts";
 import type { Log } from "../core/log/index.ts";
@@ -15,6 +15,9 @@ import { DAMAGE_ADVICE } from "../core/storage/sqlite/damage.ts";
 import { loadPair } from "../core/tls/pair.ts";
 import { readContextOptions } from "../core/tls/settings.ts";
 import type { Elsewhere } from "../transports/control/paths.ts";
+
+/** The file of the embedded store, in the state directory. */
+const EMBEDDED = "mongooseim.db";
 
 type PoolOptions = NonNullable<Config["outgoing_pools"]["rdbms"]>[string];
 
@@ -38,6 +41,8 @@ export interface OpenOptions {
 
 const PATIENCE_MS = 60_000;
 const FIRST_PAUSE_MS = 250;
+/** 24 days: what timers and databases can wait. A timer that is set to more runs at once. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /**
  * Opens the embedded store and every pool that is configured, whether a feature asks for it or not, as MongooseIM starts
@@ -47,7 +52,7 @@ const FIRST_PAUSE_MS = 250;
  */
 export async function openPools(config: Config, options: OpenOptions): Promise<Pools> {
   const { stateDir, log } = options;
-  const embedded = await openStorage({ stateDir, sqlite: { damaged: onDamage(log, "mongooseim.db") } });
+  const embedded = await openStorage({ stateDir, sqlite: { damaged: onDamage(log, EMBEDDED) } });
   const opened = new Set<Db>([embedded]);
   try {
     const pools = await new Opener(config, options, embedded, opened).openAll();
@@ -65,8 +70,9 @@ const onDamage = (log: Log, file: string) => (reason: string) =>
 
 /** Databases that the server uses beside those in its state directory, which backups have. */
 export function databasesElsewhere(config: Config): Elsewhere[] {
+  // A backup has what is in the directory itself, and looks into no other.
   const inside = ({ driver, database }: PoolOptions["connection"]): boolean =>
-    driver === "sqlite" && (database === undefined || !isAbsolute(database));
+    driver === "sqlite" && (database === undefined || dirname(normalize(database)) === ".");
   return plans(config).flatMap(({ key, options: { connection } }) => {
     const { driver, database } = connection;
     return inside(connection) ? [] : [{ name: key, driver, ...(database === undefined ? {} : { database }) }];
@@ -94,7 +100,7 @@ export function databases(config: Config | undefined, stateDir: string, log: Log
   const add = (name: string, file: string): void => {
     if (!found.has(file)) found.set(file, { name, place: file, file, open: () => openSqlite({ file }) });
   };
-  add("embedded database", join(stateDir, "mongooseim.db"));
+  add("embedded database", join(stateDir, EMBEDDED));
   for (const plan of config === undefined ? [] : plans(config)) {
     const { connection } = plan.options;
     const { driver, database = "" } = connection;
@@ -193,7 +199,8 @@ class Opener {
     const { database } = options.connection;
     if (database === undefined) return this.embedded;
     const { stateDir, log } = this.options;
-    const file = isAbsolute(database) ? database : join(stateDir, database);
+    const file = isAbsolute(database) ? normalize(database) : join(stateDir, database);
+    if (file === join(stateDir, EMBEDDED)) return this.embedded;
     const sqlite = { damaged: onDamage(log, database) };
     const open = this.ready.get(file) ?? (await openStorage({ stateDir, file, sqlite }));
     this.ready.set(file, open);
@@ -268,12 +275,12 @@ function serverOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOp
     ssl: tlsOf(connection, key, log),
     poolSize: workers,
     strategy,
-    statementTimeoutMs: query_timeout,
-    callTimeoutMs: call_timeout,
+    statementTimeoutMs: Math.min(query_timeout, LONGEST_MS),
+    callTimeoutMs: Math.min(call_timeout, LONGEST_MS),
     // So many wait for each worker, beside the one that it works on.
     ...(max_worker_queue_len === undefined ? {} : { maxRequests: workers * (max_worker_queue_len + 1) }),
     maxPauseMs: max_start_interval * 1000,
-    keepAliveMs: keepalive_interval && keepalive_interval * 1000,
+    keepAliveMs: keepalive_interval && Math.min(keepalive_interval * 1000, LONGEST_MS),
     changed: ({ up, error, awayMs }) => {
       if (up) log.notice("database_back", { ...fields, away_ms: awayMs });
       else log.error("database_lost", { ...fields, error: error?.message });

@@ -6,10 +6,15 @@ import type { Stanza } from "../../core/stanza.ts";
 
 const MICRO = 1_000_000;
 
+/** Up to thirty years; what waits for longer never expires. */
+const SECONDS = /^\d{1,9}$/;
+
 /** When a message expires (XEP-0023), in microseconds like `now`; undefined for never. */
 export function expiry(message: Stanza, now: number): number | undefined {
-  const seconds = Number(message.child("x", NS_EXPIRE)?.attrs["seconds"]);
-  return Number.isInteger(seconds) && seconds > 0 ? now + seconds * MICRO : undefined;
+  const seconds = message.child("x", NS_EXPIRE)?.attrs["seconds"];
+  return seconds !== undefined && SECONDS.test(seconds) && Number(seconds) > 0
+    ? now + Number(seconds) * MICRO
+    : undefined;
 }
 
 const DELAY = /<delay\b[^>]*\bstamp='([^']+)'[^>]*?(?:\/>|>[^<]*<\/delay>)/;

@@ -2,12 +2,12 @@
 // empty, over real connections, on each database and with both back ends. After every step each inbox must be the
 // model's, and at the end every client must have been told of what has changed by itself.
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Client } from "../support/client.ts";
 import { change, NS_CONVERSATION, NS_INBOX, request } from "../support/inbox.ts";
 import { childOf, textOf, type XElement } from "../support/match.ts";
-import { type Changes, StoryServer } from "../support/story-server.ts";
-import { mysqlOptions, openEmptyDatabase, pgsqlOptions } from "./db_each.ts";
+import type { StoryServer } from "../support/story-server.ts";
+import { onEachServer } from "./server_each.ts";
 
 const NAMES = ["a", "b", "c"];
 const BOXES = ["inbox", "archive", "bin", "other"] as const;
@@ -371,43 +371,15 @@ const shownOf = (e: XElement) => {
 };
 const shownAs = ({ unread, box, muted }: Entry) => ({ read: `${unread === 0}`, box, muted });
 
-const DATABASES = [
-  { driver: "sqlite", there: true, at: undefined, drop: "" },
-  { driver: "pgsql", there: process.env["TEST_PGSQL"] !== undefined, at: pgsqlOptions, drop: " WITH (FORCE)" },
-  { driver: "mysql", there: process.env["TEST_MYSQL"] !== undefined, at: mysqlOptions, drop: "" },
-] as const;
-
-describe.each(DATABASES.filter(({ there }) => there))("inboxes on $driver", ({ driver, at, drop }) => {
-  describe.each(["rdbms", "rdbms_async"])("%s", (backend) => {
-    const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
-    let server: StoryServer;
+describe.each(["rdbms", "rdbms_async"])("%s", (backend) => {
+  const changes = { modules: { mod_inbox: { backend, boxes: ["other"] } } };
+  onEachServer("inboxes", changes, (server) => {
     let runs = 0;
-
-    const onServer = async (sql: string): Promise<void> => {
-      if (driver === "sqlite") return;
-      const db = await openEmptyDatabase(driver);
-      await db.execute(sql);
-      await db.close();
-    };
-    const pool = (): Changes => {
-      if (at === undefined) return {};
-      const { host, port = 0, username, password } = at();
-      const connection = { driver, host: host ?? "", port, username, password: `${password}`, database: name };
-      return { outgoing_pools: { rdbms: { default: { workers: 4, connection } } } };
-    };
-    beforeAll(async () => {
-      await onServer(`CREATE DATABASE ${name}`);
-      server = await StoryServer.start({ ...pool(), modules: { mod_inbox: { backend, boxes: ["other"] } } });
-    }, 60_000);
-    afterAll(async () => {
-      await server?.close();
-      await onServer(`DROP DATABASE ${name}${drop}`);
-    });
 
     test("are the model's after every step", async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40, size: "max" }), async (steps) => {
-          const world = await World.start(server, runs++);
+          const world = await World.start(server(), runs++);
           try {
             for (const [n, one] of steps.entries()) {
               await world.step(one);
@@ -420,7 +392,7 @@ describe.each(DATABASES.filter(({ there }) => there))("inboxes on $driver", ({ d
         }),
         { numRuns: 12, endOnFailure: true },
       );
-      expect(server.logged.filter(({ level }) => level === "error")).toEqual([]);
+      expect(server().logged.filter(({ level }) => level === "error")).toEqual([]);
     }, 120_000);
   });
 });

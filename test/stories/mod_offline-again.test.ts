@@ -44,6 +44,44 @@ story(
 );
 
 story(
+  "they come before what was held back for a client that was inactive, and that before what comes later",
+  { alice: 1, bob: 0 },
+  async ({ alice, bob }) => {
+    const first = await bob.comes("pc");
+    await first.managesStream();
+    expect(await waiting(first)).toEqual([]);
+    for (const id of ["m1", "m2"]) alice.says(chat(bob.bare, id));
+    await alice.receivesNothing();
+    expect((await first.settles()).map((e) => e.attrs["id"])).toEqual(["m1", "m2"]);
+    first.sendsRaw("<inactive xmlns='urn:xmpp:csi:0'/>");
+    await first.settles();
+    for (const id of ["m3", "m4"]) alice.says(chat(bob.bare, id));
+    await alice.receivesNothing();
+    await first.leaves();
+    alice.says(chat(bob.bare, "m5"));
+    await alice.receivesNothing();
+    const given = await waiting(await bob.comes());
+    expect(given.map((one) => one.split(" ")[0])).toEqual(["m1", "m2", "m3", "m4", "m5"]);
+  },
+);
+
+story(
+  "they come before what follows when a broken stream has too many of them to wait for its client",
+  { alice: 1, bob: 0 },
+  async ({ alice, bob }) => {
+    const first = await bob.comes("pc");
+    await first.managesStream();
+    expect(await waiting(first)).toEqual([]);
+    await first.breaks();
+    const ids = Array.from({ length: 150 }, (_, i) => `m${i}`);
+    for (const id of ids) alice.says(chat(bob.bare, id));
+    await alice.receivesNothing();
+    const given = await waiting(await bob.comes());
+    expect(given.map((one) => one.split(" ")[0])).toEqual(ids);
+  },
+);
+
+story(
   "who has sent a message that is stored is not told of what happens to it later",
   { alice: 1, bob: 0 },
   async ({ alice, bob, server }) => {

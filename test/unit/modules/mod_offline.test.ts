@@ -6,9 +6,11 @@ import type { ModuleContext, PersonalStore } from "../../../core/module.ts";
 import { type SqlValue, StorageError } from "../../../core/storage/db.ts";
 import { viewText } from "../../../core/xml/framer.ts";
 import modOffline from "../../../modules/mod_offline/index.ts";
+import type { OfflineStore } from "../../../modules/mod_offline/store.ts";
 import { type FakeClient, FakeServer } from "../../support/fake-server.ts";
 import { holdNext } from "../../support/held-call.ts";
 import { whole } from "../../support/personal.ts";
+import { allSteps } from "../../support/steps.ts";
 import { runner } from "./operations.ts";
 
 const JULIET = parseBareJid("juliet@localhost");
@@ -43,6 +45,20 @@ test("XEP-0160: a message waits for its addressee, and says when it was stored (
   (await comesOnline()).hears(
     "<message from='romeo@localhost/orchard' id='m2' to='juliet@localhost/gone' type='chat'><body>Wake up</body><delay from='localhost' stamp='2026-11-22T12:00:00.000000Z' xmlns='urn:xmpp:delay'>Offline Storage</delay></message>",
   );
+});
+
+test("what comes while the clock is behind is as young as it is, once the clock is right", async () => {
+  const DAY = 86_400_000;
+  await romeo.sends(chat("before"));
+  const { time } = server.clock;
+  // A machine that has begun its day in another year.
+  server.setBy = -400 * DAY;
+  await romeo.sends(chat("meanwhile"), chat("too"));
+  server.setBy = 60_000;
+  const store = ctx.store as OfflineStore;
+  expect(await store.countBefore("localhost", time)).toBe(0);
+  expect(await allSteps(store.deleteBefore("localhost", time, 500))).toBe(0);
+  expect(await store.countBefore("localhost", time + 60_000)).toBe(3);
 });
 
 test("messages come in the order in which they were sent, and once", async () => {
@@ -157,7 +173,25 @@ describe("what is stored", () => {
   });
 });
 
+test("a sender's resource may be longer than the column of his address", async () => {
+  const full = `romeo@localhost/${"r".repeat(1000)}`;
+  await server.connect(full).sends(chat("1"));
+  expect(await server.db.query("SELECT from_jid FROM offline_message")).toEqual([{ from_jid: "romeo@localhost" }]);
+  const [text] = (await comesOnline()).received();
+  expect(text).toContain(` from='${full}'`);
+  expect(text.match(/ from=/g)).toHaveLength(2);
+});
+
 describe("expiry (XEP-0023)", () => {
+  test.each(["-5", "0", "", "1e3", "9999999999", "99999999999999999999999"])(
+    "of %j seconds is none: no column holds a time that far",
+    async (seconds) => {
+      await romeo.sends(chat("1", `<x xmlns='jabber:x:expire' seconds='${seconds}'/>`));
+      expect(await server.db.query("SELECT expire FROM offline_message")).toEqual([{ expire: null }]);
+      expect(bodies(await comesOnline())).toEqual(["1"]);
+    },
+  );
+
   const brief = chat("1", "<x xmlns='jabber:x:expire' seconds='10'/>");
 
   test.each([

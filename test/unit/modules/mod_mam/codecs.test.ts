@@ -90,6 +90,13 @@ describe("messages that we write", () => {
     expect(decode(stored)).toBe("<m>&lt;&amp;x</m>");
   });
 
+  test("a line's end means a line feed, however it was sent; a carriage return that was meant stays one", () => {
+    for (const format of ["mam_message_eterm", "mam_message_compressed_eterm"] as const) {
+      const stored = messageCodec(format).encode("<m>a\r\nb\rc&#13;d<![CDATA[\r\n]]></m>");
+      expect(decode(stored)).toBe("<m>a\nb\nc&#13;d\n</m>");
+    }
+  });
+
   const name = fc.constantFrom("a", "body", "é-1", "_x.y", "x:a");
   const value = fc.string({ unit: "grapheme", maxLength: 12 });
   const { element } = fc.letrec<{ element: Term }>((tie) => ({
