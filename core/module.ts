@@ -3,7 +3,7 @@
 
 import type { z } from "zod";
 import type { StreamError } from "./errors.ts";
-import type { HookHandlers, HookTable, MaybePromise, PersonalData, SessionEnd } from "./hooks.ts";
+import type { HookHandlers, HookTable, MaybePromise, PersonalData, SessionEnd, Works } from "./hooks.ts";
 
 export type { MaybePromise } from "./hooks.ts";
 
@@ -325,6 +325,8 @@ export interface Server {
   /** When it started, by `steady`. */
   readonly startedAt: number;
   readonly log: Log;
+  /** Work that stores something about accounts and is part of no stanza and no operation: removals wait for it. */
+  readonly underWay: Works;
   /** Sends a stanza (its `from` and `to` set) on its way, as the sender would. */
   route(stanza: Stanza): MaybePromise<void>;
   /**

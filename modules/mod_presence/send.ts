@@ -177,7 +177,10 @@ function depart(presence: Stanza, status: string, session: Session, ctx: ModuleC
   }
   session.setPresence(undefined, 0);
   const told = ctx.host.hooks.notify("unset_presence", { session, status });
-  told?.catch((error: unknown) => ctx.log.error("unset_presence_failed", { error }));
+  if (told !== undefined) {
+    const failed = (error: unknown): void => ctx.log.error("unset_presence_failed", { error });
+    void ctx.server.underWay.add(told).catch(failed);
+  }
   const tell = ({ from }: SubscriptionLists): MaybePromise<void> => {
     toSessions(ctx, presence, ctx.server.sessionsOf(session.jid.bare), session);
     return toAudience(ctx, session, presence, directed === undefined ? from : united(from, directed, session));

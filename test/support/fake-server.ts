@@ -25,6 +25,7 @@ import type {
 } from "../../core/module.ts";
 import { Shaper } from "../../core/shaper.ts";
 import { type Element, IQ, MESSAGE, PRESENCE, type Stanza } from "../../core/stanza.ts";
+import { UnderWay } from "../../core/under-way.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { attr, Markup, xml } from "../../core/xml/markup.ts";
 import { parseElement } from "../../core/xml/tree.ts";
@@ -55,6 +56,7 @@ export class FakeServer implements Server {
   readonly db = new MemoryDb();
   readonly name = "mongooseim@localhost";
   readonly operations = undefined;
+  readonly underWay = new UnderWay();
   readonly version = "0.0.0-test";
   readonly startedAt = this.clock.time;
   /** Lines the server logged, warnings and worse. */
