@@ -249,7 +249,10 @@ export interface HostType {
   /** What remembers which accounts exist, put here by the feature that does; every question goes to `auth` without. */
   accountCache?: AccountCache | undefined;
 }
-/** A memory of accounts that exist, by bare JID as text. What it does not have may exist nevertheless. */
+/**
+ * A memory of accounts that exist, by bare JID as text. What it does not have may exist nevertheless. Whoever removes
+ * accounts takes them out first of all.
+ */
 export interface AccountCache {
   has(jid: string): boolean;
   add(jid: string): void;

@@ -245,11 +245,13 @@ export class FakeServer implements Server {
 
   async removeUser(jid: BareJid): Promise<boolean> {
     if ((await this.accounts.remove(jid.local, jid.domain)) !== "ok") return false;
+    this.host.accountCache?.remove(jid.text);
     await this.host.hooks.notify("remove_user", { jid });
     return true;
   }
 
   async removeDomain(domain: string): Promise<void> {
+    this.host.accountCache?.removeDomain(domain);
     await this.host.hooks.notify("remove_domain", { domain });
   }
 
