@@ -1,8 +1,8 @@
 // From outgoing_pools.rdbms to open databases.
 
-import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join, normalize } from "node:path";
+import type { SecureContextOptions } from "node:tls";
 import type { Config } from "../core/config/index.ts";
 import type { Log } from "../core/log/index.ts";
 import { type Db, type DbCalls, StorageError } from "../core/storage/db.ts";
@@ -12,8 +12,12 @@ import type { PgsqlOptions } from "../core/storage/pgsql.ts";
 import { type Pool, Pools } from "../core/storage/pools.ts";
 import { openSqlite } from "../core/storage/sqlite/client.ts";
 import { DAMAGE_ADVICE } from "../core/storage/sqlite/damage.ts";
+import { loadPair } from "../core/tls/pair.ts";
 import { readContextOptions } from "../core/tls/settings.ts";
 import type { Elsewhere } from "../transports/control/paths.ts";
+
+/** The file of the embedded store, in the state directory. */
+const EMBEDDED = "mongooseim.db";
 
 type PoolOptions = NonNullable<Config["outgoing_pools"]["rdbms"]>[string];
 
@@ -37,6 +41,8 @@ export interface OpenOptions {
 
 const PATIENCE_MS = 60_000;
 const FIRST_PAUSE_MS = 250;
+/** 24 days: what timers and databases can wait. A timer that is set to more runs at once. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /**
  * Opens the embedded store and every pool that is configured, whether a feature asks for it or not, as MongooseIM starts
@@ -46,7 +52,7 @@ const FIRST_PAUSE_MS = 250;
  */
 export async function openPools(config: Config, options: OpenOptions): Promise<Pools> {
   const { stateDir, log } = options;
-  const embedded = await openStorage({ stateDir, sqlite: { damaged: onDamage(log, "mongooseim.db") } });
+  const embedded = await openStorage({ stateDir, sqlite: { damaged: onDamage(log, EMBEDDED) } });
   const opened = new Set<Db>([embedded]);
   try {
     const pools = await new Opener(config, options, embedded, opened).openAll();
@@ -64,8 +70,9 @@ const onDamage = (log: Log, file: string) => (reason: string) =>
 
 /** Databases that the server uses beside those in its state directory, which backups have. */
 export function databasesElsewhere(config: Config): Elsewhere[] {
+  // A backup has what is in the directory itself, and looks into no other.
   const inside = ({ driver, database }: PoolOptions["connection"]): boolean =>
-    driver === "sqlite" && (database === undefined || !isAbsolute(database));
+    driver === "sqlite" && (database === undefined || dirname(normalize(database)) === ".");
   return plans(config).flatMap(({ key, options: { connection } }) => {
     const { driver, database } = connection;
     return inside(connection) ? [] : [{ name: key, driver, ...(database === undefined ? {} : { database }) }];
@@ -93,7 +100,7 @@ export function databases(config: Config | undefined, stateDir: string, log: Log
   const add = (name: string, file: string): void => {
     if (!found.has(file)) found.set(file, { name, place: file, file, open: () => openSqlite({ file }) });
   };
-  add("embedded database", join(stateDir, "mongooseim.db"));
+  add("embedded database", join(stateDir, EMBEDDED));
   for (const plan of config === undefined ? [] : plans(config)) {
     const { connection } = plan.options;
     const { driver, database = "" } = connection;
@@ -104,10 +111,18 @@ export function databases(config: Config | undefined, stateDir: string, log: Log
     const place = `${connection.host}:${connection.port}/${database}`;
     if (found.has(place)) continue;
     const open = driver === "mysql" ? openMysql : openPgsql;
-    const options = unhurried(serverOptions(plan, log));
-    found.set(place, { name: plan.key, place, open: () => open(options, false) });
+    found.set(place, { name: plan.key, place, open: async () => open(optionsOf(plan, log), false) });
   }
   return [...found.values()];
+}
+
+/** Files that cannot be used are a problem of this database alone. */
+function optionsOf(plan: Plan, log: Log): PgsqlOptions {
+  try {
+    return unhurried(serverOptions(plan, log));
+  } catch (cause) {
+    throw new StorageError("syntax", (cause as Error).message, { cause });
+  }
 }
 
 /** A change of a large table takes the time it takes. */
@@ -184,7 +199,8 @@ class Opener {
     const { database } = options.connection;
     if (database === undefined) return this.embedded;
     const { stateDir, log } = this.options;
-    const file = isAbsolute(database) ? database : join(stateDir, database);
+    const file = isAbsolute(database) ? normalize(database) : join(stateDir, database);
+    if (file === join(stateDir, EMBEDDED)) return this.embedded;
     const sqlite = { damaged: onDamage(log, database) };
     const open = this.ready.get(file) ?? (await openStorage({ stateDir, file, sqlite }));
     this.ready.set(file, open);
@@ -256,15 +272,15 @@ function serverOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOp
     database,
     username,
     password,
-    ssl: tlsOf(connection, key),
+    ssl: tlsOf(connection, key, log),
     poolSize: workers,
     strategy,
-    statementTimeoutMs: query_timeout,
-    callTimeoutMs: call_timeout,
+    statementTimeoutMs: Math.min(query_timeout, LONGEST_MS),
+    callTimeoutMs: Math.min(call_timeout, LONGEST_MS),
     // So many wait for each worker, beside the one that it works on.
     ...(max_worker_queue_len === undefined ? {} : { maxRequests: workers * (max_worker_queue_len + 1) }),
     maxPauseMs: max_start_interval * 1000,
-    keepAliveMs: keepalive_interval && keepalive_interval * 1000,
+    keepAliveMs: keepalive_interval && Math.min(keepalive_interval * 1000, LONGEST_MS),
     changed: ({ up, error, awayMs }) => {
       if (up) log.notice("database_back", { ...fields, away_ms: awayMs });
       else log.error("database_lost", { ...fields, error: error?.message });
@@ -276,7 +292,7 @@ function serverOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOp
  * TLS towards the database. MongooseIM goes on in clear text when it is not required and the server has none; so do we
  * when nothing is to be verified either, and refuse otherwise.
  */
-function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string): PgsqlOptions["ssl"] {
+function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string, log: Log): PgsqlOptions["ssl"] {
   if (tls === undefined) return false;
   // `required` is no option of MySQL, where a TLS table always means TLS.
   const optional = driver !== "mysql" && !tls.required;
@@ -286,11 +302,12 @@ function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string): P
       `Cannot use "selfsigned_peer" as ${key}.connection.tls.verify_mode: for MySQL use "peer", with the certificate itself as cacertfile`,
     );
   }
-  const { options } = readContextOptions(tls, `${key}.connection.tls`);
+  const { options, notes } = readContextOptions(tls, `${key}.connection.tls`);
+  for (const note of notes) log.notice("tls_option_without_effect", note);
   const own =
     tls.certfile === undefined || tls.keyfile === undefined
       ? {}
-      : { cert: readFileSync(tls.certfile, "utf8"), key: readFileSync(tls.keyfile, "utf8"), passphrase: tls.password };
+      : ownPair(tls.certfile, tls.keyfile, tls.password, key);
   const { enabled, host: name = host ?? "" } = tls.server_name_indication;
   return {
     optional: false,
@@ -304,4 +321,11 @@ function tlsOf({ driver, tls, host }: PoolOptions["connection"], key: string): P
       servername: enabled && isIP(name) === 0 ? name : "",
     },
   };
+}
+
+/** The server's own certificate towards the database. */
+function ownPair(certfile: string, keyfile: string, password: string | undefined, key: string): SecureContextOptions {
+  const source = { certfile, keyfile, key: `${key}.connection.tls` };
+  const { chainPem, keyPem } = loadPair(password === undefined ? source : { ...source, password });
+  return { cert: chainPem, key: keyPem, ...(password === undefined ? {} : { passphrase: password }) };
 }

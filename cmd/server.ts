@@ -13,6 +13,7 @@ import { createOperationNode } from "../core/node-operations.ts";
 import { coreOperations } from "../core/operations/index.ts";
 import { buildSchema } from "../core/operations/schema.ts";
 import type { Audience } from "../core/operations.ts";
+import { logOf } from "../core/storage/away.ts";
 import { holdCheckpoints } from "../core/storage/backup/hold.ts";
 import { restoreJournal } from "../core/storage/backup/journal.ts";
 import type { Pools } from "../core/storage/pools.ts";
@@ -160,7 +161,7 @@ async function assemble(config: Config, options: ServerOptions, log: Log, pools:
     admin: lazy(() => buildSchema(operations())),
     user: lazy(() => buildSchema(operations(), "user")),
   };
-  const onError = (error: unknown): void => log.error("operation_failed", { error });
+  const onError = (error: unknown): void => logOf(log, "operation_failed", error)?.error("operation_failed", { error });
   const schema = (audience: Audience): GraphQLSchema => schemas[audience]();
   const handlers = (section: Config["listen"]["http"][number]): HttpHandler[] =>
     httpHandlers(section, { node, operations: operationNode, schema, onError });

@@ -165,6 +165,8 @@ export interface ContactInfo {
   ask: "none" | "subscribe" | "unsubscribe" | "in" | "out" | "both";
   groups: readonly string[];
   name: string;
+  /** The user has put the contact into the roster: then there need not be a subscription. */
+  listed?: boolean;
 }
 /** A table of what is kept about a user; a value for each column in every row. */
 export interface PersonalData {

@@ -75,9 +75,12 @@ export type AnyService = ServiceDef<unknown, unknown, string>;
 export type RetentionKind = "archive" | "offline" | "inbox_bin" | "uploads";
 /** A store's part in `retention`. Times are milliseconds since 1970. */
 export interface Retained {
-  /** Deletes what a domain's users have that is older than `before`, at most `limit` rows; resolves to how many went. */
-  deleteBefore(domain: string, before: number, limit: number): Promise<number>;
-  /** Counts what `deleteBefore` would delete, without a limit. */
+  /**
+   * Deletes what a domain's users have that is older than `before`, as far as it is iterated: each step is a statement or
+   * transaction that nobody has to wait for, of at most `limit` rows, and gives how many went, 0 when it has only looked.
+   */
+  deleteBefore(domain: string, before: number, limit: number): AsyncIterable<number>;
+  /** Counts what `deleteBefore` would delete. */
   countBefore(domain: string, before: number): Promise<number>;
 }
 

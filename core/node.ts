@@ -28,7 +28,8 @@ import { Router } from "./router/router.ts";
 import { SessionDirectory } from "./session/directory.ts";
 import { Shaper } from "./shaper.ts";
 import type { Stanza } from "./stanza.ts";
-import { type Db, isAway } from "./storage/db.ts";
+import { logOf } from "./storage/away.ts";
+import type { Db } from "./storage/db.ts";
 import { MessageIdStore } from "./storage/message-ids.ts";
 import type { Pools } from "./storage/pools.ts";
 import { UnderWay } from "./under-way.ts";
@@ -183,9 +184,7 @@ export class Node implements StreamEngine, Server {
     const config = this.config.forHostType(hostType);
     const observer: HookObserver = {
       failed: (hook, module, error) => {
-        // A database that is away is told once, where that is found out.
-        const line = isAway(error) ? log.limited(`hook_database_away ${module}`, 60) : log;
-        line?.error("hook_failed", { hook, module, host_type: hostType, error });
+        logOf(log, `hook_failed ${module}`, error)?.error("hook_failed", { hook, module, host_type: hostType, error });
       },
       late: (hook, module) => log.error("hook_timed_out", { hook, module, host_type: hostType }),
       after: (ms, run) => this.wheel.after(ms, run),

@@ -65,7 +65,10 @@ interface OperationHead {
    * and stores nothing about an account that is there.
    */
   readonly unawaited?: true;
-  /** Arguments kept out of the audit log; those whose name has "password" in it always are. */
+  /**
+   * Arguments kept out of the audit log: what people write to each other, and what else is nobody's business. Those whose
+   * name has "password" in it always are, and of a stanza no more is shown than its head.
+   */
   readonly secrets?: readonly string[];
   /** Named types of the module, beyond the core's. */
   readonly types?: readonly NamedType[];

@@ -178,8 +178,8 @@ export class Stanza {
     const { vital, commit } = this;
     if (vital === write) return;
     this.vital = vital === undefined ? write : Promise.all([vital, write]);
-    if (commit === vital) this.commit = this.vital;
-    else this.commit = Promise.all([commit, write]);
+    // Through `vital`, and not beside it: a failure that nobody else waits for is then told all the same.
+    this.commit = commit === vital ? this.vital : Promise.all([commit, this.vital]);
   }
 
   /**

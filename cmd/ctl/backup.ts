@@ -77,7 +77,8 @@ const TOOLS: Readonly<Record<string, string>> = {
 };
 
 function advice(name: string, driver: string, database: string | undefined): string {
-  if (driver === "sqlite") return `Not in the backup: "${database}" (${name}), which is outside of the state directory`;
+  if (driver === "sqlite")
+    return `Not in the backup: "${database}" (${name}), which is not in the state directory itself`;
   const what = database === undefined ? "the database" : `the database "${database}"`;
   return `Not in the backup: ${what} of ${name}; use ${TOOLS[driver] ?? "the tools of that database"}`;
 }

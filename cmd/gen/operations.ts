@@ -44,7 +44,13 @@ function manPage(tree: readonly CommandCategory[]): string {
     ".TP",
     "\\fB\\-\\-config\\fR \\fIfile\\fR",
     "With start and foreground: the configuration file. Without one the server serves localhost with the embedded",
-    "default.",
+    "default. With schema check, schema upgrade and backup create: the file that says which databases there are.",
+    ".TP",
+    "\\fB\\-\\-dry\\-run\\fR",
+    "With schema upgrade: print what would be done. With retention run: count what would be deleted.",
+    ".TP",
+    "\\fB\\-\\-scratch\\fR \\fIdir\\fR",
+    "With backup verify: where the scratch copy is made, instead of beside the backup.",
     ".SH COMMANDS",
   ];
   const entry = (head: string, text: string): void => void lines.push(".TP", head, `${roff(text)}.`);
@@ -61,7 +67,8 @@ function manPage(tree: readonly CommandCategory[]): string {
   }
   lines.push(
     ".SH ARGUMENTS",
-    "Types are those of GraphQL; lists and input objects are written as JSON.",
+    "Types are those of GraphQL; lists and input objects are written as JSON. A Boolean alone is true, and a name may be",
+    "written with hyphens: \\-\\-dry\\-run for \\-\\-dryRun.",
     ".SH EXIT STATUS",
     "0 success, 1 error, 2 usage was shown, 3 the server does not answer, 4 (schema check) a database would be changed.",
     ".SH SIGNALS",

@@ -7,6 +7,7 @@ import type { HostType, MaybePromise } from "../module.ts";
 import { NS_STREAM } from "../ns.ts";
 import { errorReply } from "../replies.ts";
 import { IQ, type Kind, MESSAGE, OTHER, PRESENCE, type Stanza } from "../stanza.ts";
+import { logOf } from "../storage/away.ts";
 import { escapeXml } from "../xml/markup.ts";
 import { type StreamCounters, TIMED } from "./engine.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
@@ -195,7 +196,8 @@ export abstract class ClientStanzas extends StreamOutput implements OutboxOwner 
   /** Answers one's own stanza with an error; errors are not answered. */
   refuse(s: Stanza, error: unknown, from?: string): void {
     if (!(error instanceof StanzaError)) {
-      this.engine.log.error("stanza_handler_failed", { error, jid: this.jid.text });
+      const what = "stanza_handler_failed";
+      logOf(this.engine.log, what, error)?.error(what, { error, jid: this.jid.text });
       error = new StanzaError("internal-server-error");
     }
     if (s.type === "error" || (s.kind === IQ && s.type === "result")) return;

@@ -8,6 +8,7 @@ import type { FullJid, Jid } from "../jid.ts";
 import type { MaybePromise, Session } from "../module.ts";
 import { NS_SM } from "../ns.ts";
 import { IQ, type Kind, MESSAGE, PRESENCE, type Stanza } from "../stanza.ts";
+import { logOf } from "../storage/away.ts";
 import { escapeXml, type Markup } from "../xml/markup.ts";
 import { encode } from "../xml/writer.ts";
 import type { AckHolder, Conn } from "./conn.ts";
@@ -133,7 +134,8 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
     const mine = done
       .catch((error: unknown) => {
         // A feature's refusal is for the sender, who is told by whoever routed the stanza.
-        if (!(error instanceof StanzaError)) this.engine.log.error("delivery_failed", { error, jid: this.jid.text });
+        if (error instanceof StanzaError) return;
+        logOf(this.engine.log, "delivery_failed", error)?.error("delivery_failed", { error, jid: this.jid.text });
       })
       .then(() => {
         if (this.inbox === mine) this.inbox = undefined;

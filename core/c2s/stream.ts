@@ -8,6 +8,7 @@ import type { FullJid } from "../jid.ts";
 import type { MaybePromise } from "../module.ts";
 import { NS_FRAMING, NS_SM } from "../ns.ts";
 import type { Stanza } from "../stanza.ts";
+import { logOf } from "../storage/away.ts";
 import type { FrameError } from "../xml/scan.ts";
 import { ClientStanzas } from "./client-stanzas.ts";
 import type { C2sOptions, Conn, ConnOwner } from "./conn.ts";
@@ -74,7 +75,9 @@ export class C2S extends ClientStanzas implements ConnOwner {
   protected broke(error: unknown): void {
     if (error instanceof StreamError) this.fail(error);
     else {
-      this.engine.log.error("stream_handler_failed", { error, jid: this.jid?.text ?? "", domain: this.domain });
+      const what = "stream_handler_failed";
+      const fields = { error, jid: this.jid?.text ?? "", domain: this.domain };
+      logOf(this.engine.log, what, error)?.error(what, fields);
       this.fail(new StreamError("internal-server-error"));
     }
   }
@@ -241,8 +244,9 @@ export class C2S extends ClientStanzas implements ConnOwner {
     this.stay = this.engine.wheel.after(this.sm.resumeSeconds * 1000, () => this.finish("timeout"));
     const told = this.host.hooks.notify("session_detached", { session: this });
     if (told === undefined) return;
+    const what = "session_detach_failed";
     const failed = (error: unknown): void =>
-      this.engine.log.error("session_detach_failed", { error, jid: this.jid.text });
+      logOf(this.engine.log, what, error)?.error(what, { error, jid: this.jid.text });
     void this.engine.underWay.add(told).catch(failed);
   }
 
@@ -290,7 +294,7 @@ export class C2S extends ClientStanzas implements ConnOwner {
   }
 
   private endFailed(error: unknown): void {
-    this.engine.log.error("session_end_failed", { error, jid: this.jid.text });
+    logOf(this.engine.log, "session_end_failed", error)?.error("session_end_failed", { error, jid: this.jid.text });
   }
 
   /** Tells that the session ends; it ends whoever objects. */

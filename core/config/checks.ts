@@ -55,7 +55,7 @@ export function checkDocument(source: Source, exists?: (file: string) => boolean
       problems.push(problemAt(source, path, `${section} has no such entry, it has ${entries(names[notes.ref])}`));
     }
   });
-  warnings.push(...defaultDomain(source));
+  warnings.push(...defaultDomain(source), ...retentionDomains(source));
   return { problems, warnings };
 }
 
@@ -150,6 +150,19 @@ function defaultDomain(source: Source): Problem[] {
   if (typeof own !== "string" || hosts.length === 0 || strings(source.raw, "host_types").length > 0) return [];
   if (hosts.includes(domain(own))) return [];
   return [placed(source, path, `${keyOf(path)} names "${own}", which is not in general.hosts: it is not served`)];
+}
+
+/** A slip in a domain's name would have its messages deleted at the age that holds for all. */
+function retentionDomains(source: Source): Problem[] {
+  const tables = valueAt(source.raw, ["retention", "domains"]);
+  const hosts = strings(source.raw, "hosts").map(domain);
+  if (!Array.isArray(tables) || strings(source.raw, "host_types").length > 0) return [];
+  return tables.flatMap((table, i) => {
+    const given = valueAt(table, ["domain"]);
+    if (typeof given !== "string" || hosts.includes(domain(given))) return [];
+    const path = ["retention", "domains", i, "domain"];
+    return [placed(source, path, `${keyOf(path)} names "${given}", which is not in general.hosts: it has no effect`)];
+  });
 }
 
 function strings(raw: unknown, key: string): string[] {

@@ -130,6 +130,8 @@ export const shaper = () =>
     .record(nonEmpty(), z.strictObject({ max_rate: positive().describe("Bytes a second (lookups a second for MAM)") }))
     .describe("Limits of rate");
 
+const ALONE = "nodes do not look for each other; clusters come later";
+
 /** `internal_databases`: where MongooseIM keeps what it does not keep in a pool. */
 export const internalDatabases = () =>
   z
@@ -137,9 +139,15 @@ export const internalDatabases = () =>
       mnesia: z.strictObject({}).optional().describe("The embedded store"),
       cets: z
         .strictObject({
-          backend: enumOf("file", "rdbms").default("rdbms").describe("Where the nodes of the cluster are listed"),
-          cluster_name: nonEmpty().default("mongooseim").describe("Name of the cluster in that list"),
-          node_list_file: filename().optional().describe("File with one node a line"),
+          backend: inert(enumOf("file", "rdbms"), ALONE)
+            .default("rdbms")
+            .describe("Where the nodes of the cluster are listed"),
+          cluster_name: nonEmpty()
+            .default("mongooseim")
+            .describe(
+              "Name of the cluster, whose nodes that share a database mark their message ids with different numbers",
+            ),
+          node_list_file: inert(filename(), ALONE).optional().describe("File with one node a line"),
         })
         .optional()
         .describe("Tables replicated between the nodes of a cluster"),

@@ -39,10 +39,12 @@ export const retention = () =>
       inbox_bin: ages.inbox_bin().default(Number.POSITIVE_INFINITY),
       uploads: ages.uploads().default(Number.POSITIVE_INFINITY),
       interval: upTo(LONGEST_INTERVAL).default(3600).describe("Seconds from the end of one clean-up to the next"),
-      batch_size: upTo(10_000).default(500).describe("Rows that one statement deletes at most"),
+      batch_size: upTo(10_000)
+        .default(500)
+        .describe("Rows that are deleted between two rests, at most a hundred in a transaction"),
       pause: upTo(60_000)
         .default(100)
-        .describe("Least milliseconds between two statements; after a slow one, as long as it took"),
+        .describe("Least milliseconds of a rest; as long as what was done before it took, when that was longer"),
       domains: keyedList(
         z.strictObject({ domain: domainName().describe("A domain that is served"), ...overrides() }),
         "domain",

@@ -1,6 +1,6 @@
 // TLS options, composed as MongooseIM composes them: common + server or client + xmpp.
 import { z } from "zod";
-import { enumOf, filename, inert, nonEmpty, rule, secret } from "./types.ts";
+import { enumOf, filename, inert, nonEmpty, note, rule, secret } from "./types.ts";
 
 const common = () => ({
   verify_mode: enumOf("peer", "selfsigned_peer", "none")
@@ -38,7 +38,12 @@ const serverName = () => ({
     .strictObject({
       enabled: z.boolean().default(true).describe("Send the server's name in the handshake"),
       host: nonEmpty().optional().describe("The name to send, instead of the host connected to"),
-      protocol: enumOf("default", "https").default("default").describe("https: wildcard certificates match"),
+      protocol: note(enumOf("default", "https"), {
+        inert: "certificates with a wildcard always match",
+        heeded: ["https"],
+      })
+        .default("default")
+        .describe("https: wildcard certificates match"),
     })
     .prefault({})
     .describe("Which name is asked for and checked"),

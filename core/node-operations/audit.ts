@@ -4,6 +4,7 @@ import { BareJid, FullJid } from "../jid.ts";
 import type { Log } from "../log/index.ts";
 import type { AuditEntry, Caller } from "../operations.ts";
 import { Stanza } from "../stanza.ts";
+import { attr, Markup, xml } from "../xml/markup.ts";
 
 /** Characters of an argument: a line shows what was done, it does not archive it. */
 const MOST = 500;
@@ -33,7 +34,7 @@ function nameOf(caller: Caller): string {
   }
 }
 
-/** Text and numbers as they are, JIDs and stanzas as they are written, the rest as JSON. */
+/** Text and numbers as they are, JIDs as they are written, of stanzas the head, the rest as JSON. */
 function shown(value: unknown): unknown {
   const simple = plain(value);
   if (typeof simple === "number" || typeof simple === "boolean") return simple;
@@ -42,6 +43,14 @@ function shown(value: unknown): unknown {
 }
 
 function plain(value: unknown): unknown {
-  if (value instanceof Stanza || value instanceof BareJid || value instanceof FullJid) return value.text;
+  if (value instanceof Stanza) return headOf(value);
+  if (value instanceof BareJid || value instanceof FullJid) return value.text;
   return typeof value === "bigint" ? String(value) : value;
+}
+
+/** What it is, and from whom to whom: what people write is not for the log. */
+function headOf({ name, fromText, toText, type, id }: Stanza): string {
+  const from = attr("from", fromText);
+  const to = attr("to", toText);
+  return xml`<${new Markup(name)}${from}${to}${attr("type", type || undefined)}${attr("id", id)}/>`.text;
 }

@@ -54,14 +54,20 @@ function integer(least: number, complaint: string) {
   };
 }
 
-const DATE_TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/;
+const DATE_TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/;
 
 /** XEP-0082 date and time, as far as microseconds. */
 export function parseDateTime(value: unknown): Microseconds {
   const match = DATE_TIME.exec(text(value));
-  const seconds = match ? Date.parse(`${match[1]}${match[3]}`) / 1000 : Number.NaN;
+  const seconds = match && isDay(match[1]) ? Date.parse(`${match[1]}${match[3]}`) / 1000 : Number.NaN;
   if (!match || Number.isNaN(seconds)) throw new ScalarError("failed_to_parse_datetime");
   return seconds * 1_000_000 + Number((match[2] ?? "").padEnd(6, "0").slice(0, 6));
+}
+
+/** Whether the month has the day: Date takes February 30 for March 1 or 2. */
+function isDay(date: string): boolean {
+  const [year, month, day] = date.slice(0, 10).split("-").map(Number);
+  return day <= new Date(Date.UTC(year, month, 0)).getUTCDate();
 }
 
 /** Microseconds as `2026-11-22T10:20:30.000000Z`. */

@@ -110,6 +110,7 @@ export const stanzaOperations = [
     ...OF_DOMAIN,
     name: "sendMessage",
     description: "Send a chat message from a user to anyone",
+    secrets: ["body"],
     args: { from: "JID!", to: "JID!", body: "String!" },
     async run({ from, to, body }, _caller, node) {
       await checkSender(from, node);
@@ -120,6 +121,7 @@ export const stanzaOperations = [
     ...OF_DOMAIN,
     name: "sendMessageHeadLine",
     description: "Send a headline message from a user to anyone",
+    secrets: ["subject", "body"],
     args: { from: "JID!", to: "JID!", subject: "String", body: "String" },
     async run({ from, ...rest }, _caller, node) {
       await checkSender(from, node);
@@ -144,6 +146,7 @@ export const stanzaOperations = [
     ...OF_USER,
     name: "sendMessage",
     description: "Send a chat message to anyone; from is one of your own JIDs",
+    secrets: ["body"],
     args: { from: "JID", to: "JID!", body: "String!" },
     run: ({ from, to, body }, caller, node) => send(chat(ownSender(userOf(caller), from), to, body, node), node),
   }),
@@ -151,6 +154,7 @@ export const stanzaOperations = [
     ...OF_USER,
     name: "sendMessageHeadLine",
     description: "Send a headline message to anyone; from is one of your own JIDs",
+    secrets: ["subject", "body"],
     args: { from: "JID", to: "JID!", subject: "String", body: "String" },
     run: ({ from, ...rest }, caller, node) => send(headLine(ownSender(userOf(caller), from), rest, node), node),
   }),

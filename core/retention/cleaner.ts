@@ -47,6 +47,13 @@ export interface PassOptions {
   readonly dryRun: boolean;
 }
 
+/** What has been done since the last rest, by whichever targets. */
+interface Pace {
+  rows: number;
+  /** performance.now() */
+  begun: number;
+}
+
 /** The database is away, full or too busy: a pass ends, and the next one goes on. */
 const endsPass = (error: unknown): boolean => error instanceof StorageError && error.code !== "syntax";
 
@@ -94,6 +101,7 @@ export class Retention {
 
   private async work({ domain, dryRun }: PassOptions): Promise<Cleaned[]> {
     const done: Cleaned[] = [];
+    const pace = { rows: 0, begun: performance.now() };
     let failure: unknown;
     for (const target of this.targets(domain)) {
       if (this.stopped) break;
@@ -102,7 +110,7 @@ export class Retention {
       const row = (count: number): number => done.push({ domain, kind, module, before, count });
       try {
         if (dryRun) row(await rows.countBefore(domain, before));
-        else await this.clean(target, before, row);
+        else await this.clean(target, before, pace, row);
       } catch (error) {
         failure ??= error;
         this.metrics.failed.bind({ host_type: target.hostType, kind }).add();
@@ -121,20 +129,25 @@ export class Retention {
     }
   }
 
-  private async clean(target: Target, before: number, tell: (count: number) => void): Promise<void> {
+  private async clean(target: Target, before: number, pace: Pace, tell: (count: number) => void): Promise<void> {
     const { config, log, sleep } = this.parts;
     const { domain, kind, module, hostType } = target;
     let count = 0;
     try {
-      for (let more = true; more && !this.stopped; ) {
-        await this.quiet();
-        const begin = performance.now();
-        const went = await target.rows.deleteBefore(domain, before, config.batch_size);
+      await this.quiet();
+      for await (const went of target.rows.deleteBefore(domain, before, config.batch_size)) {
         count += went;
+        pace.rows += went;
         if (went > 0) this.metrics.deleted.bind({ host_type: hostType, kind }).add(went);
-        more = went >= config.batch_size;
+        // A clock that is set back makes young what was old before: the next pass sees.
+        if (this.stopped || this.parts.now() - target.age < before) break;
+        const took = performance.now() - pace.begun;
+        if (pace.rows < config.batch_size && took < config.pause) continue;
         // Half of the database's time at most.
-        if (more) await sleep(Math.max(config.pause, performance.now() - begin));
+        await sleep(Math.max(config.pause, took));
+        await this.quiet();
+        pace.begun = performance.now();
+        pace.rows = 0;
       }
     } finally {
       tell(count);

@@ -11,7 +11,7 @@ import type { HostType, MaybePromise, Session } from "../module.ts";
 import { errorReply, iqResult } from "../replies.ts";
 import type { Sessions } from "../session/directory.ts";
 import { IQ, MESSAGE, PRESENCE, type Stanza } from "../stanza.ts";
-import { isAway } from "../storage/db.ts";
+import { logOf } from "../storage/away.ts";
 import { viewText } from "../xml/framer.ts";
 import { IqRequest, type IqTable, textOf } from "./iq.ts";
 
@@ -180,9 +180,9 @@ export class Router {
 
   private failed(s: Stanza, error: unknown): MaybePromise<void> {
     if (error instanceof StanzaError) return this.bounce(s, error);
-    // A database that is away is told once, where that is found out.
-    const log = isAway(error) ? this.parts.log.limited("iq_database_away", 60) : this.parts.log;
-    log?.error("iq_handler_failed", { error, ns: s.childCount > 0 ? s.kidNs(0) : "", from: s.from.text });
+    const what = s.kind === IQ ? "iq_handler_failed" : "message_not_delivered";
+    const ns = s.childCount > 0 ? s.kidNs(0) : "";
+    logOf(this.parts.log, what, error)?.error(what, { error, ns, from: s.from.text });
     return this.bounce(s, new StanzaError("internal-server-error"));
   }
 
@@ -401,6 +401,7 @@ export class Router {
     if (s.type === "groupchat") return this.unsupportedGroupchat(host, s);
     // One that has ended is in the directory until the features have seen to its end.
     const left = this.parts.sessions.of(s.to.bare.text).filter((x) => !x.closed);
-    return left.length > 0 ? this.toResources(host, s, left) : this.offline(host, s);
+    const done = left.length > 0 ? this.toResources(host, s, left) : this.offline(host, s);
+    return done?.catch((error: unknown) => this.failed(s, error));
   }
 }

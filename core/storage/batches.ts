@@ -6,6 +6,8 @@ export type { Deleted } from "./db.ts";
 
 /** Rows of one statement that deletes. */
 export const BATCH = 1000;
+/** Rows that one transaction deletes in the midst of others' work: a database that does one thing at a time is soon back. */
+export const FEW = 100;
 /** The longest pause between two batches, in ms. Else it is as long as the batch took: half of the time is others'. */
 const LONGEST_PAUSE = 200;
 
@@ -55,37 +57,59 @@ export async function deleteInBatches(db: Db, rows: Rows, deleted?: Deleted): Pr
   }
 }
 
-/** Which rows, when no index finds them: by a pattern's end, say. */
-export interface Sought {
+/** An index of a table, from a column on whose values are texts that are not empty, or numbers above 0. */
+export interface Walked {
   readonly table: string;
-  /** The first column of an index of the table: of texts that are not empty, or of numbers above 0. */
   readonly column: string;
   readonly numbers?: true;
+  /** What the columns before it in the index are; left out when there are none. */
+  readonly of?: { readonly where: string; readonly params: readonly SqlValue[] };
+  /** Rows of a stretch; 5000 when left out. A value that more rows have is not divided. */
+  readonly stretch?: number | undefined;
+}
+
+/** A part of an index: a condition. */
+export interface Stretch {
   readonly where: string;
   readonly params: readonly SqlValue[];
-  /** Rows that are looked at in one go; 5000 when left out. */
-  readonly stretch?: number;
+}
+
+/** Goes along an index once, a stretch of its rows at a time, whatever is deleted meanwhile. */
+export async function* stretches(db: Db, walked: Walked): AsyncGenerator<Stretch> {
+  const { table, column, numbers, of, stretch = 5000 } = walked;
+  const from = of === undefined ? `${column} > ?` : `${of.where} AND ${column} > ?`;
+  for (let after: SqlValue = numbers ? 0 : ""; ; ) {
+    const params: SqlValue[] = [...(of?.params ?? []), after];
+    const [end]: { at: SqlValue }[] = await db.query(
+      `SELECT ${column} AS at FROM ${table} WHERE ${from} ORDER BY ${column} LIMIT 1 OFFSET ?`,
+      [...params, stretch],
+    );
+    if (end === undefined) return yield { where: from, params };
+    yield { where: `${from} AND ${column} <= ?`, params: [...params, end.at] };
+    after = end.at;
+  }
+}
+
+/** Which rows, when no index finds them: by a pattern's end, say. */
+export interface Sought extends Omit<Walked, "of"> {
+  readonly where: string;
+  readonly params: readonly SqlValue[];
 }
 
 /** As `deleteInBatches`, for rows that no index finds: the table is gone through once, a stretch of its key at a time. */
 export async function deleteThroughout(db: Db, sought: Sought, deleted?: Deleted): Promise<number> {
-  const { table, column, numbers, where, params, stretch = 5000 } = sought;
+  const { table, column, numbers, stretch } = sought;
   let all = 0;
-  for (let after: SqlValue = numbers ? 0 : ""; ; ) {
-    const begun = performance.now();
-    const [end]: { at: SqlValue }[] = await db.query(
-      `SELECT ${column} AS at FROM ${table} WHERE ${column} > ? ORDER BY ${column} LIMIT 1 OFFSET ?`,
-      [after, stretch],
-    );
-    const within = end === undefined ? `${column} > ?` : `${column} > ? AND ${column} <= ?`;
-    const bounds: SqlValue[] = end === undefined ? [after] : [after, end.at];
-    const n = await db.execute(`DELETE FROM ${table} WHERE ${within} AND (${where})`, [...bounds, ...params]);
+  let begun = 0;
+  for await (const { where, params } of stretches(db, { table, column, ...(numbers && { numbers }), stretch })) {
+    if (begun > 0) await pause(begun);
+    begun = performance.now();
+    const sql = `DELETE FROM ${table} WHERE ${where} AND (${sought.where})`;
+    const n = await db.execute(sql, [...params, ...sought.params]);
     all += n;
     if (n > 0) deleted?.(n);
-    if (end === undefined) return all;
-    after = end.at;
-    await pause(begun);
   }
+  return all;
 }
 
 /** Waits as long as it has taken since `begun` (performance.now()), a fifth of a second at most. */

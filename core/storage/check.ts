@@ -1,6 +1,6 @@
 // Compares the tables of a database, which MongooseIM may have made, with those that the server needs.
 import type { Db, Dialect } from "./db.ts";
-import { keyOf, readKeys } from "./inspect.ts";
+import { keyOf, readColumns, readKeys, readWithheld } from "./inspect.ts";
 import { scriptOf } from "./mongooseim.ts";
 import type { Column, Table } from "./schema.ts";
 
@@ -8,50 +8,25 @@ export interface SchemaProblem {
   table: string;
   /** Undefined when the whole table is missing, and for a key. */
   column?: string;
-  kind: "missing" | "type" | "key";
-  /** What there is and what there should be, for a type; the columns, for a key. */
+  kind: "missing" | "type" | "key" | "right";
+  /** What there is and what there should be, for a type; the columns, for a key; all of it in words, for a right. */
   detail?: string;
   /** The server can do without: it is told and passed over. */
   harmless?: true;
 }
 
-interface Found {
-  /** Types by column, by table. */
-  columns: Map<string, Map<string, string>>;
-  keys: ReadonlyMap<string, ReadonlySet<string>> | undefined;
-}
-
-const COLUMNS: Readonly<Record<Dialect, string>> = {
-  sqlite: `SELECT m.name AS t, c.name AS c, c.type AS y FROM sqlite_master m, pragma_table_info(m.name) c
-           WHERE m.type = 'table'`,
-  pgsql: `SELECT table_name AS t, column_name AS c,
-                 CASE WHEN data_type = 'USER-DEFINED' THEN udt_name ELSE data_type END AS y
-          FROM information_schema.columns WHERE table_schema = ANY (current_schemas(false))`,
-  mysql: `SELECT table_name AS t, column_name AS c, data_type AS y FROM information_schema.columns
-          WHERE table_schema = DATABASE()`,
-};
-
 /** What a database lacks of the given tables, or has otherwise; more columns than needed are no problem. */
 export async function checkSchema(db: Db, needed: readonly Table[]): Promise<SchemaProblem[]> {
-  const found = await read(db);
+  const found = await readColumns(db);
+  const keys = await readKeys(db);
   return needed.flatMap((table) => {
-    const present = found.columns.get(table.name);
+    const present = found.get(table.name);
     if (present === undefined) return [{ table: table.name, kind: "missing" as const }];
     const columns = Object.entries(table.columns).flatMap(([name, column]) =>
       columnProblem(db.dialect, table.name, name, column, present.get(name)),
     );
-    return [...columns, ...keyProblem(table, found.keys?.get(table.name), found.keys !== undefined)];
+    return [...columns, ...keyProblem(table, keys?.get(table.name), keys !== undefined)];
   });
-}
-
-async function read(db: Db): Promise<Found> {
-  const columns = new Map<string, Map<string, string>>();
-  for (const { t, c, y } of await db.query<{ t: string; c: string; y: string }>(COLUMNS[db.dialect])) {
-    const known = columns.get(t);
-    if (known) known.set(c, y.toLowerCase());
-    else columns.set(t, new Map([[c, y.toLowerCase()]]));
-  }
-  return { columns, keys: await readKeys(db) };
 }
 
 function columnProblem(
@@ -71,6 +46,17 @@ function columnProblem(
 
 /** Tables whose keys the server does not lean on; MongooseIM gave them theirs in 6.2.1. */
 const KEY_NOT_NEEDED: ReadonlySet<string> = new Set(["rostergroups", "discovery_nodes"]);
+
+/** Tables, of those that are ours to use, that PostgreSQL keeps from the user; one problem for all of them. */
+export async function checkRights(db: Db, needed: readonly Table[]): Promise<SchemaProblem[]> {
+  const names = new Set(needed.map(({ name }) => name));
+  const withheld = (await readWithheld(db)).filter(({ t }) => names.has(t) || t.startsWith("mongooseim_"));
+  if (withheld.length === 0) return [];
+  const [{ s, u }] = withheld;
+  const table = withheld.map(({ t }) => t).join(", ");
+  const cure = `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${s} TO ${u}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${s} TO ${u}`;
+  return [{ table, kind: "right", detail: `user ${u} may not read and write ${table} (let their owner run ${cure})` }];
+}
 
 /** A row is found and replaced by its key: a unique index serves as well as a primary key. */
 function keyProblem(
@@ -176,7 +162,9 @@ export function describeProblem(dialect: Dialect, { table, column, kind, detail 
     missing: `${column === undefined ? table : `${table}.${column}`} is missing`,
     type: `${table}.${column} is ${detail}`,
     key: `${table} has no unique key (${detail})`,
+    right: detail ?? "",
   }[kind];
+  if (kind === "right") return what;
   const script = scriptOf(dialect, table, kind === "missing" ? column : undefined, kind === "key");
   return script === undefined ? what : `${what} (see MongooseIM's ${script})`;
 }

@@ -2,11 +2,25 @@
 import type { Db, Dialect } from "./db.ts";
 import type { Existing } from "./migrations/migration.ts";
 
+/** What PostgreSQL's catalogue calls a table that a plain name means: of two schemas on the search path, the first one's. */
+const MEANT =
+  "t.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname = ANY (current_schemas(false)) AND pg_table_is_visible(t.oid)";
+
+/** PostgreSQL's information_schema hides tables that the user may not use: made "if not exists", they would stay unusable. */
 const COLUMNS: Readonly<Record<Dialect, string>> = {
-  sqlite: `SELECT m.name AS t, c.name AS c FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'`,
-  pgsql: `SELECT table_name AS t, column_name AS c FROM information_schema.columns
-          WHERE table_schema = ANY (current_schemas(false))`,
-  mysql: "SELECT table_name AS t, column_name AS c FROM information_schema.columns WHERE table_schema = DATABASE()",
+  sqlite: `SELECT m.name AS t, c.name AS c, c.type AS y FROM sqlite_master m, pragma_table_info(m.name) c
+           WHERE m.type = 'table'`,
+  pgsql: `SELECT t.relname AS t, a.attname AS c,
+                 CASE WHEN b.nspname = 'pg_catalog' THEN format_type(y.oid, NULL) ELSE y.typname END AS y
+          FROM pg_catalog.pg_class t
+          JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+          JOIN pg_catalog.pg_type d ON d.oid = a.atttypid
+          JOIN pg_catalog.pg_type y ON y.oid = CASE WHEN d.typtype = 'd' THEN d.typbasetype ELSE d.oid END
+          JOIN pg_catalog.pg_namespace b ON b.oid = y.typnamespace
+          WHERE ${MEANT}`,
+  mysql: `SELECT table_name AS t, column_name AS c, data_type AS y FROM information_schema.columns
+          WHERE table_schema = DATABASE()`,
 };
 
 const TYPES = `SELECT t.typname AS name FROM pg_catalog.pg_type t
@@ -16,33 +30,58 @@ const TYPES = `SELECT t.typname AS name FROM pg_catalog.pg_type t
 const COLLATIONS = `SELECT table_name AS t, table_collation AS c FROM information_schema.tables
                     WHERE table_schema = DATABASE() AND table_collation IS NOT NULL`;
 
-/** A row for each column of each unique index that holds all rows. */
+/**
+ * A row for each column of each unique index that holds all rows; PostgreSQL's tell which of their columns are the key, and
+ * one that is looked at only at the end of a transaction serves no ON CONFLICT.
+ */
 const KEYS: Readonly<Record<Exclude<Dialect, "sqlite">, string>> = {
-  pgsql: `SELECT t.relname AS t, i.relname AS i, a.attname AS c
+  pgsql: `SELECT t.relname AS t, i.relname AS i, a.attname AS c, a.attnum AS n, x.indkey::text AS key, x.indnkeyatts AS most
           FROM pg_catalog.pg_index x
           JOIN pg_catalog.pg_class t ON t.oid = x.indrelid
           JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
           JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
           JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = ANY (x.indkey)
-          WHERE x.indisunique AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL
-            AND n.nspname = ANY (current_schemas(false))`,
+          WHERE x.indisunique AND x.indisvalid AND x.indimmediate AND x.indpred IS NULL AND x.indexprs IS NULL
+            AND ${MEANT}`,
   mysql: `SELECT table_name AS t, index_name AS i, column_name AS c FROM information_schema.statistics
           WHERE table_schema = DATABASE() AND non_unique = 0`,
 };
 
+/** Which tables the user of PostgreSQL may not use as a server does. */
+const RIGHTS = `SELECT t.relname AS t, quote_ident(n.nspname) AS s, quote_ident(current_user) AS u
+  FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+  WHERE ${MEANT} AND NOT (has_any_column_privilege(t.oid, 'SELECT') AND has_any_column_privilege(t.oid, 'INSERT')
+    AND has_any_column_privilege(t.oid, 'UPDATE') AND has_table_privilege(t.oid, 'DELETE'))`;
+
+/** The types of the columns of each table, in the database's words. */
+export async function readColumns(db: Db): Promise<Map<string, Map<string, string>>> {
+  const tables = new Map<string, Map<string, string>>();
+  for (const { t, c, y } of await db.query<{ t: string; c: string; y: string }>(COLUMNS[db.dialect])) {
+    const columns = tables.get(t);
+    if (columns) columns.set(c, y.toLowerCase());
+    else tables.set(t, new Map([[c, y.toLowerCase()]]));
+  }
+  return tables;
+}
+
+/** A table that the database's user may not use, its schema and the user, as they are written in SQL. */
+export interface Withheld {
+  t: string;
+  s: string;
+  u: string;
+}
+
+/** Tables that there are and that the user may not read, write and delete from; PostgreSQL only. */
+export const readWithheld = async (db: Db): Promise<Withheld[]> =>
+  db.dialect === "pgsql" ? db.query<Withheld>(RIGHTS) : [];
+
 /** Reads the tables, columns, keys and types of a database. */
 export async function inspect(db: Db): Promise<Existing> {
-  const tables = new Map<string, Set<string>>();
-  for (const { t, c } of await db.query<{ t: string; c: string }>(COLUMNS[db.dialect])) {
-    const columns = tables.get(t);
-    if (columns) columns.add(c);
-    else tables.set(t, new Set([c]));
-  }
   const types = db.dialect === "pgsql" ? await db.query<{ name: string }>(TYPES) : [];
   const collations = db.dialect === "mysql" ? await db.query<{ t: string; c: string }>(COLLATIONS) : [];
   return {
     dialect: db.dialect,
-    tables,
+    tables: new Map([...(await readColumns(db))].map(([table, columns]) => [table, new Set(columns.keys())])),
     collations: new Map(collations.map(({ t, c }) => [t, c])),
     keys: await readKeys(db),
     types: new Set(types.map(({ name }) => name)),
@@ -52,6 +91,16 @@ export async function inspect(db: Db): Promise<Existing> {
 /** A key by its columns, whatever their order. */
 export const keyOf = (columns: readonly string[]): string => [...columns].sort().join(", ");
 
+interface KeyRow {
+  t: string;
+  i: string;
+  c: string;
+  /** PostgreSQL: the column's number, those of the index, and how many of them are its key; the rest is only carried. */
+  n?: number;
+  key?: string;
+  most?: number;
+}
+
 /**
  * The unique keys of each table, as `keyOf` writes their columns; undefined for the embedded database, whose tables are
  * always of our making.
@@ -59,7 +108,8 @@ export const keyOf = (columns: readonly string[]): string => [...columns].sort()
 export async function readKeys(db: Db): Promise<Map<string, Set<string>> | undefined> {
   if (db.dialect === "sqlite") return undefined;
   const indexes = new Map<string, { table: string; columns: string[] }>();
-  for (const { t, i, c } of await db.query<{ t: string; i: string; c: string }>(KEYS[db.dialect])) {
+  for (const { t, i, c, n, key, most } of await db.query<KeyRow>(KEYS[db.dialect])) {
+    if (key !== undefined && !key.match(/\d+/g)?.slice(0, most).includes(String(n))) continue;
     const index = indexes.get(`${t} ${i}`);
     if (index) index.columns.push(c);
     else indexes.set(`${t} ${i}`, { table: t, columns: [c] });

@@ -3,7 +3,7 @@ import postgres from "postgres";
 import type { Db, SqlValue, Statement } from "./db.ts";
 import { insert, wrongWidth } from "./dialect.ts";
 import { type Attempt, stillWanted } from "./patience.ts";
-import { isConnectionError, toStorageError } from "./pgsql_errors.ts";
+import { isConnectionError, isReadOnly, toStorageError } from "./pgsql_errors.ts";
 import { arrayText, COLUMN_TYPES, type RowInsert, rowInsert } from "./pgsql_rows.ts";
 import { dial, type PgsqlTls } from "./pgsql_socket.ts";
 import { TYPES, toParameter } from "./pgsql_types.ts";
@@ -53,6 +53,7 @@ const driver = (options: PgsqlOptions): Driver<postgres.Sql> => ({
   open: (wire) => connect(options, wire),
   close: (sql, atOnce) => sql.end(atOnce ? { timeout: 0 } : {}),
   broken: isConnectionError,
+  readOnly: isReadOnly,
   ask,
   async probe(wire) {
     const sql = connect(options, wire);
@@ -186,6 +187,7 @@ function connect(options: PgsqlOptions, wire: WireStats): postgres.Sql {
       application_name: "mongooseim",
       statement_timeout: statementTimeoutMs,
       TimeZone: "UTC",
+      DateStyle: "ISO",
       ...options.session,
     },
   };

@@ -38,6 +38,10 @@ export function isConnectionError(cause: unknown): boolean {
   return code === "" || CLIENT_CODES.test(code) || /^(57P|08|25P03)/.test(code);
 }
 
+/** Whether a server refused to write: it is a standby now, or was made read-only. */
+export const isReadOnly = (cause: unknown): boolean =>
+  cause instanceof Error && "code" in cause && cause.code === "25006";
+
 export function toStorageError(cause: unknown): StorageError {
   if (cause instanceof StorageError) return cause;
   const message = cause instanceof Error ? cause.message : String(cause);

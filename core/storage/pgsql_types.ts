@@ -16,6 +16,15 @@ function toInteger(text: string): number | bigint {
   return Number.isSafeInteger(number) ? number : BigInt(text);
 }
 
+/** In hexadecimal, or as a database's `bytea_output = escape` has it: octal behind a backslash, which is doubled itself. */
+function toBytes(text: string): Uint8Array {
+  if (text.startsWith("\\x")) return new Uint8Array(Buffer.from(text.slice(2), "hex"));
+  const plain = text.replace(/\\(\\|[0-3][0-7]{2})/g, (_, code: string) =>
+    code === "\\" ? code : String.fromCharCode(Number.parseInt(code, 8)),
+  );
+  return new Uint8Array(Buffer.from(plain, "latin1"));
+}
+
 /** PostgreSQL's type numbers (pg_type.oid) and how their values travel. */
 export const TYPES = {
   bigint: { to: 20, from: [20], serialize: asText, parse: toInteger },
@@ -35,7 +44,7 @@ export const TYPES = {
     to: 17,
     from: [17],
     serialize: (value: string | Uint8Array) => `\\x${Buffer.from(value as Uint8Array).toString("hex")}`,
-    parse: (text: string) => new Uint8Array(Buffer.from(text.slice(2), "hex")),
+    parse: toBytes,
   },
   json: { to: 114, from: [114, 3802], serialize: asText, parse: asText },
   time: { to: 1114, from: [1082, 1114, 1184], serialize: asText, parse: asText },

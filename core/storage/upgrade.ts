@@ -3,7 +3,7 @@
 // MongooseIM's tables are added to and never rewritten: tables and columns that came in later versions are made, with the
 // values that its own scripts give; rows, types, keys and indexes that are there stay. What would need more than that is
 // told, and the database left as it is.
-import { checkSchema, describeProblem, type SchemaProblem } from "./check.ts";
+import { checkRights, checkSchema, describeProblem, type SchemaProblem } from "./check.ts";
 import { type Db, type Dialect, StorageError } from "./db.ts";
 import { inspect } from "./inspect.ts";
 import { MONGOOSEIM_TABLES } from "./migrations/0001_mongooseim.ts";
@@ -24,6 +24,9 @@ export interface Examination {
 /** Looks at a database and changes nothing. */
 export async function examine(db: Db): Promise<Examination> {
   const { tables } = await inspect(db);
+  // First: without them the rest cannot be looked at either.
+  const withheld = await checkRights(db, MONGOOSEIM_TABLES);
+  if (withheld.length > 0) return { madeBy: madeBy(tables), runs: [], problems: withheld, notes: [] };
   const runs = await migrate(db, { dryRun: true });
   const statements = runs.flatMap((run) => run.statements);
   const found = await checkSchema(db, MONGOOSEIM_TABLES);
@@ -37,7 +40,7 @@ export async function examine(db: Db): Promise<Examination> {
 }
 
 function cures(sql: string, { table, column, kind, detail }: SchemaProblem): boolean {
-  if (kind === "type") return false;
+  if (kind === "type" || kind === "right") return false;
   if (kind === "key") return sql.startsWith("CREATE UNIQUE INDEX ") && sql.endsWith(` ON ${table} (${detail})`);
   return sql.startsWith(
     column === undefined ? `CREATE TABLE IF NOT EXISTS ${table} (` : `ALTER TABLE ${table} ADD COLUMN ${column} `,

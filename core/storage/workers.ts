@@ -17,6 +17,11 @@ export interface WorkersOptions<H> {
   close(handle: H, atOnce: boolean): Promise<void>;
   /** Whether an error means that its connection is of no more use; without it one that breaks mends itself. */
   broken?(error: unknown): boolean;
+  /**
+   * Whether an error means that the server takes no writes any more: another may have taken its place, to which only a new
+   * connection leads. What is on the old one is finished there.
+   */
+  readOnly?(error: unknown): boolean;
   /** Whether an error means that the server has no room for a connection: those that have one are used meanwhile. */
   full?(error: unknown): boolean;
   /** A connection that has answered nothing for so long, with requests on it, is dead; Infinity where a request may take for ever. */
@@ -25,6 +30,8 @@ export interface WorkersOptions<H> {
 
 interface Worker<H> {
   handle: H | undefined;
+  /** Since when it has this one. */
+  openedAt: number;
   /** Requests on it. */
   load: number;
   /** A transaction has it for itself. */
@@ -39,6 +46,9 @@ interface Worker<H> {
 
 /** After so many ms it is tried again whether a server has room. */
 const AVOID_MS = 1000;
+
+/** A connection to a server that takes no writes is as old as that before it is given up. */
+const RENEW_MS = 1000;
 
 /** A request that waits for a worker. */
 interface Job<H> {
@@ -62,6 +72,7 @@ export class Workers<H> {
     this.#depth = waits ? 1 : options.depth;
     this.#workers = Array.from({ length: options.count }, () => ({
       handle: undefined,
+      openedAt: 0,
       load: 0,
       taken: false,
       answeredAt: 0,
@@ -144,7 +155,7 @@ export class Workers<H> {
     worker.load++;
     worker.taken = alone;
     worker.answerMs = this.#options.answerMs * statements;
-    worker.handle ??= this.#options.open();
+    worker.handle ??= this.#open(worker);
     const { handle } = worker;
     try {
       const result = await work(handle);
@@ -153,6 +164,7 @@ export class Workers<H> {
     } catch (error) {
       if (this.#options.full?.(error)) worker.avoidUntil = performance.now() + AVOID_MS;
       if (worker.handle === handle && this.#options.broken?.(error)) this.#replace(worker);
+      if (this.#options.readOnly?.(error)) this.#renew();
       throw error;
     } finally {
       worker.answeredAt = performance.now();
@@ -208,6 +220,25 @@ export class Workers<H> {
         best = worker;
     }
     return usable ? best : avoided;
+  }
+
+  #open(worker: Worker<H>): H {
+    worker.openedAt = performance.now();
+    return this.#options.open();
+  }
+
+  /**
+   * What comes next gets new connections, also what only reads: a server that was the first may be behind now. Not for each
+   * request that fails, should there be no other server.
+   */
+  #renew(): void {
+    const before = performance.now() - RENEW_MS;
+    for (const worker of this.#workers) {
+      const { handle } = worker;
+      if (handle === undefined || worker.openedAt > before) continue;
+      worker.handle = undefined;
+      this.#options.close(handle, false).catch(() => {});
+    }
   }
 
   #replace(worker: Worker<H>): void {

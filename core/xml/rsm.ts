@@ -36,10 +36,16 @@ export function parsePage(set: Element): PageRequest {
   return request;
 }
 
+/** More items than any list has. */
+const MOST = 999_999_999;
+
+/** An xs:int of the schema, white space around it being nothing. */
 function whole(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^\d{1,9}$/.test(text)) throw new StanzaError("bad-request", `"${text.slice(0, 32)}" is no number of items`);
-  return Number(text);
+  if (!/^[ \t\r\n]*\d+[ \t\r\n]*$/.test(text)) {
+    throw new StanzaError("bad-request", `"${text.slice(0, 32)}" is no number of items`);
+  }
+  return Math.min(Number(text), MOST);
 }
 
 export interface Page<T> {
@@ -52,7 +58,7 @@ export interface Page<T> {
 
 /**
  * A page of a list that is in memory. Throws item-not-found when the item that the page follows or precedes is not in
- * the list (§2.2), and for an index that is not (§2.6).
+ * the list (§2.2). An index beyond its end gives an empty page (§2.6).
  */
 export function pageOf<T>(all: readonly T[], idOf: (item: T) => string, request: PageRequest = {}): Page<T> {
   const count = all.length;
@@ -70,7 +76,6 @@ export function pageOf<T>(all: readonly T[], idOf: (item: T) => string, request:
     return { items: all.slice(index, end), index, count };
   } else if (request.index !== undefined) {
     index = request.index;
-    if (index > 0 && index >= count) throw new StanzaError("item-not-found");
   }
   return { items: all.slice(index, index + max), index, count };
 }

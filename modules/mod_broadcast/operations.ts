@@ -127,6 +127,7 @@ export function broadcastOperations(managerOf: (ctx: Context) => Manager) {
       name: "startBroadcast",
       kind: "mutation",
       description: "Send a message to all users of a domain, so many a second",
+      secrets: ["messageSubject", "messageBody"],
       args: {
         name: "String!",
         domain,

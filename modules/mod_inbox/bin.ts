@@ -3,12 +3,13 @@
 
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import type { Retained } from "../../core/module.ts";
+import { FEW, pause, type Stretch, stretches } from "../../core/storage/batches.ts";
 import { asText, columnTime, type Db, type SqlValue, type Statement } from "../../core/storage/db.ts";
 import type { EntryKey } from "./entry.ts";
 import { removeEntry } from "./statements.ts";
 
-/** Entries that are deleted in one transaction. */
-const PAGE = 500;
+/** After every message, also those that have come before a clock was set back. */
+export const ANY_TIME = Number.MAX_SAFE_INTEGER;
 
 /** What the bin asks of the store that it is in. */
 interface Around {
@@ -31,13 +32,15 @@ export class Bin implements Retained {
   ) {}
 
   /** Empties a user's bin of what had its last message before a time; resolves to the entries deleted. */
-  emptyOfUser(user: BareJid, before: number): Promise<number> {
-    return this.empty("lserver = ? AND luser = ?", [user.domain, user.local], before);
+  async emptyOfUser(user: BareJid, before: number): Promise<number> {
+    await this.around.settled();
+    return sum(this.delete("lserver = ? AND luser = ? AND box = 'bin'", [user.domain, user.local], before, FEW));
   }
 
   /** As `emptyOfUser`, of all users of a domain. */
-  emptyOfDomain(domain: string, before: number): Promise<number> {
-    return this.empty("lserver = ?", [domain], before);
+  async emptyOfDomain(domain: string, before: number): Promise<number> {
+    await this.around.settled();
+    return sum(this.deleteThroughout(domain, before, FEW));
   }
 
   /** Domains with something in a bin that had its last message before a time. */
@@ -46,38 +49,60 @@ export class Bin implements Retained {
     return (await this.db.query<Row>(sql, [columnTime(before)])).map((row) => asText(row.lserver));
   }
 
-  deleteBefore(domain: string, before: number, limit: number): Promise<number> {
-    return this.page("lserver = ?", [domain], before * 1000, limit).then(({ deleted }) => deleted);
+  deleteBefore(domain: string, before: number, limit: number): AsyncIterable<number> {
+    return this.deleteThroughout(domain, before * 1000, Math.min(limit, FEW));
   }
 
   async countBefore(domain: string, before: number): Promise<number> {
-    const sql = "SELECT count(*) AS n FROM inbox WHERE box = 'bin' AND lserver = ? AND timestamp < ?";
-    const [{ n }] = await this.db.query<{ n: number | string }>(sql, [domain, columnTime(before * 1000)]);
-    return Number(n);
+    let count = 0;
+    for await (const { where, params } of this.binsOf(domain)) {
+      const begun = performance.now();
+      const sql = `SELECT count(*) AS n FROM inbox WHERE ${where} AND timestamp < ?`;
+      const [{ n }] = await this.db.query<{ n: number | string }>(sql, [...params, columnTime(before * 1000)]);
+      count += Number(n);
+      await pause(begun);
+    }
+    return count;
   }
 
-  private async empty(whose: string, params: readonly SqlValue[], before: number): Promise<number> {
-    await this.around.settled();
-    for (let all = 0; ; ) {
-      const { found, deleted } = await this.page(whose, params, before, PAGE);
-      all += deleted;
-      if (found < PAGE) return all;
+  /** Goes through the inboxes of a domain once: gives the entries deleted in each step, so many at most. */
+  private async *deleteThroughout(domain: string, before: number, most: number): AsyncGenerator<number> {
+    for await (const { where, params } of this.binsOf(domain)) {
+      yield* this.delete(where, params, before, most);
+      yield 0;
     }
   }
 
-  private async page(whose: string, params: readonly SqlValue[], before: number, limit: number) {
-    const sql = `SELECT luser, lserver, remote_bare_jid FROM inbox
-      WHERE box = 'bin' AND ${whose} AND timestamp < ? LIMIT ?`;
-    const until = columnTime(before);
-    const rows = await this.db.query<Row>(sql, [...params, until, limit]);
-    // What its owner has taken out of the bin meanwhile stays.
-    const statements = rows.map((row): Statement => {
-      const key = { user: makeBare(asText(row.luser), asText(row.lserver)), remote: asText(row.remote_bare_jid) };
-      this.around.gone(key);
-      const { sql, params = [] } = removeEntry(key);
-      return { sql: `${sql} AND box = 'bin' AND timestamp < ?`, params: [...params, until] };
-    });
-    const changed = await this.db.transaction(statements);
-    return { found: rows.length, deleted: changed.reduce((n, one) => n + one, 0) };
+  /** The bins of a domain's users, some users at a time. */
+  private async *binsOf(domain: string): AsyncGenerator<Stretch> {
+    const of = { where: "lserver = ?", params: [domain] };
+    for await (const { where, params } of stretches(this.db, { table: "inbox", column: "luser", of })) {
+      // In other words the index of all bins would be taken by some, and read whole for each stretch.
+      yield { where: `${where} AND box BETWEEN 'bin' AND 'bin'`, params };
+    }
   }
+
+  /** Deletes those of a condition that are old, so many in a transaction. */
+  private async *delete(which: string, params: readonly SqlValue[], before: number, most: number) {
+    const until = columnTime(before);
+    const sql = `SELECT luser, lserver, remote_bare_jid FROM inbox WHERE ${which} AND timestamp < ?`;
+    const rows = await this.db.query<Row>(sql, [...params, until]);
+    for (let at = 0; at < rows.length; at += most) {
+      // What its owner has taken out of the bin meanwhile stays.
+      const statements = rows.slice(at, at + most).map((row): Statement => {
+        const key = { user: makeBare(asText(row.luser), asText(row.lserver)), remote: asText(row.remote_bare_jid) };
+        this.around.gone(key);
+        const { sql, params = [] } = removeEntry(key);
+        return { sql: `${sql} AND box = 'bin' AND timestamp < ?`, params: [...params, until] };
+      });
+      const changed = await this.db.transaction(statements);
+      yield changed.reduce((n, one) => n + one, 0);
+    }
+  }
+}
+
+async function sum(steps: AsyncIterable<number>): Promise<number> {
+  let all = 0;
+  for await (const n of steps) all += n;
+  return all;
 }

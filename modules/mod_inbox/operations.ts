@@ -2,6 +2,7 @@
 
 import type { BareJid } from "../../core/jid.ts";
 import { defineOperation, OperationError, type OperationNode, runningIn, userOf } from "../../core/operations.ts";
+import { ANY_TIME } from "./bin.ts";
 import type { InboxContext } from "./config.ts";
 
 declare module "../../core/operations.ts" {
@@ -12,8 +13,9 @@ declare module "../../core/operations.ts" {
 
 const DAY = 86_400_000_000;
 
-/** Entries whose last message is older than so many days; all when none is given. */
-const before = (node: OperationNode, days: number | null | undefined): number => node.now() - (days ?? 0) * DAY;
+/** Entries whose last message is older than so many days; all when none is given, whatever a clock said of them. */
+const before = (node: OperationNode, days: number | null | undefined): number =>
+  days == null ? ANY_TIME : node.now() - days * DAY;
 
 async function ofUser(node: OperationNode, user: BareJid, days: number | null | undefined): Promise<number> {
   const { store } = runningIn(node, "mod_inbox", user.domain);

@@ -1,17 +1,17 @@
 // A user asks for his inbox (erlang-solutions.com:xmpp:inbox:0): which entries, in which order, a page at a time.
 
 import { StanzaError } from "../../core/errors.ts";
-import { tryParseJid } from "../../core/jid.ts";
+import type { MaybePromise } from "../../core/hooks.ts";
 import type { Iq, Session } from "../../core/module.ts";
 import { NS_DATA, NS_RSM } from "../../core/ns.ts";
 import { parseDateTime } from "../../core/operations/scalars.ts";
-import { Pace } from "../../core/pace.ts";
 import type { Element } from "../../core/stanza.ts";
 import { type DataForm, formMarkup } from "../../core/xml/form.ts";
 import { escapeXml, Markup, xml } from "../../core/xml/markup.ts";
 import { type PageRequest, pageRequest } from "../../core/xml/rsm.ts";
+import { ANY_TIME } from "./bin.ts";
 import { boxesOf, type InboxConfig, type InboxContext, NS_INBOX } from "./config.ts";
-import { type Entry, forwardedMarkup, type InboxResult, propertiesMarkup } from "./entry.ts";
+import { forwardedMarkup, type InboxResult, propertiesMarkup } from "./entry.ts";
 import type { Place, Query } from "./select.ts";
 
 /** Characters of a wrong value that are repeated to who sent it. */
@@ -26,54 +26,70 @@ export function get({ payload }: Iq, { config }: InboxContext): Markup {
 export async function set(iq: Iq, ctx: InboxContext): Promise<Markup> {
   const { payload, session } = iq;
   if (payload.name === "empty-bin") {
-    const gone = await ctx.store.bin.emptyOfUser(iq.from.bare, ctx.server.tick());
+    const gone = await ctx.store.bin.emptyOfUser(iq.from.bare, ANY_TIME);
     return xml`<empty-bin xmlns='${NS_INBOX}'><num>${gone}</num></empty-bin>`;
   }
   if (payload.name !== "inbox") throw new StanzaError("bad-request");
   if (session === undefined) throw new StanzaError("not-allowed", "An inbox is for a session of its owner");
   const query = queryOf(payload, ctx.config);
-  const entries = await ctx.store.getInbox(iq.from.bare, query);
-  const results = await ctx.host.hooks.fold(
-    "extend_inbox_result",
-    entries.map((entry): InboxResult => ({ entry, extra: [] })),
-    { iq },
-  );
-  await give(results, session, payload.attrs["queryid"] ?? iq.stanza.id ?? "", ctx);
-  return fin(results.map(({ entry }) => entry));
+  const queryid = payload.attrs["queryid"] ?? iq.stanza.id ?? "";
+  const given = new Given();
+  for await (const { entries, places } of ctx.store.inParts(iq.from.bare, query)) {
+    const results = await ctx.host.hooks.fold(
+      "extend_inbox_result",
+      entries.map((entry): InboxResult => ({ entry, extra: [] })),
+      { iq },
+    );
+    await give(results, session, queryid, ctx);
+    if (ctx.server.session(session.jid) !== session) break;
+    given.add(results, places);
+  }
+  return given.fin();
 }
 
-/** A message for each entry. */
-async function give(
+/** A message for each entry; a client that reads slowly is waited for. */
+function give(
   results: readonly InboxResult[],
   session: Session,
   queryid: string,
-  ctx: InboxContext,
-): Promise<void> {
-  const { server } = ctx;
+  { server, now }: InboxContext,
+): MaybePromise<void> {
   const from = escapeXml(session.jid.bare.text);
   const to = escapeXml(session.jid.text);
-  const pace = new Pace();
-  for (const { entry, extra } of results) {
-    const now = ctx.now() * 1000;
-    const about = xml`${forwardedMarkup(entry)}${propertiesMarkup(entry, now)}${extra}`;
+  const at = now() * 1000;
+  const messages = results.map(({ entry, extra }) => {
+    const about = xml`${forwardedMarkup(entry)}${propertiesMarkup(entry, at)}${extra}`;
     const result = xml`<result queryid='${queryid}' unread='${entry.unread}' xmlns='${NS_INBOX}'>${about}</result>`;
-    const message = `<message from='${from}' id='${server.token(8)}' to='${to}'>${result.text}</message>`;
-    session.write(message);
-    const pause = pace.sent(message.length);
-    if (pause === undefined) continue;
-    await pause;
-    if (server.session(session.jid) !== session) return;
-  }
+    return `<message from='${from}' id='${server.token(8)}' to='${to}'>${result.text}</message>`;
+  });
+  if (session.serve !== undefined) return session.serve(messages);
+  for (const message of messages) session.write(message);
 }
 
 /** What was given, counted as MongooseIM does: of this page. */
-function fin(entries: readonly Entry[]): Markup {
-  const unread = entries.reduce((n, entry) => n + entry.unread, 0);
-  const active = entries.filter((entry) => entry.unread > 0).length;
-  const [first, last] = [entries.at(0), entries.at(-1)];
-  const ends = first && last && xml`<first>${idOf(first)}</first><last>${idOf(last)}</last>`;
-  const counts = xml`<active-conversations>${active}</active-conversations><count>${entries.length}</count><unread-messages>${unread}</unread-messages>`;
-  return xml`<fin xmlns='${NS_INBOX}'><set xmlns='${NS_RSM}'>${ends}</set>${counts}</fin>`;
+class Given {
+  private count = 0;
+  private unread = 0;
+  private active = 0;
+  private first: Place | undefined;
+  private last: Place | undefined;
+
+  add(results: readonly InboxResult[], places: readonly Place[]): void {
+    this.count += results.length;
+    for (const { entry } of results) {
+      this.unread += entry.unread;
+      if (entry.unread > 0) this.active++;
+    }
+    this.first ??= places.at(0);
+    this.last = places.at(-1) ?? this.last;
+  }
+
+  fin(): Markup {
+    const { first, last } = this;
+    const ends = first && last && xml`<first>${idOf(first)}</first><last>${idOf(last)}</last>`;
+    const counts = xml`<active-conversations>${this.active}</active-conversations><count>${this.count}</count><unread-messages>${this.unread}</unread-messages>`;
+    return xml`<fin xmlns='${NS_INBOX}'><set xmlns='${NS_RSM}'>${ends}</set>${counts}</fin>`;
+  }
 }
 
 const ORDERS = [
@@ -203,10 +219,11 @@ const ID = /^(\d{1,16})\/([A-Za-z0-9+/]+=*)$/;
 
 function placeOf(id: string): Place {
   const match = ID.exec(id);
-  const remote = match === null ? undefined : tryParseJid(Buffer.from(match[2], "base64").toString());
   const timestamp = Number(match?.[1]);
-  if (remote === undefined || !Number.isSafeInteger(timestamp)) {
+  // MongooseIM's entries may be of addresses that are none here (RFC 6122): it is a place all the same.
+  const remote = match === null ? "" : Buffer.from(match[2], "base64").toString();
+  if (remote === "" || /[\0\uFFFD]/.test(remote) || !Number.isSafeInteger(timestamp)) {
     throw new StanzaError("bad-request", "bad-request: there is no such place in an inbox");
   }
-  return { timestamp, remote: remote.text };
+  return { timestamp, remote };
 }

@@ -27,8 +27,15 @@ export interface Query {
   readonly limit?: number | undefined;
 }
 
+/** What is read of an entry. */
+export const ENTRY = "remote_bare_jid, box, content, timestamp, muted_until, unread_count";
+
 /** `reversed`: the rows come in the other order than was asked for. */
-export function select(user: BareJid, query: Query): { sql: string; params: SqlValue[]; reversed: boolean } {
+export function select(
+  columns: string,
+  user: BareJid,
+  query: Query,
+): { sql: string; params: SqlValue[]; reversed: boolean } {
   const { order, start, end, unreadOnly, box, after, before, limit } = query;
   const where = ["luser = ?", "lserver = ?"];
   const params: SqlValue[] = [user.local, user.domain];
@@ -51,7 +58,7 @@ export function select(user: BareJid, query: Query): { sql: string; params: SqlV
   if (before !== undefined && before !== "end") beyond(before, order === "desc");
   const reversed = before !== undefined;
   const direction = (order === "asc") !== reversed ? "ASC" : "DESC";
-  let sql = `SELECT remote_bare_jid, box, content, timestamp, muted_until, unread_count FROM inbox
+  let sql = `SELECT ${columns} FROM inbox
     WHERE ${where.join(" AND ")} ORDER BY timestamp ${direction}, remote_bare_jid ${direction}`;
   if (limit !== undefined && limit !== Number.POSITIVE_INFINITY) {
     sql += " LIMIT ?";

@@ -9,7 +9,7 @@ import { asText, type Db, type SqlValue } from "../../core/storage/db.ts";
 import { Bin } from "./bin.ts";
 import type { Entry, EntryKey, Properties } from "./entry.ts";
 import type { Message } from "./message.ts";
-import { type Query, select } from "./select.ts";
+import { ENTRY, type Place, type Query, select } from "./select.ts";
 import { keyValues, THIS_ENTRY, type Update } from "./statements.ts";
 import { Trim } from "./trim.ts";
 import { Writer, type WriterEvents } from "./writer.ts";
@@ -39,7 +39,17 @@ const MAX_TEXT = 250;
 const MYSQL_BLOB = 65_535;
 const ROWS = { table: "inbox", key: ["lserver", "luser", "remote_bare_jid"] };
 
+/** Entries that are read at a time for who asks for many. */
+const TOGETHER = 100;
+
 const NOTHING = Promise.resolve();
+
+/** Some of the entries that a query finds. */
+export interface Part {
+  readonly entries: readonly Entry[];
+  /** Where they were when their order was settled; one that has had a message since is elsewhere. */
+  readonly places: readonly Place[];
+}
 
 /** What the store tells. */
 export interface InboxEvents extends Omit<WriterEvents, "grown"> {
@@ -138,15 +148,53 @@ export class InboxStore implements PersonalStore {
   /** Entries of an inbox, in the order that the query says. */
   async getInbox(user: BareJid, query: Query): Promise<Entry[]> {
     await this.writer.settled();
-    const { sql, params, reversed } = select(user, query);
-    const entries = (await this.db.query<Row>(sql, params)).map(decode);
-    return reversed ? entries.reverse() : entries;
+    return (await this.read(ENTRY, user, query)).map(decode);
+  }
+
+  /**
+   * As `getInbox`, some entries at a time: the messages of a large inbox are never in memory together. Which entries
+   * come, and their order, is settled when the first are read; each is then as it is when it is read.
+   */
+  async *inParts(user: BareJid, query: Query): AsyncGenerator<Part> {
+    const { limit = Number.POSITIVE_INFINITY, before } = query;
+    // The end of a list is read backwards.
+    const size = limit <= TOGETHER ? limit : before === undefined ? TOGETHER : 0;
+    const entries = size === 0 && limit > 0 ? [] : await this.getInbox(user, { ...query, limit: size });
+    let others: Place[] = [];
+    if (entries.length === size && size < limit) {
+      // All of them again: one may have come forward since.
+      const given = new Set(entries.map(({ remote }) => remote));
+      await this.writer.settled();
+      const places = (await this.read("remote_bare_jid, timestamp", user, query)).map(place);
+      others = places.filter(({ remote }) => !given.has(remote)).slice(0, limit - size);
+    }
+    yield { entries, places: entries };
+    for (let at = 0; at < others.length; at += TOGETHER) {
+      const places = others.slice(at, at + TOGETHER);
+      yield { entries: await this.these(user, places), places };
+    }
+  }
+
+  private async read(columns: string, user: BareJid, query: Query): Promise<Row[]> {
+    const { sql, params, reversed } = select(columns, user, query);
+    const rows = await this.db.query<Row>(sql, params);
+    return reversed ? rows.reverse() : rows;
+  }
+
+  /** The entries that were at some places; those that are gone meanwhile are left out. */
+  private async these(user: BareJid, places: readonly Place[]): Promise<Entry[]> {
+    const marks = Array(TOGETHER).fill("?").join(", ");
+    const sql = `SELECT ${ENTRY} FROM inbox WHERE luser = ? AND lserver = ? AND remote_bare_jid IN (${marks})`;
+    // One text for any number of names: it stays prepared.
+    const names = Array.from({ length: TOGETHER }, (_, i) => (places[i] ?? places[0]).remote);
+    const rows = await this.db.query<Row>(sql, [user.local, user.domain, ...names]);
+    const entries = new Map(rows.map((row) => [asText(row.remote_bare_jid), decode(row)]));
+    return places.flatMap(({ remote }) => entries.get(remote) ?? []);
   }
 
   async getFullEntry(key: EntryKey): Promise<Entry | undefined> {
     await this.writer.settled();
-    const columns = "remote_bare_jid, box, content, timestamp, muted_until, unread_count";
-    const rows = await this.db.query<Row>(`SELECT ${columns} FROM inbox WHERE ${THIS_ENTRY}`, keyValues(key));
+    const rows = await this.db.query<Row>(`SELECT ${ENTRY} FROM inbox WHERE ${THIS_ENTRY}`, keyValues(key));
     return rows.map(decode).at(0);
   }
 
@@ -225,6 +273,8 @@ const properties = (row: Row): Properties => ({
   unread: Number(row.unread_count),
   mutedUntil: Number(row.muted_until ?? 0),
 });
+
+const place = (row: Row): Place => ({ timestamp: Number(row.timestamp), remote: asText(row.remote_bare_jid) });
 
 const decode = (row: Row): Entry => ({
   ...properties(row),

@@ -62,6 +62,8 @@ function keep(
   write: () => Promise<void>,
   ctx: InboxContext,
 ): void {
+  // Nobody asks any more when the archive has refused the message.
+  if (wanted !== true) wanted.catch(() => undefined);
   const looked = async (): Promise<void> => {
     if (await wanted) await write();
   };

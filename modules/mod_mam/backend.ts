@@ -103,10 +103,10 @@ export interface ArchiveBackend {
   /** Replaces a message by what is left of it, its search text emptied (XEP-0424 §5). */
   replace(owner: Owner, id: bigint, stanza: string): Promise<void>;
   /**
-   * Deletes messages older than an id, of all owners of a domain, at most `limit`; resolves to how many went. Fewer than
-   * `limit`: none is left. The next call may go on where the one before stopped.
+   * Deletes messages older than an id, of all owners of a domain, as far as it is iterated: gives how many went in each
+   * step, at most `limit`; 0 when it has only looked.
    */
-  deleteBefore(domain: string, id: bigint, limit: number): Promise<number>;
+  deleteBefore(domain: string, id: bigint, limit: number): AsyncIterable<number>;
   /** Counts what `deleteBefore` would delete. */
   countBefore(domain: string, id: bigint): Promise<number>;
 }

@@ -120,11 +120,22 @@ const wholeConfig = z.strictObject({
     .describe("Archives of rooms"),
 });
 
-export const config = rule(
+const indexed = rule(
   wholeConfig,
   ({ search_index, full_text_search }) => search_index !== "index" || full_text_search !== false,
   "it is only with full_text_search = true",
   "search_index",
+);
+
+/** The same of what the archives of users set for themselves, beside what they take over. */
+export const config = rule(
+  indexed,
+  ({ search_index, full_text_search, pm }) =>
+    pm?.search_index === undefined && pm?.full_text_search === undefined
+      ? true
+      : (pm.search_index ?? search_index) !== "index" || (pm.full_text_search ?? full_text_search) !== false,
+  'search_index = "index" is only with full_text_search = true',
+  "pm",
 );
 
 export type MamConfig = z.output<typeof config>;

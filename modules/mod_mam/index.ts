@@ -43,8 +43,9 @@ export default defineModule({
 function aged(store: MamStore): Retained {
   const below = (before: number): bigint => idsAt(before * 1000).lowest;
   return {
-    deleteBefore: async (domain, before, limit) =>
-      (await store.pm?.backend.deleteBefore(domain, below(before), limit)) ?? 0,
+    async *deleteBefore(domain, before, limit) {
+      if (store.pm !== undefined) yield* store.pm.backend.deleteBefore(domain, below(before), limit);
+    },
     countBefore: async (domain, before) => (await store.pm?.backend.countBefore(domain, below(before))) ?? 0,
   };
 }

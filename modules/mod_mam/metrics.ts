@@ -8,7 +8,7 @@ export const metrics = {
   mod_mam_pm_archive_message_count: { kind: "counter", help: "Messages that were archived" },
   mod_mam_pm_archive_message_time: { kind: "histogram", help: "Time until a message was durable" },
   mod_mam_pm_dropped_count: { kind: "counter", help: "Messages that could not be archived" },
-  mod_mam_pm_dropped_iq_count: { kind: "counter", help: "Requests that were refused because there were too many" },
+  mod_mam_pm_dropped_iq_count: { kind: "counter", help: "Requests that were refused" },
   mod_mam_pm_flushed_count: { kind: "counter", help: "Messages that were written in batches" },
   mod_mam_pm_flushed_time: { kind: "histogram", help: "Time a batch took to write" },
   mod_mam_pm_flushed_time_per_message: { kind: "histogram", help: "The same for each of its messages" },

@@ -73,7 +73,17 @@ export class PmRecorder {
     return exists.then((there) => (there ? this.forAccount(stanza, owner) : undefined));
   }
 
+  /** For an account that there is. What its lists turn away has never come to it (XEP-0313 §5.1). */
   private forAccount(stanza: Stanza, owner: BareJid): MaybePromise<undefined> {
+    const { hooks } = this.ctx.host;
+    if (!hooks.has("privacy_check_packet")) return this.asPreferred(stanza, owner);
+    const said = hooks.fold("privacy_check_packet", "allow", { jid: owner, stanza, dir: "in" });
+    const judged = (verdict: typeof said): MaybePromise<undefined> =>
+      verdict === "allow" ? this.asPreferred(stanza, owner) : undefined;
+    return said instanceof Promise ? said.then(judged) : judged(said);
+  }
+
+  private asPreferred(stanza: Stanza, owner: BareJid): MaybePromise<undefined> {
     const may = this.archive.prefs?.shouldArchive(owner, stanza.from);
     if (may === false) return;
     if (may !== undefined && may !== true) {

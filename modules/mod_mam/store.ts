@@ -107,7 +107,7 @@ export class MamStore implements PersonalStore {
     await owners.settled();
     await this.pm?.writer.sync();
     for (;;) {
-      const numbers = await owners.ofDomain(domain, 0, OWNERS);
+      const numbers = await owners.ofDomain(domain, OWNERS);
       if (numbers.length === 0) return;
       await sql.removeMany(numbers, this.limit, deleted);
       this.pm?.prefs?.forgetAll();

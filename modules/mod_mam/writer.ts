@@ -1,5 +1,6 @@
 // The writer of an archive: messages that come while a batch is being written make the next one. Nothing waits for a
-// batch to fill: `flush_interval` and `batch_size` say when another is begun beside one that is under way.
+// batch to fill: `flush_interval` and `batch_size` say when another is begun beside one that is under way. What is of one
+// owner is never in two that are: whoever has read a message asks for what is newer, and would not see one that came late.
 
 import { type Db, type SqlValue, StorageError } from "../../core/storage/db.ts";
 import { writeEach } from "../../core/storage/each.ts";
@@ -28,6 +29,10 @@ const MOST = 1000;
 
 interface Batch {
   rows: SqlValue[][];
+  /** The owner of each row, where batches may overtake each other. */
+  owners: number[];
+  /** What has come for these owners since this batch was begun. */
+  next: Batch | undefined;
   done: Promise<void>;
   resolve: () => void;
   reject: (error: unknown) => void;
@@ -38,6 +43,10 @@ interface Batch {
 export class ArchiveWriter {
   private batch: Batch | undefined;
   private flying = 0;
+  /** Whether two batches that are written at once may be committed in either order. */
+  private readonly racing: boolean;
+  /** By owner: the batch in which something of his is being written. */
+  private readonly writing = new Map<number, Batch>();
   private readonly underWay = new UnderWay();
   private scheduled = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -50,22 +59,41 @@ export class ArchiveWriter {
     private readonly columns: readonly string[],
     private readonly options: WriterOptions,
     private readonly observer: WriterObserver,
-  ) {}
+  ) {
+    // SQLite's thread does one thing after the other.
+    this.racing = db.dialect !== "sqlite";
+  }
 
-  /** Writes a row; resolves when it is committed. Those of one batch share the promise. */
-  write(row: SqlValue[]): Promise<void> {
+  /** Writes a row of an owner; resolves when it is committed. Those of one batch share the promise. */
+  write(row: SqlValue[], owner: number): Promise<void> {
     this.waiting++;
+    const before = this.racing ? this.writing.get(owner) : undefined;
+    if (before !== undefined) {
+      before.next ??= this.behind();
+      return this.put(before.next, row, owner);
+    }
     if (!this.options.enabled) {
       const alone = newBatch();
-      alone.rows.push(row);
+      const done = this.put(alone, row, owner);
       void this.insert(alone);
-      return alone.done;
+      return done;
     }
     this.batch ??= newBatch();
-    const { batch } = this;
-    batch.rows.push(row);
     if (!this.scheduled) this.schedule();
-    return batch.done;
+    return this.put(this.batch, row, owner);
+  }
+
+  private put({ rows, owners, done }: Batch, row: SqlValue[], owner: number): Promise<void> {
+    rows.push(row);
+    if (this.racing) owners.push(owner);
+    return done;
+  }
+
+  /** A batch that begins when another has come to its end. */
+  private behind(): Batch {
+    const batch = newBatch();
+    void this.underWay.add(batch.done);
+    return batch;
   }
 
   /** Resolves when everything that was given before is written, or has failed. */
@@ -105,7 +133,8 @@ export class ArchiveWriter {
     this.flying++;
     void this.underWay.add(batch.done);
     const started = performance.now();
-    const { rows } = batch;
+    const { rows, owners } = batch;
+    for (const owner of owners) this.writing.set(owner, batch);
     const errors = await this.tried(rows);
     const lost = errors.filter((error) => !isUnfit(error));
     for (const error of errors) if (isUnfit(error)) this.observer.dropped(1, error);
@@ -120,16 +149,22 @@ export class ArchiveWriter {
     }
     this.waiting -= rows.length;
     this.flying--;
+    for (const owner of owners) this.writing.delete(owner);
+    if (batch.next !== undefined) void this.insert(batch.next);
     this.look();
   }
 
   /** The errors of rows that could not be written. */
   private async tried(rows: SqlValue[][]): Promise<unknown[]> {
     const insert = (some: readonly SqlValue[][]) => this.db.insertMany(this.table, this.columns, some);
-    const parts: SqlValue[][][] = [];
-    for (let at = 0; at < rows.length; at += MOST) parts.push(rows.slice(at, at + MOST));
-    const errors = await Promise.all(parts.map((part) => writeEach(part, insert, part.length, isUnfit)));
-    return errors.flatMap((some) => [...some.values()]);
+    const errors: ReturnType<typeof writeEach>[] = [];
+    for (let at = 0; at < rows.length; at += MOST) {
+      const part = rows.slice(at, at + MOST);
+      const written = writeEach(part, insert, part.length, isUnfit);
+      errors.push(written);
+      if (this.racing) await written;
+    }
+    return (await Promise.all(errors)).flatMap((some) => [...some.values()]);
   }
 }
 
@@ -143,5 +178,5 @@ function newBatch(): Batch {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   // Whoever waits for it is told; that nobody does is no error of the process.
   promise.catch(() => undefined);
-  return { rows: [], done: promise, resolve, reject, since: performance.now() };
+  return { rows: [], owners: [], next: undefined, done: promise, resolve, reject, since: performance.now() };
 }

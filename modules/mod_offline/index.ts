@@ -7,7 +7,7 @@ import { accessRule, enumOf, own, positiveOrInfinity } from "../../core/config/t
 import { StanzaError } from "../../core/errors.ts";
 import { storable } from "../../core/hints.ts";
 import { STOP } from "../../core/hooks.ts";
-import { type BareJid, tryParseJid } from "../../core/jid.ts";
+import { type BareJid, isFull, tryParseJid } from "../../core/jid.ts";
 import { defineModule, type ModuleContext, type Session } from "../../core/module.ts";
 import { NS_DELAY } from "../../core/ns.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
@@ -32,6 +32,8 @@ declare module "../../core/hooks.ts" {
 const FEATURE = "msgoffline";
 /** Messages that are read, delivered and deleted at a time. */
 const PAGE = 200;
+/** Characters of a sender's address that its column holds. One with a longer resource is read from the message. */
+const MAX_JID = 250;
 
 const config = z.strictObject({
   backend: enumOf("mnesia", "rdbms").default("mnesia").describe("Where messages are kept"),
@@ -78,6 +80,9 @@ export default defineModule({
         return { ...strategy, deliver: ["stored", ...strategy.deliver] };
       },
     },
+    user_terminate: { at: 1, run: ({ session }, { store }) => store.endings.begins(session) },
+    // 84: between what was not acknowledged (50) and what was held back for an inactive client (85)
+    reroute_unacked_messages: { at: 84, run: ({ session }, { store }) => store.endings.ends(session) },
     resend_offline_messages: ({ session }, ctx) => (session.priority >= 0 ? deliver(session, ctx) : undefined),
   },
   operations,
@@ -89,6 +94,8 @@ async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefin
   if (stanza.copy) return STOP;
   if (!storable(stanza)) return;
   const { hooks } = ctx.host;
+  const older = stanza.revived ? undefined : ctx.store.endings.older(stanza.to.bare);
+  if (older !== undefined) await older;
   try {
     await write(stanza, ctx);
   } catch (error) {
@@ -98,7 +105,12 @@ async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefin
   if (hooks.has("amp_event")) await hooks.notify("amp_event", { stanza, event: "stored" });
   // The user may have come back while the message was on its way to the disk.
   const back = ctx.server.sessionsOf(stanza.to.bare).find((s) => s.available && s.priority >= 0 && !s.detached);
-  if (back) await deliver(back, ctx);
+  try {
+    if (back) await deliver(back, ctx);
+  } catch (error) {
+    // It is stored: its sender has nothing to do about it.
+    ctx.log.limited("deliver", 10)?.error("offline_delivery_failed", { error, user: back?.jid.bare.text });
+  }
   return STOP;
 }
 
@@ -110,15 +122,18 @@ async function write(stanza: Stanza, ctx: Context): Promise<void> {
   const limit = typeof said === "number" ? said : said === "infinity" ? Infinity : config.max_user_messages;
   const bounded = limit !== Infinity;
   if (bounded && !(await store.quota.take(to, limit))) {
-    throw new StanzaError("service-unavailable", "No more messages can be stored for this user");
+    // As MongooseIM has it: there will be room again. XEP-0160 §2 has service-unavailable.
+    throw new StanzaError("resource-constraint", "No more messages can be stored for this user");
   }
   const now = ctx.now() * 1000;
-  const timestamp = takeOwnDelay(stanza) ?? now;
+  const timestamp = takeOwnDelay(stanza, to.domain) ?? now;
   const expire = expiry(stanza, timestamp);
   const packet = stanzaText(stanza, stanza.toText === undefined ? stanza.to : undefined);
   let stored = false;
   try {
-    await store.writeMessages(to, { timestamp, expire, from: stanza.from.text, packet });
+    const { text, bare } = stanza.from;
+    const from = text.length > MAX_JID ? bare.text : text;
+    await store.writeMessages(to, { timestamp, expire, from, packet });
     stored = true;
   } catch (error) {
     ctx.log.limited("write", 10)?.error("offline_write_failed", { error, user: to.text });
@@ -176,7 +191,8 @@ function revive(message: Waiting, account: BareJid): Stanza | undefined {
   if (!from) return;
   try {
     const stanza = viewText(message.packet);
-    stanza.from = from;
+    const whole = isFull(from) ? undefined : tryParseJid(stanza.fromText ?? "");
+    stanza.from = whole?.bare.text === from.text ? whole : from;
     stanza.to = account;
     const stamp = printDateTime(message.timestamp);
     const by = escapeXml(account.domain);

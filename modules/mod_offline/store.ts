@@ -4,9 +4,18 @@ import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore, Retained } from "../../core/module.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
-import { type Deleted, deleteInBatches, deleteThroughout, PAGE, pages } from "../../core/storage/batches.ts";
+import {
+  type Deleted,
+  deleteInBatches,
+  deleteThroughout,
+  FEW,
+  PAGE,
+  pages,
+  stretches,
+} from "../../core/storage/batches.ts";
 import { columnTime, type Db, type SqlValue } from "../../core/storage/db.ts";
 import { writeEach } from "../../core/storage/each.ts";
+import { Endings } from "./endings.ts";
 import { Quota } from "./quota.ts";
 
 export interface Waiting {
@@ -42,6 +51,7 @@ const BATCH = 500;
 export class OfflineStore implements PersonalStore, Retained {
   /** What has come in this turn of the event loop. */
   private batch: Write[] = [];
+  readonly endings = new Endings();
   /** Accounts whose messages are going out, by bare JID. */
   readonly delivering = new Map<string, Promise<void>>();
   readonly quota = new Quota((jid) => this.count(jid));
@@ -133,13 +143,47 @@ export class OfflineStore implements PersonalStore, Retained {
     return deleteThroughout(this.db, { table: TABLE, column: "id", numbers: true, where, params: [domain, time] });
   }
 
-  /** Deletes messages that came before a time (milliseconds since 1970), at most `limit`; the number of messages. */
-  deleteBefore(domain: string, before: number, limit: number): Promise<number> {
-    this.quota.forgetAll();
-    // MySQL takes a LIMIT only in a table of its own.
-    const sql = `DELETE FROM offline_message WHERE id IN (SELECT id FROM (
-      SELECT id FROM offline_message WHERE server = ? AND timestamp < ? ORDER BY timestamp LIMIT ?) AS old)`;
-    return this.db.execute(sql, [domain, columnTime(before * 1000), limit]);
+  /** Deletes, as far as it is iterated, messages that came before a time (milliseconds since 1970); see `Retained`. */
+  async *deleteBefore(domain: string, before: number, limit: number): AsyncGenerator<number> {
+    const until = columnTime(before * 1000);
+    const most = Math.min(limit, FEW);
+    for await (const ids of this.db.dialect === "mysql"
+      ? this.olderThroughout(domain, until)
+      : this.older(domain, until)) {
+      for (let at = 0; at < ids.length; at += most) yield await this.deleteOld(ids.slice(at, at + most), until);
+      yield 0;
+    }
+  }
+
+  /** The time again: MySQL before 8.0 gives the highest ids to others when it is started anew. */
+  private async deleteOld(ids: readonly Row["id"][], until: number): Promise<number> {
+    const sql = `DELETE FROM offline_message WHERE id IN (${ids.map(() => "?").join(", ")}) AND timestamp < ?`;
+    try {
+      return await this.db.execute(sql, [...ids, until]);
+    } finally {
+      this.quota.forgetAll();
+    }
+  }
+
+  /** The ids of old messages, the oldest first, each page from where the one before ended: what is deleted is behind. */
+  private async *older(domain: string, until: number): AsyncGenerator<Row["id"][]> {
+    const sql = `SELECT id, timestamp FROM offline_message WHERE server = ? AND timestamp >= ? AND timestamp < ?
+      ORDER BY timestamp LIMIT ?`;
+    for (let from: number | string = 0; ; ) {
+      const rows: Row[] = await this.db.query<Row>(sql, [domain, from, until, PAGE]);
+      if (rows.length > 0) yield rows.map(({ id }) => id);
+      if (rows.length < PAGE) return;
+      from = rows[PAGE - 1].timestamp;
+    }
+  }
+
+  /** As `older`, where no index begins with a domain and a time: the domain's messages are gone through, user by user. */
+  private async *olderThroughout(domain: string, until: number): AsyncGenerator<Row["id"][]> {
+    const of = { where: "server = ?", params: [domain] };
+    for await (const { where, params } of stretches(this.db, { table: TABLE, column: "username", of })) {
+      const sql = `SELECT id FROM offline_message WHERE ${where} AND timestamp < ?`;
+      yield (await this.db.query<Row>(sql, [...params, until])).map(({ id }) => id);
+    }
   }
 
   /** Counts what `deleteBefore` would delete. */

@@ -4,6 +4,7 @@ import type { MaybePromise } from "../../core/hooks.ts";
 import { type BareJid, type Jid, parseJid } from "../../core/jid.ts";
 import type { HostType, ModuleContext, Session } from "../../core/module.ts";
 import type { Stanza } from "../../core/stanza.ts";
+import { logOf } from "../../core/storage/away.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { escapeXml } from "../../core/xml/markup.ts";
 
@@ -79,7 +80,10 @@ export function addressed(presence: Stanza, to: Jid): Stanza {
 
 /** Nobody waits until a presence has arrived: a client that is slow to be served holds up only itself. */
 function unawaited(ctx: ModuleContext, done: MaybePromise<void>): void {
-  if (done !== undefined) done.catch((error: unknown) => ctx.log.error("presence_not_delivered", { error }));
+  if (done !== undefined)
+    done.catch((error: unknown) =>
+      logOf(ctx.log, "presence_not_delivered", error)?.error("presence_not_delivered", { error }),
+    );
 }
 
 /** Shows a presence to the available sessions among these, all but `except`. */

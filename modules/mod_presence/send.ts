@@ -6,6 +6,7 @@ import { type MaybePromise, type SessionEnd, STOP, type Stop, type SubscriptionL
 import { parseJid } from "../../core/jid.ts";
 import { type ModuleContext, type Session, Slot } from "../../core/module.ts";
 import type { Stanza } from "../../core/stanza.ts";
+import { logOf } from "../../core/storage/away.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { escapeXml } from "../../core/xml/markup.ts";
 import { deliverRequests, rosterOf } from "../mod_roster/index.ts";
@@ -178,7 +179,8 @@ function depart(presence: Stanza, status: string, session: Session, ctx: ModuleC
   session.setPresence(undefined, 0);
   const told = ctx.host.hooks.notify("unset_presence", { session, status });
   if (told !== undefined) {
-    const failed = (error: unknown): void => ctx.log.error("unset_presence_failed", { error });
+    const what = "unset_presence_failed";
+    const failed = (error: unknown): void => logOf(ctx.log, what, error)?.error(what, { error });
     void ctx.server.underWay.add(told).catch(failed);
   }
   const tell = ({ from }: SubscriptionLists): MaybePromise<void> => {
@@ -213,7 +215,9 @@ export function toContact(ctx: ModuleContext, session: Session, contact: string,
   if (presence === undefined) return;
   presence.from = session.jid;
   const done = toAudience(ctx, session, presence, [contact]);
-  done?.catch((error: unknown) => ctx.log.error("presence_not_delivered", { error }));
+  done?.catch((error: unknown) =>
+    logOf(ctx.log, "presence_not_delivered", error)?.error("presence_not_delivered", { error }),
+  );
 }
 
 /** Who has seen a session's presence, as JIDs in text: contacts with a subscription, and whom it directed presence at. */

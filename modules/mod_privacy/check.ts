@@ -175,7 +175,10 @@ export function arrived(stanza: Stanza, ctx: PrivacyContext): Verdict {
   return list instanceof Promise ? list.then(next, (e: unknown) => unjudged(ctx, stanza, e)) : next(list);
 }
 
-/** The fold privacy_check_packet: what the list that would be applied says of a stanza. */
+/**
+ * The fold privacy_check_packet: what the list that would be applied says of a stanza. A message for an account is turned
+ * away when each of its sessions turns it away.
+ */
 export function checkPacket(
   acc: Action,
   { jid, stanza, dir }: FoldHooks["privacy_check_packet"]["params"],
@@ -185,6 +188,10 @@ export function checkPacket(
   ctx.metrics.mod_privacy_check_packet_count.add();
   const session = dir === "in" ? addressee(ctx, stanza.to) : (stanza.origin as Session | undefined);
   const own = session !== undefined && session.jid.bare.text === jid.text;
+  if (!own && dir === "in" && stanza.kind === MESSAGE) {
+    const sessions = ctx.server.sessionsOf(jid);
+    if (sessions.length > 0) return toSessions(ctx, jid, stanza, sessions, 0);
+  }
   const list = own ? appliedTo(session) : accountList(ctx, jid);
   const next = (known: PrivacyList | undefined): MaybePromise<Action> => {
     if (known === undefined) return "allow";
@@ -192,6 +199,25 @@ export function checkPacket(
     return action instanceof Promise ? action.then((said) => counted(ctx, said)) : counted(ctx, action);
   };
   return list instanceof Promise ? list.then(next) : next(list);
+}
+
+/** What the lists of a user's sessions say of a message for all of them, from one session on. */
+function toSessions(
+  ctx: PrivacyContext,
+  user: BareJid,
+  message: Stanza,
+  sessions: readonly Session[],
+  from: number,
+): MaybePromise<Action> {
+  for (let i = from; ; i++) {
+    const list = appliedTo(sessions[i]);
+    const action = list === undefined ? "allow" : judge(ctx, list, user, message.from, MESSAGE_IN);
+    const ends = (said: Action): boolean => said === "allow" || i + 1 === sessions.length;
+    if (action instanceof Promise) {
+      return action.then((said) => (ends(said) ? counted(ctx, said) : toSessions(ctx, user, message, sessions, i + 1)));
+    }
+    if (ends(action)) return counted(ctx, action);
+  }
 }
 
 /** The fold amp_determine_strategy: what the addressee has turned away ends nowhere. */

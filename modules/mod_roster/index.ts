@@ -5,6 +5,7 @@ import { type ContactInfo, type MaybePromise, STOP, type Stop, type Subscription
 import type { BareJid } from "../../core/jid.ts";
 import { defineModule, type Iq, type Session } from "../../core/module.ts";
 import { NS_ROSTER_VER } from "../../core/ns.ts";
+import { logOf } from "../../core/storage/away.ts";
 import { Markup, xml } from "../../core/xml/markup.ts";
 import { config, metrics, type RosterContext, rosterOf } from "./context.ts";
 import { askOf, isHidden, itemXml, queryXml, type RosterItem, subscriptionOf } from "./item.ts";
@@ -18,6 +19,7 @@ import { hasFrom, SUBSCRIPTION_TYPES, type SubscriptionType } from "./subscripti
 
 const VERSION_FEATURE = xml`<ver xmlns='${NS_ROSTER_VER}'/>`;
 const EMPTY_ROSTER = new Markup(queryXml("", undefined));
+const FAILED = "subscription_failed";
 
 /** RFC 6121 §2.1.3, §2.6.2. */
 function get(iq: Iq, ctx: RosterContext): MaybePromise<Markup | undefined> {
@@ -65,6 +67,7 @@ const infoOf = ({ name, groups, state }: RosterItem): ContactInfo => ({
   ask: askOf(state),
   groups,
   name,
+  listed: true,
 });
 
 /** What a roster says of all its contacts, by their JIDs as text; one query at most. */
@@ -128,7 +131,8 @@ export default defineModule({
           await clientSent(ctx, stanza, session);
         } catch (error) {
           if (error instanceof StanzaError) throw error;
-          ctx.log.error("subscription_failed", { error, from: session.jid.text, type: stanza.type });
+          const { type } = stanza;
+          logOf(ctx.log, FAILED, error)?.error(FAILED, { error, from: session.jid.text, type });
           throw new StanzaError("internal-server-error");
         }
         return STOP;
@@ -142,7 +146,8 @@ export default defineModule({
           await incoming(ctx, stanza, stanza.type as SubscriptionType);
         } catch (error) {
           // What the roster does not know of is not shown. A full roster is nothing that strangers need to know.
-          if (!(error instanceof StanzaError)) ctx.log.error("subscription_failed", { error, to: stanza.to.text });
+          if (!(error instanceof StanzaError))
+            logOf(ctx.log, FAILED, error)?.error(FAILED, { error, to: stanza.to.text });
         }
         return STOP;
       },

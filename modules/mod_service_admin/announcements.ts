@@ -128,6 +128,7 @@ const sendAnnouncement = formCommand({
   title: "Send an announcement to users who are online",
   instructions: "Every session gets the text.",
   fields: [BODY("announcement", "Announcement")],
+  secrets: ["announcement"],
   async submit(form, run) {
     inBackground(run.ctx, announce(run.ctx, await sessionsOf(run, run.domain), form.text("announcement")));
     return done("The announcement is on its way");
@@ -144,6 +145,7 @@ const setMotd = formCommand({
   title: "Set the message of the day",
   instructions: "Who is online gets it now, everybody else when he comes.",
   fields: [BODY("motd", "Message of the day")],
+  secrets: ["motd"],
   async submit(form, run) {
     const { ctx, domain } = run;
     const body = form.text("motd");
@@ -163,6 +165,7 @@ const editMotd = formCommand({
   fields: ({ ctx, domain }) => [
     BODY("motd", "Message of the day", standingOf(ctx).get(keyOf("motd", domain))?.body ?? ""),
   ],
+  secrets: ["motd"],
   async submit(form, run) {
     const old = standingOf(run.ctx).get(keyOf("motd", run.domain));
     await keep("motd", form.text("motd"), old?.setAt ?? run.ctx.now(), run);
@@ -177,6 +180,7 @@ const setWelcome = formCommand({
   fields: ({ ctx, domain }) => [
     BODY("welcome", "Welcome message", standingOf(ctx).get(keyOf("welcome", domain))?.body),
   ],
+  secrets: ["welcome"],
   async submit(form, run) {
     await keep("welcome", form.text("welcome"), run.ctx.now(), run);
     return done("The welcome message was set");

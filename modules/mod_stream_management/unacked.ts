@@ -7,6 +7,7 @@ import type { MaybePromise } from "../../core/hooks.ts";
 import { type ModuleContext, type Session, Slot } from "../../core/module.ts";
 import { NS_HINTS } from "../../core/ns.ts";
 import { MESSAGE, type Stanza } from "../../core/stanza.ts";
+import { logOf } from "../../core/storage/away.ts";
 import { viewElement, viewText } from "../../core/xml/framer.ts";
 import { revive } from "./revive.ts";
 import type { HeldStore } from "./store.ts";
@@ -48,8 +49,8 @@ export function tellOne(session: C2S, text: string, at: number, { log }: Ctx): M
   if (!hooks.has("unacknowledged_message")) return undefined;
   const stanza = viewText(text);
   revive(stanza, session.jid, session.domain, at);
-  const failed = (error: unknown): void =>
-    log.error("unacknowledged_message_not_told", { error, jid: session.jid.text });
+  const what = "unacknowledged_message_not_told";
+  const failed = (error: unknown): void => logOf(log, what, error)?.error(what, { error, jid: session.jid.text });
   try {
     return hooks.notify("unacknowledged_message", { session, stanza })?.catch(failed);
   } catch (error) {
@@ -65,7 +66,8 @@ export async function reroute(session: C2S, ctx: Ctx): Promise<void> {
   const unacked = sm.unacked();
   sm.clear();
   // What goes wrong with one must not take the others with it.
-  const failed = (error: unknown): void => log.error("unacked_stanza_not_rerouted", { error, jid: session.jid.text });
+  const what = "unacked_stanza_not_rerouted";
+  const failed = (error: unknown): void => logOf(log, what, error)?.error(what, { error, jid: session.jid.text });
   const elsewhere = unacked.length > 0 ? waitingElsewhere(session, store) : undefined;
   const underway = store.underway(session.jid.bare, unacked);
   const stanzas: Stanza[] = [];

@@ -124,6 +124,45 @@ describe.skipIf(process.env["TEST_MYSQL"] === undefined)("a MySQL server of its 
     await expect(openMysql({ ...options(), username: "tls" })).rejects.toMatchObject({ code: "unavailable" });
   });
 
+  test("connections to a server that was read-only are made anew until one may write", async () => {
+    const admin = await openMysql(options());
+    await admin.execute("CREATE TABLE moved (id int PRIMARY KEY)");
+    await admin.execute("SET GLOBAL tx_read_only = 1");
+    const pool = await openMysql({ ...options(), poolSize: 2 });
+    const write = (id: number) => pool.execute("INSERT INTO moved (id) VALUES (?)", [id]);
+    await expect(write(1)).rejects.toMatchObject({ code: "unavailable" });
+    await admin.execute("SET GLOBAL tx_read_only = 0");
+    await expect.poll(() => write(1).catch(() => 0), { timeout: 5000 }).toBe(1);
+    expect(await Promise.all([write(2), write(3)])).toEqual([1, 1]);
+    await pool.close();
+    await admin.close();
+  });
+
+  test("a row that is more than the server takes is refused for that, and costs no connection", async () => {
+    const admin = await openMysql(options());
+    const [{ n: usual }] = await admin.query<{ n: number }>("SELECT @@max_allowed_packet AS n");
+    await admin.execute("CREATE TABLE large (id int PRIMARY KEY, b longblob, t longtext)");
+    await admin.execute("SET GLOBAL max_allowed_packet = 1048576");
+    const pool = await openMysql({ ...options(), poolSize: 1 });
+    const id = () => pool.query<{ id: number }>("SELECT CONNECTION_ID() AS id");
+    const before = await id();
+    const row = (n: number, bytes: number) => [n, new Uint8Array(bytes), ""];
+    const refused = { code: "constraint", message: expect.stringContaining("max_allowed_packet"), maybeDone: false };
+    const columns = ["id", "b", "t"];
+    await expect(pool.insertMany("large", columns, [row(1, 9), row(2, 3_000_000), row(3, 9)])).rejects.toMatchObject(
+      refused,
+    );
+    await expect(pool.execute("INSERT INTO large VALUES (4, NULL, ?)", ["é".repeat(600_000)])).rejects.toMatchObject(
+      refused,
+    );
+    await pool.insertMany("large", columns, [row(5, 900_000), row(6, 900_000), row(7, 9)]);
+    expect(await pool.query("SELECT id FROM large ORDER BY id")).toEqual([{ id: 5 }, { id: 6 }, { id: 7 }]);
+    expect(await id()).toEqual(before);
+    await admin.execute(`SET GLOBAL max_allowed_packet = ${usual}`);
+    await pool.close();
+    await admin.close();
+  });
+
   test("a server that is killed under load: what was answered is there, and service goes on when it is back", async () => {
     const db = await openMysql({ ...options(), maxPauseMs: 500 });
     await db.execute("CREATE TABLE kept (id int PRIMARY KEY)");

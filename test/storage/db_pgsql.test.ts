@@ -26,6 +26,28 @@ onServer("pgsql", (server) => {
     proxy.stop(true);
   });
 
+  test("after a failover that leaves connections to a server that is read-only now, new ones are made", async () => {
+    const user = `u_${crypto.randomUUID().slice(0, 8)}`;
+    const readOnly = (on: boolean) => server.db.execute(`ALTER ROLE ${user} SET default_transaction_read_only = ${on}`);
+    await server.db.execute(`CREATE ROLE ${user} LOGIN PASSWORD 'x'`);
+    await server.db.execute(`GRANT SELECT, UPDATE ON ${table} TO ${user}`);
+    await readOnly(true);
+    const changes: boolean[] = [];
+    const login = { username: user, password: "x", poolSize: 2 };
+    const pool = await server.open({ ...login, changed: ({ up }) => changes.push(up) });
+    const write = () => pool.execute(`UPDATE ${table} SET n = n WHERE id = ?`, [1]);
+    const both = () => Promise.allSettled([write(), write()]);
+    expect(await both()).toMatchObject([{ reason: { code: "unavailable" } }, { reason: { code: "unavailable" } }]);
+    await readOnly(false);
+    await expect.poll(() => write().catch(() => 0), { timeout: 5000 }).toBe(1);
+    // Not only the connection that found out.
+    expect(await both()).toMatchObject([{ value: 1 }, { value: 1 }]);
+    expect(changes).toEqual([]);
+    await pool.close();
+    await server.db.execute(`DROP OWNED BY ${user}`);
+    await server.db.execute(`DROP ROLE ${user}`);
+  });
+
   test("a BEGIN behind many other requests begins a transaction, and its end ends it", async () => {
     const busy = await server.open({ poolSize: 1 });
     const bytes = "x".repeat(20_000);

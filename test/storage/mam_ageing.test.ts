@@ -2,13 +2,11 @@
 import { beforeAll, expect, test } from "vitest";
 import type { Db } from "../../core/storage/db.ts";
 import { Ageing } from "../../modules/mod_mam/sql/ageing.ts";
+import { COLUMNS } from "../../modules/mod_mam/sql/archive.ts";
 import { Owners } from "../../modules/mod_mam/sql/owners.ts";
+import { allSteps } from "../support/steps.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
-const COLUMNS = [
-  ...["id", "user_id", "from_jid", "remote_bare_jid", "remote_resource", "direction", "message"],
-  ...["search_body", "origin_id", "is_groupchat"],
-];
 const BASE = 457_000_000_000_000_000n;
 
 onEachDatabase("ageing archives", (database: TestDatabase) => {
@@ -23,28 +21,17 @@ onEachDatabase("ageing archives", (database: TestDatabase) => {
   async function fill(domain: string, counts: readonly number[]): Promise<number[]> {
     const numbers: number[] = [];
     for (const [i, n] of counts.entries()) {
-      const number = await owners.number({ local: `user${i}`, domain });
+      const number = await owners.number({ local: `user${String(i).padStart(4, "0")}`, domain });
       numbers.push(number);
-      const rows = Array.from({ length: n }, (_, m) => [
-        ...[BASE + BigInt(m), number, "a@b/c", "a@b", "c", "I", new Uint8Array([1]), "", null, false],
-      ]);
-      await db.insertMany("mam_message", COLUMNS, rows);
+      for (let from = 0; from < n; from += 1000) {
+        const rows = Array.from({ length: Math.min(1000, n - from) }, (_, m) => [
+          ...[BASE + BigInt(from + m), number, "a@b/c", "a@b", "c", "I", new Uint8Array([1]), "", null, false],
+        ]);
+        await db.insertMany("mam_message", COLUMNS, rows);
+      }
     }
     return numbers;
   }
-
-  const ageing = () =>
-    new Ageing(db, owners, async (number, id, limit) => {
-      expect(limit).toBeGreaterThan(0);
-      const old = await db.query<{ id: bigint | number | string }>(
-        "SELECT id FROM mam_message WHERE user_id = ? AND id < ? ORDER BY id LIMIT ?",
-        [number, id, limit],
-      );
-      for (const row of old) {
-        await db.execute("DELETE FROM mam_message WHERE user_id = ? AND id = ?", [number, BigInt(row.id)]);
-      }
-      return old.length;
-    });
 
   async function left(numbers: readonly number[]): Promise<number[]> {
     const found: number[] = [];
@@ -57,32 +44,45 @@ onEachDatabase("ageing archives", (database: TestDatabase) => {
     return found;
   }
 
-  test("batch after batch, each going on where the one before stopped", async () => {
+  test("step after step, each of some owners, until they are gone", async () => {
     const numbers = await fill("aged.example", [3, 0, 5, 10, 2]);
     const others = await fill("young.example", [7]);
-    const old = ageing();
+    const gone: number[] = [];
+    const ageing = new Ageing(db, (number) => gone.push(number));
     const id = BASE + 4n;
-    expect(await old.countBefore("aged.example", id)).toBe(3 + 0 + 4 + 4 + 2);
-    expect(await old.deleteBefore("aged.example", id, 5)).toBe(5);
-    expect(await left(numbers)).toEqual([0, 0, 3, 10, 2]);
-    expect(await old.deleteBefore("aged.example", id, 5)).toBe(5);
-    expect(await left(numbers)).toEqual([0, 0, 1, 7, 2]);
-    expect(await old.deleteBefore("aged.example", id, 5)).toBe(3);
-    expect(await left(numbers)).toEqual([0, 0, 1, 6, 0]);
-    expect(await old.countBefore("aged.example", id)).toBe(0);
+    expect(await ageing.countBefore("aged.example", id)).toBe(3 + 0 + 4 + 4 + 2);
+    const found: unknown[] = [];
+    for await (const n of ageing.deleteBefore("aged.example", id, 5)) if (n > 0) found.push(n, await left(numbers));
+    expect(found).toEqual([5, [0, 0, 3, 10, 2], 5, [0, 0, 1, 7, 2], 3, [0, 0, 1, 6, 0]]);
+    expect(new Set(gone)).toEqual(new Set([0, 2, 3, 4].map((i) => numbers[i])));
+    expect(await ageing.countBefore("aged.example", id)).toBe(0);
     expect(await left(others)).toEqual([7]);
-    // From the beginning again: another day, the first owners have something too.
-    expect(await old.deleteBefore("aged.example", BASE + 100n, 100)).toBe(7);
-    expect(await old.deleteBefore("aged.example", BASE + 100n, 100)).toBe(0);
+    // Another day the first owners have something too.
+    expect(await allSteps(ageing.deleteBefore("aged.example", BASE + 100n, 100))).toBe(7);
+    expect(await allSteps(ageing.deleteBefore("aged.example", BASE + 100n, 100))).toBe(0);
   });
 
-  test("more owners than one statement looks at", async () => {
-    const counts = Array.from({ length: 450 }, (_, i) => (i % 150 === 149 ? 2 : 0));
+  test("who stops in the middle has deleted what he was told of; a new server begins anew and deletes the rest", async () => {
+    const numbers = await fill("stopped.example", [30, 30]);
+    const ageing = () => new Ageing(db, () => {});
+    for await (const n of ageing().deleteBefore("stopped.example", BASE + 20n, 7)) {
+      expect(n).toBe(7);
+      break;
+    }
+    expect(await left(numbers)).toEqual([23, 30]);
+    expect(await ageing().countBefore("stopped.example", BASE + 20n)).toBe(33);
+    expect(await allSteps(ageing().deleteBefore("stopped.example", BASE + 20n, 7))).toBe(33);
+    expect(await left(numbers)).toEqual([10, 10]);
+  });
+
+  test("more owners than one statement looks at, and more messages than one counts", async () => {
+    const counts = Array.from({ length: 450 }, (_, i): number => (i % 150 === 149 ? 2 : 0));
+    counts[7] = 2500;
     const numbers = await fill("many.example", counts);
-    const old = ageing();
-    expect(await old.countBefore("many.example", BASE + 1n)).toBe(3);
-    expect(await old.deleteBefore("many.example", BASE + 1n, 2)).toBe(2);
-    expect(await old.deleteBefore("many.example", BASE + 1n, 2)).toBe(1);
-    expect((await left(numbers)).reduce((a, b) => a + b)).toBe(3);
+    const ageing = new Ageing(db, () => {});
+    expect(await ageing.countBefore("many.example", BASE + 2400n)).toBe(2406);
+    expect(await ageing.countBefore("many.example", BASE + 1n)).toBe(4);
+    expect(await allSteps(ageing.deleteBefore("many.example", BASE + 2400n, 1000))).toBe(2406);
+    expect((await left(numbers)).reduce((a, b) => a + b)).toBe(100);
   });
 });

@@ -2,7 +2,7 @@
 // never show, whatever is archived, deleted and asked meanwhile, and however much time goes by.
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type Db, type SqlValue, StorageError } from "../../core/storage/db.ts";
+import { type Db, type SqlValue, type Statement, StorageError } from "../../core/storage/db.ts";
 import type { Page, PageFound } from "../../modules/mod_mam/backend.ts";
 import { COLUMNS } from "../../modules/mod_mam/sql/archive.ts";
 import { ArchiveWorld, idAt, type Look, type Spot, START_MS, type Step } from "../support/archive-world.ts";
@@ -180,7 +180,10 @@ onEachDatabase("pages of long archives and a model", (database: TestDatabase) =>
     );
   }, 60_000);
 
-  describe("what is looked up while messages are deleted is not remembered", () => {
+  describe.each([
+    ["one owner's", (world: ArchiveWorld) => world.delete(0, 0, world.ids(0)[100], 5000)],
+    ["what is too old", (world: ArchiveWorld) => world.age(world.ids(0)[100], 5000)],
+  ] as const)("what is looked up while messages are deleted is not remembered: %s", (_, deletes) => {
     type Around = (sql: string, run: () => Promise<unknown>) => Promise<unknown>;
     const page = { owner: 0, server: 0, low: undefined, high: undefined, dir: "after", max: 20, count: true } as const;
     const pages: Look[] = [10, 250, 270, 300].map((pick) => ({ ...page, at: { ends: false, pick, near: 0n } }));
@@ -200,8 +203,6 @@ onEachDatabase("pages of long archives and a model", (database: TestDatabase) =>
       now = (_, run) => run();
       await world.check(pages);
     }
-    const deletes = (world: ArchiveWorld) => world.delete(0, 0, world.ids(0)[100], 5000);
-
     test("before they go", async () => {
       const around =
         (world: ArchiveWorld): Around =>
@@ -225,7 +226,7 @@ onEachDatabase("pages of long archives and a model", (database: TestDatabase) =>
         const [{ owner, model }] = world.archives;
         const id = world.ids(0)[100];
         await expect(deletes(world)).rejects.toThrow("no answer");
-        await model.deleteBefore(owner.domain, id, 100);
+        model.dropBefore(owner.domain, id);
       });
     });
 
@@ -319,6 +320,9 @@ function watched(db: Db, around: (sql: string, run: () => Promise<unknown>) => P
   return new Proxy(db, {
     get(target, name) {
       if (name === "query" || name === "execute") return watch(name);
+      if (name === "transaction") {
+        return (all: readonly Statement[]) => around(all[0]?.sql ?? "", () => db.transaction(all));
+      }
       const value: unknown = Reflect.get(target, name);
       return typeof value === "function" ? value.bind(target) : value;
     },

@@ -10,6 +10,7 @@ import { type SearchMode, searchForm } from "../../modules/mod_mam/search/form.t
 import { normalise, words } from "../../modules/mod_mam/search/normalise.ts";
 import { MamStore } from "../../modules/mod_mam/store.ts";
 import { ArchiveModel } from "../support/archive-model.ts";
+import { allSteps } from "../support/steps.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 const BASE = idsAt(1_790_000_000_000_000).lowest;
@@ -192,8 +193,8 @@ onEachDatabase("archives and a model", (database: TestDatabase) => {
             if (one.deletes) {
               const count = await model.countBefore(one.domain, one.id);
               expect(await real.countBefore(one.domain, one.id)).toBe(count);
-              expect(await real.deleteBefore(one.domain, one.id, 1000)).toBe(count);
-              await model.deleteBefore(one.domain, one.id, 1000);
+              expect(await allSteps(real.deleteBefore(one.domain, one.id, 1000))).toBe(count);
+              model.dropBefore(one.domain, one.id);
             } else
               for (const each of [real, model]) await each.replace(one.owner, one.id, "<message><gone/></message>");
           }

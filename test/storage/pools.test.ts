@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "smol-toml";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { openPools } from "../../cmd/rdbms.ts";
+import { databasesElsewhere, openPools } from "../../cmd/rdbms.ts";
 import { moduleSchemas, type RunningServer, startServer } from "../../cmd/server.ts";
 import { type Config, formatProblem, parseConfig } from "../../core/config/index.ts";
 import { Log, MemorySink } from "../../core/log/index.ts";
@@ -84,6 +84,29 @@ describe("pools of files", () => {
     expect(await pools.db("rdbms").query("SELECT 1 FROM last")).toEqual([]);
     await pools.close();
     expect([existsSync(join(stateDir, "a.db")), existsSync(join(stateDir, "b.db"))]).toEqual([true, true]);
+  });
+
+  test("the embedded store's own file, however it is written, is the embedded store", async () => {
+    for (const database of [
+      "mongooseim.db",
+      "./mongooseim.db",
+      "x/../mongooseim.db",
+      join(stateDir, "mongooseim.db"),
+    ]) {
+      const rdbms = { default: { connection: { driver: "sqlite", database } } };
+      const pools = await openPools(configOf({ outgoing_pools: { rdbms } }), { stateDir, log });
+      expect(pools.db("rdbms"), database).toBe(pools.db("mnesia"));
+      await pools.close();
+    }
+  });
+
+  test("what backups do not have is named: they look into no other directory", () => {
+    const named = (database: string) => {
+      const rdbms = { default: { connection: { driver: "sqlite", database } } };
+      return databasesElsewhere(configOf({ outgoing_pools: { rdbms } })).map((e) => e.database);
+    };
+    for (const database of ["a.db", "./a.db", "b/../a.db"]) expect(named(database), database).toEqual([]);
+    for (const database of ["b/a.db", "../a.db", "/srv/a.db"]) expect(named(database), database).toEqual([database]);
   });
 
   test("a db_pool that is nowhere ends the start with one line", async () => {
@@ -198,5 +221,25 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("pools of PostgreSQL", 
     expect(performance.now() - started).toBeLessThan(1500);
     const slow = node.pools.get("slow")?.db as Db;
     await expect(sleep(slow, 3)).rejects.toMatchObject({ code: "timeout" });
+  });
+
+  test("what is longer than timers can wait is as long as they can, and not at once", async () => {
+    const forever = {
+      query_timeout: 99_999_999_999,
+      keepalive_interval: 99_999_999,
+      max_start_interval: 99_999_999_999,
+    };
+    const { node } = await start({
+      outgoing_pools: {
+        rdbms: { default: { workers: 2, call_timeout: 99_999_999_999, connection: connection(main, forever) } },
+      },
+    });
+    const db = node.db("rdbms");
+    expect(await db.query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+    const { sent } = db.stats().wire!;
+    const before = sent.count;
+    expect(before).toBeGreaterThan(0);
+    await Bun.sleep(200);
+    expect(sent.count).toBe(before);
   });
 });

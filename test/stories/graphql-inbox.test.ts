@@ -57,6 +57,10 @@ describe.each(["rdbms", "rdbms_async"])("mod_inbox on %s", (backend) => {
         await throwAway(server, [bob.bare], 3);
         (await face.calls(USER, { user: bob.bare, days: 4 })).gives(0);
         (await face.calls(USER, { user: bob.bare, days: 2 })).gives(1);
+        // From before the clock was set back.
+        await throwAway(server, [bob.bare], -1);
+        (await face.calls(USER, { user: bob.bare, days: 1 })).gives(0);
+        (await face.calls(USER, { user: bob.bare })).gives(1);
         (await face.calls(USER, { user: "nonexistent-user@localhost" })).fails("user_does_not_exist", "does not exist");
         for (const days of [-1, 0]) {
           (await face.calls(USER, { user: bob.bare, days })).isNotCoerced("Value is not a positive integer");

@@ -213,3 +213,23 @@ describe("a stanza of a user", () => {
     { door: "tcp" },
   );
 });
+
+story(
+  "what people write to each other is not in the log, at any level",
+  { alice: 1, bob: 1 },
+  async ({ graphql, alice, bob, server }) => {
+    server.log.level = "debug";
+    const words = "Meet me at the balcony";
+    const wants = { from: alice.bare, to: bob.bare };
+    await graphql.admin.calls(MESSAGE, { ...wants, body: words });
+    await graphql.ctl.calls(HEADLINE, { ...wants, subject: words, body: words });
+    const stanza = `<message from='${alice.bare}' to='${bob.bare}' type='chat'><body>${words}</body></message>`;
+    await graphql.admin.calls(STANZA, { stanza });
+    await alice.sends`<message to='${bob.bare}'><body>${words}</body></message>`;
+    const kept = `<diary xmlns='urn:example:diary'>${words}</diary>`;
+    await graphql.admin.calls("private.setPrivate", { user: alice.bare, elementString: kept });
+    for (let i = 0; i < 4; i++) await bob.hears(`<message><body>${words}</body></message>`);
+    expect(server.logged.filter(({ what }) => what === "operation").length).toBeGreaterThanOrEqual(4);
+    expect(server.logged.filter((line) => JSON.stringify(line).includes("balcony"))).toEqual([]);
+  },
+);

@@ -1,5 +1,6 @@
 // The GraphQL API itself: who may come in, and as what.
 import { describe, expect } from "vitest";
+import { StorageError } from "../../core/storage/db.ts";
 import { covering, stage } from "../support/story.ts";
 
 const covers = covering("graphql_SUITE", { door: "tcp" });
@@ -212,5 +213,24 @@ describe("an administrator's endpoint without credentials", () => {
       });
     },
     { door: "tcp" },
+  );
+});
+
+describe("a database that is away", () => {
+  const { story } = stage({});
+
+  story(
+    "is one line of the log a minute, however many knock",
+    { alice: 0 },
+    async ({ graphql, alice, server }) => {
+      const db = server.node.db("mnesia");
+      db.query = () => Promise.reject(new StorageError("unavailable", "The test has it fail"));
+      const face = graphql.user(alice);
+      for (let i = 0; i < 3; i++) expect((await face.asks("{ checkAuth { authStatus } }")).status).toBe(500);
+      Reflect.deleteProperty(db, "query");
+      (await face.asks("{ checkAuth { authStatus } }")).gives({ checkAuth: { authStatus: "AUTHORIZED" } });
+      expect(server.logged.filter(({ what }) => what === "operation_failed")).toMatchObject([{ level: "error" }]);
+    },
+    { door: "tcp", logs: ["operation_failed"] },
   );
 });

@@ -208,3 +208,42 @@ describe("an archive that writes each message by itself", () => {
     { door: "tcp" },
   );
 });
+
+describe("what waits for who is away", () => {
+  const { story } = stage({
+    modules: { mod_offline: { backend: "rdbms" }, mod_smart_markers: {}, mod_offline_chatmarkers: {} },
+    listen: { http: [http] },
+  });
+
+  story(
+    "is counted when it is kept, and when it is fetched",
+    { alice: 1, bob: 0 },
+    async ({ alice, bob, server }) => {
+      const of = (module: string, call: string) => `mod_${module}_rdbms_count function="${call}"`;
+      const wants = {
+        [of("offline", "write_messages")]: 2,
+        [of("offline", "pop_messages")]: 1,
+        'mod_offline_rdbms_time_count function="write_messages"': 2,
+        [of("smart_markers", "update_chat_marker")]: 3,
+        [of("smart_markers", "get_conv_chat_marker")]: 2,
+        [of("offline_chatmarkers", "maybe_store")]: 3,
+        [of("offline_chatmarkers", "get")]: 1,
+        sm_message_bounced_count: 0,
+      };
+      const grown = await growth(server, Object.keys(wants), async () => {
+        for (const text of ["one", "two"]) alice.sends`<message to="${bob.bare}"><body>${text}</body></message>`;
+        for (const id of ["a", "b", "c"])
+          alice.sends`<message to="${bob.bare}"><displayed xmlns="urn:xmpp:chat-markers:0" id="${id}"/></message>`;
+        await alice.receivesNothing();
+        const his = await bob.comes();
+        his.sends`<presence/>`;
+        for (const text of ["one", "two"]) await his.hears(`<message><body>${text}</body></message>`);
+        await his.hears(`<message><displayed xmlns="urn:xmpp:chat-markers:0" id="c"/></message>`);
+        alice.sends`<iq type="get" id="q"><query xmlns="esl:xmpp:smart-markers:0" peer="${bob.bare}"/></iq>`;
+        await alice.receives`<iq type="result" id="q"/>`;
+      });
+      expect(grown).toEqual(wants);
+    },
+    { door: "tcp" },
+  );
+});

@@ -410,14 +410,7 @@ describe.each(["rdbms", "rdbms_async"])("backend = %s", (backend) => {
     async ({ alice }) => {
       const jid = btoa(alice.bare);
       const page = (parts: Record<string, string>) => request({ form: { box: "inbox" }, page: parts });
-      for (const place of [
-        `${Date.now()}${jid}`,
-        `-10/${jid}`,
-        "1/",
-        "/",
-        `1/${btoa("a\u0000@b")}`,
-        `1/${btoa("@")}`,
-      ]) {
+      for (const place of [`${Date.now()}${jid}`, `-10/${jid}`, "1/", "/", `1/${btoa("a\u0000@b")}`]) {
         await refused(alice, page({ after: place }), "bad-request");
         await refused(alice, page({ before: place }), "bad-request");
       }

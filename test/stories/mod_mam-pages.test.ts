@@ -219,3 +219,33 @@ describe("pages that may not be counted", () => {
     covers("pagination_simple_enforced"),
   );
 });
+
+describe("pages of an archive that has a size of its own", () => {
+  const { story } = stage({
+    modules: {
+      mod_mam: { default_result_limit: 3, user_prefs_store: "rdbms", pm: { max_result_limit: 4, max_prefs_jids: 2 } },
+    },
+  });
+
+  story(
+    "are as long as is configured, when nobody says how long",
+    { alice: 1, bob: 1 },
+    async ({ alice, bob }) => {
+      await talk(alice, bob, 6);
+      expect((await asks(bob)).bodies).toHaveLength(3);
+      expect((await asks(bob, { rsm: "<before/>" })).bodies).toHaveLength(3);
+      expect((await asks(bob, { rsm: "<max>100</max>" })).bodies).toHaveLength(4);
+      for (const [n, type] of [
+        [2, "result"],
+        [3, "error"],
+      ] as const) {
+        const jids = Array.from({ length: n }, (_, i) => `<jid>friend${i}@localhost</jid>`).join("");
+        bob.says(
+          `<iq type="set" id="p${n}"><prefs xmlns="urn:xmpp:mam:2" default="never"><always>${jids}</always><never/></prefs></iq>`,
+        );
+        await bob.hears(`<iq type="${type}" id="p${n}"/>`);
+      }
+    },
+    { door: "tcp" },
+  );
+});

@@ -136,6 +136,26 @@ describe("preferences", () => {
     },
   );
 
+  story(
+    "for the roster are for everybody in it, with a subscription or without",
+    { alice: 1, bob: 1 },
+    async ({ alice, bob, another, server, door }) => {
+      await sets(alice, prefs("roster", [], []));
+      bob.sends`<message to="${alice.full}" type="chat"><body>a stranger</body></message>`;
+      await alice.hears("<message><body>a stranger</body></message>");
+      alice.sends`<iq type="set" id="r"><query xmlns="jabber:iq:roster"><item jid="${bob.bare}"/></query></iq>`;
+      await alice.hears('<iq type="result" id="r"/><iq type="set"/>');
+      bob.sends`<message to="${alice.full}" type="chat"><body>in the roster</body></message>`;
+      await alice.hears("<message><body>in the roster</body></message>");
+      expect((await asks(alice)).bodies).toEqual(["in the roster"]);
+      await alice.leaves();
+      bob.sends`<message to="${alice.bare}" type="chat"><body>while away</body></message>`;
+      await bob.settled();
+      const back = await another(alice).logsIn(server.target(door));
+      expect((await asks(back)).bodies).toEqual(["in the roster", "while away"]);
+    },
+  );
+
   story("that make no sense are refused, and change nothing", { alice: 1 }, async ({ alice }) => {
     await sets(alice, prefs("never", ["juliet@localhost"], []));
     for (const [payload, error] of [

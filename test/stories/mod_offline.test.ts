@@ -130,12 +130,12 @@ describe("a limit of 2", () => {
     modules: { mod_offline: { access_max_user_messages: "few" } },
   });
   story(
-    "XEP-0160 §3: what is too much is sent back",
+    "XEP-0160 §2: what is too much is sent back",
     { romeo: 1, juliet: 0 },
     async ({ romeo, juliet }) => {
       for (const n of [1, 2, 3])
         romeo.says(`<message to="${juliet.bare}" type="chat" id="m${n}"><body>${n}</body></message>`);
-      await romeo.receives`<message type="error" id="m3" from="${juliet.bare}"><error><service-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`;
+      await romeo.receives`<message type="error" id="m3" from="${juliet.bare}"><error type="wait"><resource-constraint xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`;
       const her = await juliet.comes();
       her.sends`<presence/>`;
       expect(messages(await her.settles())).toEqual(["m1", "m2"]);

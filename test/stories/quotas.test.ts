@@ -299,7 +299,7 @@ story("messages that wait for an account", { romeo: 1, juliet: 0 }, async ({ rom
   for (let i = 0; i < LIMIT; i++) say(i);
   await romeo.receivesNothing();
   say(LIMIT);
-  await romeo.receives`<message type="error" id="m3" from="${juliet.bare}"><error><service-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`;
+  await romeo.receives`<message type="error" id="m3" from="${juliet.bare}"><error><resource-constraint xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`;
   const hers = await juliet.comes();
   hers.sends`<presence/>`;
   const texts = (await hers.settles()).filter((e) => e.name === "message").map((e) => find(e, "body")!.children[0]);

@@ -1,6 +1,7 @@
 // XEP-0198 beside the wire: what features are told of unacknowledged messages, how long counters of ended streams are
 // known, and streams whose sessions end while they wait for their client.
 import { describe, expect, vi } from "vitest";
+import { StorageError } from "../../core/storage/db.ts";
 import type { Client } from "../support/client.ts";
 import { NS_SM } from "../support/sasl2.ts";
 import { type Scene, stage } from "../support/story.ts";
@@ -287,5 +288,46 @@ describe("with mod_ping", () => {
       expect((await c.settles()).filter((e) => e.attrs["type"] === "error")).toEqual([]);
     },
     { slow: true, covers: ["sm_SUITE:ping_timeout"] },
+  );
+});
+
+describe("a database that is away", () => {
+  const { story } = stage();
+
+  story(
+    "an unacknowledged message that cannot be stored goes back to its sender, and the log has a line of it",
+    { romeo: 1, juliet: 1 },
+    async ({ romeo, juliet, server }) => {
+      juliet.sendsRaw(`<enable xmlns="${NS_SM}"/>`);
+      await juliet.receives`<enabled xmlns="${NS_SM}"/>`;
+      for (const n of [1, 2, 3]) {
+        romeo.says(chat(juliet.bare, n));
+        await juliet.receives`<message id="m${n}"/>`;
+      }
+      const there = server.node.hostOf("localhost")!;
+      const auth = vi.spyOn(there.auth, "exists").mockRejectedValue(new StorageError("unavailable", "The test"));
+      const cache = vi.spyOn(there.accountCache!, "has").mockReturnValue(false);
+      await juliet.breaks();
+      for (const n of [1, 2, 3]) {
+        await romeo.hears(
+          `<message type="error" id="m${n}"><error><internal-server-error xmlns="${NS_STANZAS}"/></error></message>`,
+        );
+      }
+      for (const n of [4, 5, 6]) {
+        romeo.says(chat(juliet.bare, n));
+        await romeo.hears(
+          `<message type="error" id="m${n}"><error><internal-server-error xmlns="${NS_STANZAS}"/></error></message>`,
+        );
+      }
+      auth.mockRestore();
+      cache.mockRestore();
+      for (const what of ["message_not_delivered", "stanza_handler_failed"]) {
+        expect(
+          server.logged.filter((line) => line.what === what),
+          what,
+        ).toHaveLength(1);
+      }
+    },
+    { door: "tcp", logs: ["message_not_delivered", "stanza_handler_failed"] },
   );
 });

@@ -84,10 +84,15 @@ export class ArchiveModel implements ArchiveBackend {
     );
   }
 
-  async deleteBefore(domain: string, id: bigint, limit: number): Promise<number> {
-    const gone = this.rows.filter((row) => row.owner.domain === domain && row.id < id).slice(0, limit);
-    this.rows = this.rows.filter((row) => !gone.includes(row));
-    return gone.length;
+  async *deleteBefore(domain: string, id: bigint): AsyncGenerator<number> {
+    yield this.dropBefore(domain, id);
+  }
+
+  /** Deletes what `deleteBefore` deletes; how many that is. */
+  dropBefore(domain: string, id: bigint): number {
+    const before = this.rows.length;
+    this.rows = this.rows.filter((row) => row.owner.domain !== domain || row.id >= id);
+    return before - this.rows.length;
   }
 
   async countBefore(domain: string, id: bigint): Promise<number> {

@@ -6,6 +6,7 @@ import type { Db } from "../../core/storage/db.ts";
 import type { Archived, Filter, Owner, Page, PageFound } from "../../modules/mod_mam/backend.ts";
 import { MamStore } from "../../modules/mod_mam/store.ts";
 import { ArchiveModel } from "./archive-model.ts";
+import { allSteps } from "./steps.ts";
 
 export const START_MS = 1_790_000_000_000;
 const FRIEND = parseJid("friend@localhost/pc");
@@ -186,14 +187,13 @@ export class ArchiveWorld {
     const below = this.ids(owner).filter((each) => each < id);
     const gone = await this.servers[server].sql.deleteOf(number, id, limit);
     expect(gone).toBe(Math.min(limit, below.length));
-    await model.deleteBefore(this.domain, below[limit] ?? id, Number.POSITIVE_INFINITY);
+    model.dropBefore(this.domain, below[limit] ?? id);
   }
 
-  /** Retention: what is below an id goes from all archives, so many messages at a time. */
-  private async age(id: bigint, limit: number): Promise<void> {
-    const least = Math.max(100, limit);
-    while ((await this.servers[0].sql.deleteBefore(this.domain, id, least)) >= least);
-    for (const { model } of this.archives) await model.deleteBefore(this.domain, id, Number.POSITIVE_INFINITY);
+  /** Retention: what is below an id goes from all archives, at most so many messages at a time. */
+  async age(id: bigint, limit: number): Promise<void> {
+    await allSteps(this.servers[0].sql.deleteBefore(this.domain, id, Math.max(40, limit)));
+    for (const { model } of this.archives) model.dropBefore(this.domain, id);
   }
 }
 

@@ -59,15 +59,13 @@ export class MemoryArchive implements ArchiveBackend {
     if (at >= 0) this.messages[at] = { ...this.messages[at], stanza, searchBody: "" };
   }
 
-  async deleteBefore(domain: string, id: bigint, limit: number): Promise<number> {
-    let gone = 0;
-    for (let i = 0; i < this.messages.length && gone < limit; ) {
+  async *deleteBefore(domain: string, id: bigint): AsyncGenerator<number> {
+    for (let i = 0; i < this.messages.length; ) {
       if (this.messages[i].owner.domain === domain && this.messages[i].id < id) {
         this.messages.splice(i, 1);
-        gone++;
+        yield 1;
       } else i++;
     }
-    return gone;
   }
 
   async countBefore(domain: string, id: bigint): Promise<number> {

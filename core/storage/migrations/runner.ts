@@ -151,7 +151,7 @@ function isForbidden(cause: unknown): boolean {
 
 /** One line: what the database says, and what it was asked. */
 function failed(cause: unknown, { id, name }: Migration): unknown {
-  if (!(cause instanceof StorageError) || cause.code === "unavailable") return cause;
+  if (!(cause instanceof StorageError)) return cause;
   const message = `Cannot bring the database up to date (step ${id}, ${name}): ${cause.message}`;
   return new StorageError(cause.code, message, { cause });
 }

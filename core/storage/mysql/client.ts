@@ -5,7 +5,7 @@ import { insert, wrongWidth } from "../dialect.ts";
 import { type Attempt, stillWanted } from "../patience.ts";
 import { type Driver, isFrequent, ServerDb } from "../server.ts";
 import { MysqlConnection, type MysqlOptions, PORT } from "./connection.ts";
-import { toStorageError } from "./errors.ts";
+import { isReadOnly, toStorageError } from "./errors.ts";
 import { type Answer, toParameter } from "./values.ts";
 
 export type { MysqlOptions } from "./connection.ts";
@@ -29,6 +29,7 @@ const driver = (options: MysqlOptions): Driver<Link> => ({
   // The client sends a statement when the one before it is answered.
   depth: 1,
   full: FULL,
+  readOnly: isReadOnly,
   open: (wire) => new Link(() => MysqlConnection.open(options, wire)),
   close: (link, atOnce) => link.close(atOnce),
   ask: async (link) => (await link.ready()).run({ sql: "SELECT 1", values: [] }),

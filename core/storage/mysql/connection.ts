@@ -51,6 +51,8 @@ const SQL_MODE = [
 export class MysqlConnection {
   readonly #client: Connection;
   #gone = false;
+  /** Bytes of a statement with its values that the server takes; it ends the connection over one that is larger. */
+  #most = Number.POSITIVE_INFINITY;
 
   private constructor(client: Connection) {
     this.#client = client;
@@ -97,7 +99,8 @@ export class MysqlConnection {
    * it changes, where REPEATABLE READ locks the gaps between them, in which inserts of others then wait and deadlock.
    */
   async #setUp({ statementTimeoutMs: ms = 5000 }: MysqlOptions): Promise<void> {
-    const [{ version }] = (await this.#query("SELECT VERSION() AS version")).rows;
+    const [{ version, most }] = (await this.#query("SELECT VERSION() AS version, @@max_allowed_packet AS most")).rows;
+    this.#most = Number(most);
     const isMariaDb = String(version).includes("MariaDB");
     await this.#query(
       [
@@ -112,6 +115,11 @@ export class MysqlConnection {
   }
 
   run({ sql, values }: Ready): Promise<Answer> {
+    const bytes = bytesOf(values);
+    if (bytes > this.#most) {
+      const words = `${bytes} bytes are more than the server takes (max_allowed_packet is ${this.#most})`;
+      return Promise.reject(new StorageError("constraint", words));
+    }
     return isFrequent(sql) || values.length > 0 ? this.#execute(sql, values) : this.#query(sql);
   }
 
@@ -168,6 +176,16 @@ export class MysqlConnection {
     this.#client.query(sql, answered);
     return promise;
   }
+}
+
+/** Bytes of the values that may be large. */
+function bytesOf(values: readonly unknown[]): number {
+  let bytes = 0;
+  for (const value of values) {
+    if (typeof value === "string") bytes += value.length > 10_000 ? Buffer.byteLength(value) : value.length;
+    else if (value instanceof Uint8Array) bytes += value.length;
+  }
+  return bytes;
 }
 
 function expectAnswer(sql: string) {

@@ -33,6 +33,13 @@ const BY_STATE: readonly [prefix: string, code: StorageErrorCode][] = [
   ["28", "unavailable"],
 ];
 
+/** Refused by --read-only (a replica), in read-only mode, in a read-only transaction. */
+const READ_ONLY: ReadonlySet<unknown> = new Set([1290, 1836, 1792]);
+
+/** Whether a server refused to write: it is a replica now, or was made read-only. */
+export const isReadOnly = (cause: unknown): boolean =>
+  cause instanceof Error && "errno" in cause && READ_ONLY.has(cause.errno);
+
 export function toStorageError(cause: unknown): StorageError {
   if (cause instanceof StorageError) return cause;
   const error = cause instanceof Error ? cause : new Error(String(cause));

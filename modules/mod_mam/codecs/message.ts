@@ -1,7 +1,7 @@
 // How the archive's tables hold messages (`db_message_format`): XML, or Erlang's terms as MongooseIM writes them. What is
 // read tells its form by its first byte, whatever the option says, so that the option may change over time.
 
-import { decodeTerm, encodeTerm, TermError, VERSION } from "../../../core/erlang/term.ts";
+import { decodeTerm, encodeTerm, type Term, TermError, VERSION } from "../../../core/erlang/term.ts";
 import { checkElement } from "../../../core/xml/framer.ts";
 import { FrameError, Scan } from "../../../core/xml/scan.ts";
 import { parseElement } from "../../../core/xml/tree.ts";
@@ -63,11 +63,16 @@ function decoder(): (stored: Uint8Array | string) => string {
 const asBuffer = (bytes: Uint8Array): Buffer =>
   bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
+/**
+ * An element as a term. Line ends as they were sent mean one line feed (XML 1.0 §2.11); in a term a carriage return is one
+ * that was meant.
+ */
+const termOf = (stanza: string | Buffer): Term => elementTerm(parseElement(stanza.toString().replace(/\r\n?/g, "\n")));
+
 const ENCODERS: Readonly<Record<MessageFormat, MessageCodec["encode"]>> = {
   mam_message_xml: (stanza) => (typeof stanza === "string" ? Buffer.from(stanza) : stanza),
-  mam_message_eterm: (stanza) => encodeTerm(elementTerm(parseElement(stanza.toString()))),
-  mam_message_compressed_eterm: (stanza) =>
-    encodeTerm(elementTerm(parseElement(stanza.toString())), { compressed: true }),
+  mam_message_eterm: (stanza) => encodeTerm(termOf(stanza)),
+  mam_message_compressed_eterm: (stanza) => encodeTerm(termOf(stanza), { compressed: true }),
 };
 
 /** Most messages are kept twice, for either end: a term of the last one is there already. */

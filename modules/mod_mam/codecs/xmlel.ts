@@ -1,7 +1,7 @@
 // XML elements as Erlang's exml library has them: `{xmlel, Name, Attributes, Children}`, with text as
 // `{xmlcdata, Text, Style}`. Namespaces are attributes like others there, and prefixes parts of names.
 
-import { Atom, Improper, type Term, TermError, TermMap, Tuple } from "../../../core/erlang/term.ts";
+import { Atom, Improper, TERM_LIMITS, type Term, TermError, TermMap, Tuple } from "../../../core/erlang/term.ts";
 import type { Element } from "../../../core/stanza.ts";
 import { escapeXml } from "../../../core/xml/markup.ts";
 import { isQName } from "../../../core/xml/names.ts";
@@ -28,34 +28,89 @@ const binary = (text: string): Uint8Array => Buffer.from(text);
  * @throws TermError for a term that is no element, and for names that XML does not have
  */
 export function elementText(term: Term): string {
-  const out: string[] = [];
-  writeElement(term, PREDEFINED, out);
-  return out.join("");
+  const writer = new Writer();
+  writer.element(term);
+  return writer.text();
 }
-
-const PREDEFINED: ReadonlySet<string> = new Set(["xml"]);
 
 const wrong = (what: string): TermError => new TermError("value", `Cannot read an archived message: ${what}`);
 
-function writeElement(term: Term, outer: ReadonlySet<string>, out: string[]): void {
-  if (!isRecord(term, "xmlel") || term.items.length !== 4) throw wrong("a term is no element");
-  const [, nameTerm, attributeTerm, children] = term.items;
-  const name = nameOf(nameTerm);
-  const attributes = attributesOf(attributeTerm);
-  const prefixes = declarePrefixes(name, attributes, outer);
-  out.push("<", name);
-  for (const [key, value] of attributes) out.push(" ", key, "='", escapeValue(value), "'");
-  if (!Array.isArray(children)) throw wrong("an element's children are no list");
-  const start = out.push(">");
-  for (const child of children as readonly Term[]) {
-    if (!isRecord(child, "xmlcdata")) writeElement(child, prefixes, out);
-    else {
-      const text = escapeText(textOf(child.items[1]));
-      if (text !== "") out.push(text);
-    }
+class Writer {
+  readonly #out: string[] = [];
+  #length = 0;
+  /** Prefixes that hold where the writer is. */
+  readonly #prefixes = new Set(["xml"]);
+
+  text(): string {
+    return this.#out.join("");
   }
-  if (out.length === start) out[start - 1] = "/>";
-  else out.push("</", name, ">");
+
+  /** A text may be five times its term: no stanza is longer than a term may be. */
+  #put(part: string): void {
+    this.#length += part.length;
+    if (this.#length > TERM_LIMITS.size) {
+      throw new TermError("too-big", `Cannot read an archived message of more than ${TERM_LIMITS.size} characters`);
+    }
+    this.#out.push(part);
+  }
+
+  element(term: Term): void {
+    if (!isRecord(term, "xmlel") || term.items.length !== 4) throw wrong("a term is no element");
+    const [, nameTerm, attributeTerm, children] = term.items;
+    const name = nameOf(nameTerm);
+    const attributes = attributesOf(attributeTerm);
+    const declared = this.#declarePrefixes(name, attributes);
+    this.#put(`<${name}`);
+    for (const [key, value] of attributes) this.#put(` ${key}='${escapeValue(value)}'`);
+    if (!Array.isArray(children)) throw wrong("an element's children are no list");
+    this.#put(">");
+    const start = this.#out.length;
+    for (const child of children as readonly Term[]) {
+      if (!isRecord(child, "xmlcdata")) this.element(child);
+      else {
+        const text = escapeText(textOf(child.items[1]));
+        if (text !== "") this.#put(text);
+      }
+    }
+    if (this.#out.length === start) this.#out[start - 1] = "/>";
+    else this.#put(`</${name}>`);
+    for (const prefix of declared) this.#prefixes.delete(prefix);
+  }
+
+  /**
+   * Declares the prefixes that an element uses and that do not hold; gives those that hold from here on, to be taken back
+   * behind it.
+   */
+  #declarePrefixes(name: string, attributes: Map<string, string>): readonly string[] {
+    let prefixed = name.includes(":");
+    for (const key of attributes.keys()) prefixed ||= key.includes(":");
+    if (!prefixed) return [];
+    const declared: string[] = [];
+    const declare = (prefix: string): void => {
+      if (this.#prefixes.has(prefix)) return;
+      this.#prefixes.add(prefix);
+      declared.push(prefix);
+    };
+    for (const [key, value] of [...attributes]) {
+      if (!key.startsWith("xmlns:")) continue;
+      const prefix = key.slice(6);
+      // Namespaces in XML 1.0 §3: these two are never declared, and a prefix is not taken back.
+      if (prefix === "xml" || prefix === "xmlns" || value === "") attributes.delete(key);
+      else declare(prefix);
+    }
+    for (const used of [name, ...attributes.keys()]) {
+      const colon = used.indexOf(":");
+      const prefix = used.slice(0, Math.max(0, colon));
+      if (prefix === "" || this.#prefixes.has(prefix)) continue;
+      if (prefix === "xmlns") {
+        if (used === name) throw wrong("an element has the prefix xmlns");
+        continue;
+      }
+      declare(prefix);
+      attributes.set(`xmlns:${prefix}`, prefix);
+    }
+    return declared;
+  }
 }
 
 function isRecord(term: Term, name: string): term is Tuple {
@@ -81,37 +136,6 @@ function pairsOf(term: Term): [Term, Term][] {
     if (!(pair instanceof Tuple) || pair.items.length !== 2) throw wrong("an attribute is no pair");
     return [pair.items[0], pair.items[1]];
   });
-}
-
-/** The prefixes that hold inside of an element; declarations for those that it uses and that do not hold are added. */
-function declarePrefixes(
-  name: string,
-  attributes: Map<string, string>,
-  outer: ReadonlySet<string>,
-): ReadonlySet<string> {
-  let prefixed = name.includes(":");
-  for (const key of attributes.keys()) prefixed ||= key.includes(":");
-  if (!prefixed) return outer;
-  const inner = new Set(outer);
-  for (const [key, value] of [...attributes]) {
-    if (!key.startsWith("xmlns:")) continue;
-    const prefix = key.slice(6);
-    // Namespaces in XML 1.0 §3: these two are never declared, and a prefix is not taken back.
-    if (prefix === "xml" || prefix === "xmlns" || value === "") attributes.delete(key);
-    else inner.add(prefix);
-  }
-  for (const used of [name, ...attributes.keys()]) {
-    const colon = used.indexOf(":");
-    const prefix = used.slice(0, Math.max(0, colon));
-    if (prefix === "" || inner.has(prefix)) continue;
-    if (prefix === "xmlns") {
-      if (used === name) throw wrong("an element has the prefix xmlns");
-      continue;
-    }
-    inner.add(prefix);
-    attributes.set(`xmlns:${prefix}`, prefix);
-  }
-  return inner;
 }
 
 /** Text of a binary or of iodata: bytes and binaries in lists, however nested. */

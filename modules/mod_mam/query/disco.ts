@@ -1,6 +1,7 @@
 // What accounts and the server say that their archives can do (XEP-0313 §8).
 
 import type { HookHandlers } from "../../../core/hooks.ts";
+import { NS_SID } from "../../../core/ns.ts";
 import { retractionFeatures } from "../retraction.ts";
 import { NS_MAM, NS_MAM1 } from "./archive.ts";
 
@@ -17,7 +18,8 @@ export interface Abilities {
 }
 
 export function featuresOf({ searches, tombstones, groupchats }: Abilities): string[] {
-  const features = [NS_MAM1, NS_MAM, `${NS_MAM}#extended`, ...retractionFeatures(tombstones)];
+  // Nobody else gives a message an id in the name of an archive (XEP-0359 §6).
+  const features = [NS_MAM1, NS_MAM, `${NS_MAM}#extended`, NS_SID, ...retractionFeatures(tombstones)];
   if (groupchats !== "none") features.push(`${NS_MAM}#groupchat-field`);
   if (groupchats === "archived") features.push(`${NS_MAM}#groupchat-available`);
   if (searches) features.push(NS_FULLTEXT);

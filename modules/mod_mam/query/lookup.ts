@@ -36,7 +36,7 @@ export function readQuery(query: Element, { words, limits }: Pick<AskedArchive, 
     page,
     named: page.id === undefined ? asked.named : [...asked.named, page.id],
     flipped: query.getChild("flip-page") !== undefined,
-    queryId: query.attrs["queryid"] || undefined,
+    queryId: query.attrs["queryid"],
   };
 }
 

@@ -10,10 +10,12 @@ import { type MessageCodec, UNREADABLE } from "../codecs/message.ts";
 import type { SearchForm } from "../search/form.ts";
 import type { ArchiveWriter } from "../writer.ts";
 import { Ageing } from "./ageing.ts";
-import { type Counted, Counts } from "./counts.ts";
 import { type Bounds, boundsOf, type Condition, contentCondition, edgeOf, MAX_ID, pageBounds } from "./lookup.ts";
 import type { Owners } from "./owners.ts";
-import type { Marks, Ranks } from "./ranks.ts";
+import type { Row } from "./pages.ts";
+import { PlainPages } from "./plain-pages.ts";
+import type { Ranks } from "./ranks.ts";
+import { type Read, trim } from "./read.ts";
 
 /** Columns of mam_message, in the order in which they are written. */
 export const COLUMNS = [
@@ -30,12 +32,6 @@ export const COLUMNS = [
 ] as const;
 /** Characters that a column for a JID or an id holds. */
 const WIDTH = 250;
-
-interface Row extends Counted {
-  id: number | bigint;
-  from_jid: string | Uint8Array;
-  message: string | Uint8Array;
-}
 
 export interface ArchiveParts {
   readonly db: Db;
@@ -59,9 +55,11 @@ const MESSAGE = /^<message[\s/>]/;
 
 export class SqlArchive implements ArchiveBackend {
   private readonly ageing: Ageing;
+  private readonly pages: PlainPages;
 
   constructor(private readonly parts: ArchiveParts) {
-    this.ageing = new Ageing(parts.db, parts.owners, (number, id, limit) => this.deleteOf(number, id, limit));
+    this.pages = new PlainPages(parts.db, parts.ranks);
+    this.ageing = new Ageing(parts.db, (number) => parts.ranks.forget(number));
   }
 
   get searches(): boolean {
@@ -103,7 +101,7 @@ export class SqlArchive implements ArchiveBackend {
       originId === undefined || originId.length > WIDTH ? null : originId,
       m.groupchat,
     ];
-    return writer.write(row);
+    return writer.write(row, number);
   }
 
   settled(): Promise<void> {
@@ -118,7 +116,7 @@ export class SqlArchive implements ArchiveBackend {
     if (bounds.high < bounds.low) return { messages: [], total: 0, offset: 0, complete: true };
     const content = contentCondition(filter, owner, number, this.parts.jids, this.parts.search);
     const read =
-      content === undefined ? this.plainPage(number, bounds, page) : this.filteredPage(number, bounds, content, page);
+      content === undefined ? this.pages.read(number, bounds, page) : this.filteredPage(number, bounds, content, page);
     const { rows, total, before, edge, more } = await read;
     if (page.dir === "before") rows.reverse();
     const messages = rows.map((row) => this.found(owner, row));
@@ -127,84 +125,6 @@ export class SqlArchive implements ArchiveBackend {
     const offset =
       page.index ?? (page.dir === "after" ? (before ?? 0) : Math.max(0, (before ?? total) - messages.length));
     return { messages, total, offset, complete, edge };
-  }
-
-  /**
-   * A page of a range of ids: one statement, which counts too. It begins with the message that the page's id names, so
-   * that it shows whether there is one, unless that was at the end of a page before.
-   */
-  private async plainPage(number: number, bounds: Bounds, page: Page): Promise<Read> {
-    const { db, ranks } = this.parts;
-    const { low, high } = bounds;
-    const { id, dir, max, index } = page;
-    const known = page.count ? ranks.of(number) : undefined;
-    const marks = known instanceof Promise ? await known : known;
-    const counts = new Counts(number, marks === undefined ? undefined : (x) => ranks.place(marks, x));
-    const start = counts.below(low);
-    const end = counts.below(high === MAX_ID ? MAX_ID : high + 1n);
-    const edge = edgeOf(page, bounds);
-    const at = edge === undefined ? undefined : counts.below(edge);
-    const inside = id !== undefined && id >= low && id <= high && max > 0;
-    const shown = inside && marks !== undefined && ranks.rankOf(marks, id) !== undefined;
-    const look = inside && !shown;
-
-    let rows: Row[] = [];
-    if (max > 0) {
-      const range = pageBounds(bounds, page);
-      const from = look && dir === "after" ? id : range.low;
-      const to = look && dir === "before" ? id : range.high;
-      const skip = index === undefined ? "" : " OFFSET ?";
-      const sql = `SELECT id, from_jid, message${counts.columns} FROM mam_message WHERE user_id = ? AND id >= ? AND id <= ? ORDER BY id ${dir === "before" ? "DESC" : "ASC"} LIMIT ?${skip}`;
-      // Where nothing is counted, one message more shows whether there are more.
-      const params: SqlValue[] = [...counts.params, number, from, to, max + (look ? 1 : 0) + (marks ? 0 : 1)];
-      if (index !== undefined) params.push(index);
-      rows = await db.query<Row>(sql, params);
-    }
-    // Without a row nothing was counted.
-    if (rows.length > 0) counts.take(rows[0]);
-    else if (counts.params.length > 0) counts.take((await db.query<Row>(counts.alone, counts.params))[0]);
-    let there: boolean | undefined = shown ? true : undefined;
-    if (look) {
-      there = rows.length > 0 && BigInt(rows[0].id) === id;
-      if (there) rows.shift();
-    }
-    let more = trim(rows, max);
-    if (marks === undefined) return { rows, more, total: undefined, before: undefined, edge: there };
-    const n = rows.length;
-    const first = start();
-    const counted = end() - first;
-    const place = at === undefined ? undefined : at() - first;
-    const beyond = Math.max(0, dir === "before" ? (place ?? counted) : counted - (place ?? 0) - (index ?? 0));
-    // Counts of what another server has deleted may say that this is the end; a client that believes it misses messages.
-    if (!more && n === max && n > 0) more = beyond > max || (await this.goesOn(number, bounds, dir, rows[n - 1].id));
-    if (max > 0 && (more ? beyond <= n : beyond !== n)) ranks.forget(number);
-    // Such counts are given as long as they may be of some archive that has this page.
-    const total = Math.max(n === 0 ? 0 : n + (index ?? 0), counted);
-    const [least, most] = dir === "after" ? [0, total - n] : [n, total];
-    const before = place === undefined ? undefined : Math.min(most, Math.max(least, place));
-    const read = { rows, total, before, edge: there, more };
-    this.note(number, marks, page, first, read);
-    return read;
-  }
-
-  /** Whether there are messages beyond one, in a direction. */
-  private async goesOn(number: number, bounds: Bounds, dir: Page["dir"], last: Row["id"]): Promise<boolean> {
-    const { low, high } = pageBounds(bounds, { dir, id: BigInt(last), max: 1, count: false });
-    const sql = "SELECT id FROM mam_message WHERE user_id = ? AND id >= ? AND id <= ? LIMIT 1";
-    return (await this.parts.db.query(sql, [number, low, high])).length > 0;
-  }
-
-  /** The next page begins where this one ends: what is below that place need not be counted again. */
-  private note(number: number, marks: Marks, page: Page, first: number, { rows, total, before }: Read): void {
-    const n = rows.length;
-    if (n === 0 || total === undefined || page.index !== undefined) return;
-    const { ranks } = this.parts;
-    if (!ranks.holds(number, marks)) return;
-    const oldest = BigInt(rows[page.dir === "before" ? n - 1 : 0].id);
-    const newest = BigInt(rows[page.dir === "before" ? 0 : n - 1].id);
-    const offset = first + (page.dir === "after" ? (before ?? 0) : (before ?? total) - n);
-    ranks.note(marks, oldest, offset);
-    ranks.note(marks, newest, offset + n - 1);
   }
 
   /** A page of what a filter of contents leaves. */
@@ -300,7 +220,7 @@ export class SqlArchive implements ArchiveBackend {
     await this.parts.db.execute(sql, [this.parts.messages.encode(stanza), number, id]);
   }
 
-  deleteBefore(domain: string, id: bigint, limit: number): Promise<number> {
+  deleteBefore(domain: string, id: bigint, limit: number): AsyncIterable<number> {
     return this.ageing.deleteBefore(domain, id, limit);
   }
 
@@ -361,23 +281,3 @@ export class SqlArchive implements ArchiveBackend {
 
 /** Messages of a conversation among which one is found by its sender's id where there is no index of those. */
 const RECENT = 5000;
-
-/** Takes what is more than a page off its rows; says whether there was more. */
-function trim(rows: Row[], max: number): boolean {
-  if (rows.length <= max) return false;
-  rows.length = max;
-  return true;
-}
-
-/** What was read for a page. */
-interface Read {
-  /** In the order of the page's direction. */
-  readonly rows: Row[];
-  /** Whether there are more in that direction. */
-  readonly more: boolean;
-  readonly total: number | undefined;
-  /** Messages before the edge of the page that its id is; undefined without one. */
-  readonly before: number | undefined;
-  /** Whether there is a message with the page's id; undefined when that was not looked at. */
-  readonly edge: boolean | undefined;
-}

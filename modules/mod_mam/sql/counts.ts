@@ -5,13 +5,12 @@ import type { Place } from "./ranks.ts";
 
 /** The columns of a row that hold what was counted. */
 export interface Counted {
-  [count: `count_${number}`]: number | bigint;
+  [count: `count_${number}`]: number | bigint | null;
 }
 
 export class Counts {
-  columns = "";
-  readonly params: SqlValue[] = [];
-  private readonly names: string[] = [];
+  /** Ids whose messages are counted, the second exclusive. */
+  readonly ranges: { readonly from: bigint; readonly to: bigint }[] = [];
   private readonly found: number[] = [];
 
   constructor(
@@ -24,12 +23,20 @@ export class Counts {
     if (this.place === undefined) return () => 0;
     const { rank, from } = this.place(id);
     if (from === undefined) return () => rank;
-    const at = this.names.length;
-    const name = `count_${at}`;
-    this.names.push(name);
-    this.columns += `, (SELECT COUNT(*) FROM mam_message WHERE user_id = ? AND id >= ? AND id < ?) AS ${name}`;
-    this.params.push(this.number, from, id);
+    const at = this.ranges.push({ from, to: id }) - 1;
     return () => rank + this.found[at];
+  }
+
+  /** Columns of a statement; empty when nothing is counted. */
+  get columns(): string {
+    return this.ranges
+      .map((_, i) => `, (SELECT COUNT(*) FROM mam_message WHERE user_id = ? AND id >= ? AND id < ?) AS count_${i}`)
+      .join("");
+  }
+
+  /** What the columns want. */
+  get params(): SqlValue[] {
+    return this.ranges.flatMap(({ from, to }) => [this.number, from, to]);
   }
 
   /** The statement that does nothing but count. */
@@ -37,7 +44,8 @@ export class Counts {
     return `SELECT ${this.columns.slice(2)}`;
   }
 
+  /** An empty range may be told as null. */
   take(row: Counted): void {
-    for (const name of this.names) this.found.push(Number(row[name as `count_${number}`]));
+    for (let i = 0; i < this.ranges.length; i++) this.found.push(Number(row[`count_${i}`] ?? 0));
   }
 }

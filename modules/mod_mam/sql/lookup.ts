@@ -8,6 +8,9 @@ import type { SearchForm } from "../search/form.ts";
 /** The largest id that a signed 64-bit column holds. */
 export const MAX_ID = 2n ** 63n - 1n;
 
+/** The id above one; no message has the largest. */
+const above = (id: bigint): bigint => (id < MAX_ID ? id + 1n : MAX_ID);
+
 /** Ids of a filter, lowest and highest, inclusive. */
 export interface Bounds {
   readonly low: bigint;
@@ -17,7 +20,7 @@ export interface Bounds {
 export function boundsOf({ fromId, toId, afterId, beforeId }: Filter): Bounds {
   let low = fromId ?? 0n;
   let high = toId ?? MAX_ID;
-  if (afterId !== undefined && afterId + 1n > low) low = afterId + 1n;
+  if (afterId !== undefined && above(afterId) > low) low = above(afterId);
   if (beforeId !== undefined && beforeId - 1n < high) high = beforeId - 1n;
   return { low: low < 0n ? 0n : low, high: high > MAX_ID ? MAX_ID : high };
 }
@@ -25,7 +28,7 @@ export function boundsOf({ fromId, toId, afterId, beforeId }: Filter): Bounds {
 /** The bounds of a filter, narrowed to what may be on a page. */
 export function pageBounds({ low, high }: Bounds, { dir, id }: Page): Bounds {
   if (id === undefined) return { low, high };
-  if (dir === "after") return { low: id + 1n > low ? id + 1n : low, high };
+  if (dir === "after") return { low: above(id) > low ? above(id) : low, high };
   return { low, high: id - 1n < high ? id - 1n : high };
 }
 
@@ -38,8 +41,9 @@ export interface Condition {
 /** Where what is on a page begins or ends, kept to the bounds of the filter; undefined without an id. */
 export function edgeOf({ id, dir }: Page, { low, high }: Bounds): bigint | undefined {
   if (id === undefined) return undefined;
-  const edge = dir === "after" ? id + 1n : id;
-  return edge < low ? low : edge > high + 1n ? high + 1n : edge;
+  const edge = dir === "after" ? above(id) : id;
+  if (edge < low) return low;
+  return edge > high ? above(high) : edge;
 }
 
 /** What a filter asks beside the bounds; undefined for nothing, so that ranks can be used. */

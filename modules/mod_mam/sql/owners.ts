@@ -68,10 +68,11 @@ export class Owners {
     return made;
   }
 
-  /** The numbers of a domain's owners above one, in order, at most `limit`. */
-  async ofDomain(domain: string, after: number, limit: number): Promise<number[]> {
-    const sql = "SELECT id FROM mam_server_user WHERE server = ? AND id > ? ORDER BY id LIMIT ?";
-    const rows = await this.db.query<{ id: number }>(sql, [domain, after, limit]);
+  /** The numbers of a domain's owners, at most `limit`. */
+  async ofDomain(domain: string, limit: number): Promise<number[]> {
+    // In the order of the key: by their numbers all of them would be read.
+    const sql = "SELECT id FROM mam_server_user WHERE server = ? ORDER BY user_name LIMIT ?";
+    const rows = await this.db.query<{ id: number }>(sql, [domain, limit]);
     return rows.map(({ id }) => Number(id));
   }
 

@@ -491,6 +491,17 @@ describe("the audit log", () => {
     expect(log.lines.at(-1)).toMatch(/level=error what=operation_crashed .*error="Error: boom"/);
   });
 
+  test("shows of a stanza who sends it to whom", async () => {
+    const { ops, log } = await start();
+    const text =
+      "<message from='alice@localhost' to='bob@localhost' type='chat' id='m1'><body>dear Bob</body></message>";
+    ops.audit({ ...entry, args: { stanza: viewText(text), list: [viewText("<x xmlns='y'>dear Bob</x>")] } });
+    expect(log.lines.at(-1)).toContain(
+      "arg_stanza=\"<message from='alice@localhost' to='bob@localhost' type='chat' id='m1'/>\" " +
+        'arg_list="[\\"<x/>\\"]"',
+    );
+  });
+
   test("shows the beginning of a long argument", async () => {
     const { ops, log } = await start();
     ops.audit({ ...entry, args: { body: "x".repeat(10_000) } });

@@ -330,3 +330,20 @@ describe("a copy", () => {
     expect(s.lead).toBe("");
   });
 });
+
+test("writes that fail are told to whoever waits for the whole, and to nobody else", async () => {
+  const lost: unknown[] = [];
+  const note = (reason: unknown): void => void lost.push(reason);
+  process.on("unhandledRejection", note);
+  try {
+    const stanza = viewText("<message to='juliet@localhost'><body>x</body></message>");
+    stanza.wait(Promise.resolve());
+    stanza.after(() => Promise.resolve());
+    stanza.wait(Promise.reject(new Error("the disk is full")));
+    await expect(stanza.commit).rejects.toThrow("the disk is full");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  } finally {
+    process.off("unhandledRejection", note);
+  }
+  expect(lost).toEqual([]);
+});

@@ -56,6 +56,31 @@ describe("between users", () => {
     expect(await inbox(juliet.jid.bare)).toEqual(["romeo@localhost 2 three"]);
   });
 
+  test("what is not known of an addressee whose message is refused is nobody's fault", async () => {
+    const lost: unknown[] = [];
+    const note = (reason: unknown): void => void lost.push(reason);
+    process.on("unhandledRejection", note);
+    try {
+      const away = new StorageError("unavailable", "The test has it fail");
+      const refuse = (stanza: Stanza): void => stanza.wait(Promise.reject(away));
+      const told = (stanza: Stanza): void => void stanza.commit?.catch(() => undefined);
+      server.hook({
+        user_send_message: { at: 95, run: told },
+        filter_local_packet: [
+          { at: 60, run: refuse },
+          { at: 95, run: told },
+        ],
+      });
+      const answers: (boolean | Promise<boolean>)[] = [Promise.reject(away)];
+      server.host.auth.exists = () => answers.pop() ?? true;
+      await romeo.sends("<message to='tybalt@localhost' type='chat' id='m'><body>one</body></message>");
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    } finally {
+      process.off("unhandledRejection", note);
+    }
+    expect(lost).toEqual([]);
+  });
+
   test("one transaction for both ends, and one row for each", async () => {
     server.db.log.length = 0;
     await romeo.sends(chat("one"));

@@ -154,7 +154,25 @@ describe("what is stored", () => {
   });
 });
 
+test("a sender's resource may be longer than the column of his address", async () => {
+  const full = `romeo@localhost/${"r".repeat(1000)}`;
+  await server.connect(full).sends(chat("1"));
+  expect(await server.db.query("SELECT from_jid FROM offline_message")).toEqual([{ from_jid: "romeo@localhost" }]);
+  const [text] = (await comesOnline()).received();
+  expect(text).toContain(` from='${full}'`);
+  expect(text.match(/ from=/g)).toHaveLength(2);
+});
+
 describe("expiry (XEP-0023)", () => {
+  test.each(["-5", "0", "", "1e3", "9999999999", "99999999999999999999999"])(
+    "of %j seconds is none: no column holds a time that far",
+    async (seconds) => {
+      await romeo.sends(chat("1", `<x xmlns='jabber:x:expire' seconds='${seconds}'/>`));
+      expect(await server.db.query("SELECT expire FROM offline_message")).toEqual([{ expire: null }]);
+      expect(bodies(await comesOnline())).toEqual(["1"]);
+    },
+  );
+
   const brief = chat("1", "<x xmlns='jabber:x:expire' seconds='10'/>");
 
   test.each([
@@ -185,12 +203,12 @@ describe("expiry (XEP-0023)", () => {
 });
 
 describe("bounds", () => {
-  test("the sender of one message too many is told service-unavailable (XEP-0160 §2)", async () => {
+  test("the sender of one message too many is told resource-constraint", async () => {
     await verona({}, { max_user_offline_messages: 2 });
     await romeo.sends(chat("1"), chat("2"));
     romeo.hears();
     await romeo.sends(chat("3"));
-    expect(condition(romeo)).toBe("service-unavailable");
+    expect(condition(romeo)).toBe("resource-constraint");
     expect(bodies(await comesOnline())).toEqual(["1", "2"]);
   });
 
@@ -199,7 +217,7 @@ describe("bounds", () => {
     await romeo.sends(chat("1"), chat("2"));
     romeo.hears();
     await romeo.sends(chat("3"));
-    expect(condition(romeo)).toBe("service-unavailable");
+    expect(condition(romeo)).toBe("resource-constraint");
   });
 
   test("messages that come in one moment do not pass the bound together", async () => {

@@ -1,112 +1,72 @@
-// `mongooseimctl schema`: the embedded database, and what there is to say of others. (Those of MongooseIM are in
-// test/storage/mongooseim_schema.test.ts.)
-
-import { writeFileSync } from "node:fs";
+// mongooseimctl schema where a database cannot be looked at.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { openStorage } from "../../../../core/storage/index.ts";
-import { MIGRATIONS } from "../../../../core/storage/migrations/index.ts";
-import { migrate } from "../../../../core/storage/migrations/runner.ts";
-import { openSqlite } from "../../../../core/storage/sqlite/client.ts";
-import { type World, world } from "./world.ts";
+import { stringify } from "smol-toml";
+import { afterAll, expect, test } from "vitest";
+import { runCtl } from "../../../../cmd/ctl/index.ts";
+import { processIo } from "../../../../cmd/ctl/process-io.ts";
+import { moduleSchemas } from "../../../../cmd/server.ts";
+import { selfSigned } from "../../../../core/tls/selfsigned.ts";
 
-let w: World;
-beforeEach(() => {
-  w = world();
-});
-afterEach(() => w.close());
+const dir = mkdtempSync(join(tmpdir(), "schema-"));
+afterAll(() => rmSync(dir, { recursive: true }));
 
-const file = (): string => join(w.stateDir, "mongooseim.db");
-
-async function olderDatabase(): Promise<void> {
-  const db = await openSqlite({ file: file() });
-  await migrate(db, { migrations: MIGRATIONS.filter(({ id }) => id <= 2) });
-  await db.close();
+/** Runs `schema check` on one pool with these TLS options, and an embedded database that is not there yet. */
+async function check(driver: "pgsql" | "mysql", tls: object): Promise<[code: number, lines: string[]]> {
+  const configFile = join(dir, "mongooseim.toml");
+  const connection = { driver, host: "127.0.0.1", port: 1, database: "x", username: "x", password: "x", tls };
+  const general = { hosts: ["localhost"], default_server_domain: "localhost" };
+  writeFileSync(configFile, stringify({ general, outgoing_pools: { rdbms: { default: { connection } } } }));
+  let text = "";
+  const say = (more: string): void => {
+    text += more;
+  };
+  const io = {
+    ...processIo({ moduleSchemas: async () => moduleSchemas(), foreground: async () => 1 }),
+    out: say,
+    err: say,
+  };
+  const code = await runCtl(["schema", "check", "--config", configFile, "--state-dir", dir], io, { version: "1" });
+  return [code, text.trimEnd().split("\n")];
 }
 
-test("a database that is not there yet is made when the server starts", async () => {
-  const line = `embedded database (${file()}): not there yet, made when the server starts\n`;
-  expect(await w.run("schema", "check")).toEqual([0, line, ""]);
-  expect(await w.run("schema", "upgrade")).toEqual([0, line, ""]);
-});
+const at = "outgoing_pools.rdbms.default.connection.tls";
+const file = (name: string, text: string): string => {
+  writeFileSync(join(dir, name), text);
+  return join(dir, name);
+};
+const [one, other] = [selfSigned(["a.org"], Date.now()), selfSigned(["a.org"], Date.now())];
+const certfile = file("cert.pem", one.certificate);
 
-test("an older database is told, its statements printed, and it is brought up to date", async () => {
-  await olderDatabase();
-  const [code, out] = await w.run("schema", "check");
-  expect(code).toBe(4);
-  expect(out).toMatch(
-    /: not up to date; tables of MongooseIM 6\.8\n {2}\d+ statements would be run, see schema upgrade --dry-run\n$/,
-  );
-  const [dry, printed] = await w.run("schema", "upgrade", "--dry-run");
-  expect(dry).toBe(0);
-  expect(printed).toMatch(/^-- embedded database \(.*\)\nCREATE TABLE IF NOT EXISTS mongooseim_pubsub_config \(.*;\n/);
-  expect(printed).toContain("INSERT INTO mongooseim_migrations (id, name) VALUES (4, 'pep');\n");
-  expect((await w.run("schema", "check"))[0]).toBe(4);
-  const [done, steps] = await w.run("schema", "upgrade");
-  expect([done, steps.includes("embedded database: step 4, pep, done\n")]).toEqual([0, true]);
-  expect(await w.run("schema", "check")).toEqual([0, expect.stringContaining(": up to date; "), ""]);
-  expect(await w.run("schema", "upgrade")).toEqual([0, "embedded database: up to date\n", ""]);
-});
-
-test("what is printed can be run by hand", async () => {
-  await olderDatabase();
-  const [, printed] = await w.run("schema", "upgrade", "--dry-run");
-  const db = await openSqlite({ file: file() });
-  for (const line of printed.split("\n")) if (line.endsWith(";")) await db.execute(line.slice(0, -1));
-  await db.close();
-  expect((await w.run("schema", "check"))[0]).toBe(0);
-});
-
-test("a database that a server uses is left to it", async () => {
-  const db = await openStorage({ stateDir: w.stateDir });
-  expect(await w.run("schema", "upgrade")).toEqual([
-    0,
-    `embedded database (${file()}): in use by a server, which saw to it when it started\n`,
-    "",
-  ]);
-  await db.close();
-});
-
-test("a database that cannot be used, or reached, ends with 1, and the others are seen to", async () => {
-  await olderDatabase();
-  const db = await openSqlite({ file: file() });
-  await db.execute("DROP TABLE users");
-  await db.close();
-  expect(await w.run("schema", "check")).toEqual([
-    1,
-    expect.stringMatching(/: cannot be used; tables of MongooseIM 6\.8\n {2}users is missing\n$/),
-    "",
-  ]);
-  const config = join(w.stateDir, "mongooseim.toml");
-  writeFileSync(
-    config,
-    `[general]
-  hosts = ["localhost"]
-  default_server_domain = "localhost"
-[outgoing_pools.rdbms.default.connection]
-  driver = "pgsql"
-  host = "127.0.0.1"
-  port = 1
-  database = "x"
-  username = "x"
-  password = "x"
-`,
-  );
-  const [code, , err] = await w.run("schema", "upgrade", "--config", config);
-  expect(code).toBe(1);
-  expect(err).toMatch(/embedded database \(.*\): Cannot use database: users is missing\n/);
-  expect(err).toMatch(/outgoing_pools\.rdbms\.default \(127\.0\.0\.1:1\/x\): Cannot reach PostgreSQL/);
-});
-
-test("a configuration that is wrong, or not there, ends with 1", async () => {
-  const [code, , err] = await w.run("schema", "check", "--config", "/nonexistent.toml");
-  expect([code, err]).toEqual([1, expect.stringContaining('Cannot read "/nonexistent.toml"')]);
-  const config = join(w.stateDir, "mongooseim.toml");
-  writeFileSync(config, "[general]\n  hosts = 5\n");
-  expect((await w.run("schema", "upgrade", "--config", config))[0]).toBe(1);
-});
-
-test("schema alone shows what it can do", async () => {
-  const [code, , err] = await w.run("schema");
-  expect([code, err]).toEqual([2, expect.stringMatching(/check[\s\S]*upgrade/)]);
+test.each<[string, object, string]>([
+  [
+    "no authorities",
+    { verify_mode: "peer", cacertfile: join(dir, "none.pem") },
+    `Cannot read "${join(dir, "none.pem")}" as ${at}.cacertfile: no such file`,
+  ],
+  [
+    "authorities that are none",
+    { verify_mode: "peer", cacertfile: file("text.pem", "hello") },
+    `Cannot use "${join(dir, "text.pem")}" as ${at}.cacertfile: it holds no PEM certificates`,
+  ],
+  [
+    "no certificate of one's own",
+    { verify_mode: "none", certfile: join(dir, "none.pem"), keyfile: certfile },
+    `Cannot read "${join(dir, "none.pem")}" as ${at}.certfile: no such file`,
+  ],
+  [
+    "another's key",
+    { verify_mode: "none", certfile, keyfile: file("key.pem", other.key) },
+    `Cannot use "${join(dir, "key.pem")}" as ${at}.keyfile: it is not the key of "${certfile}"`,
+  ],
+])("%s: one line that names the option, and the other databases are looked at", async (_, tls, line) => {
+  for (const driver of ["pgsql", "mysql"] as const) {
+    const [code, lines] = await check(driver, tls);
+    expect(code).toBe(1);
+    expect(lines).toEqual([
+      expect.stringMatching(/^embedded database \(.*\): not there yet, made when the server starts$/),
+      `outgoing_pools.rdbms.default (127.0.0.1:1/x): ${line}`,
+    ]);
+  }
 });

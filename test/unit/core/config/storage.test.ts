@@ -1,8 +1,8 @@
 // What is said of options of databases and of what is kept in them: one line for what is wrong, one warning for what
 // does nothing.
 import { describe, expect, test } from "vitest";
-import { formatProblem } from "../../../../core/config/index.ts";
-import { check, problemsIn, warningsIn } from "./check.ts";
+import { formatProblem, parseConfig } from "../../../../core/config/index.ts";
+import { BUILT_MODULES, check, problemsIn, warningsIn } from "./check.ts";
 
 const MAM = (options: string): string => `[modules.mod_mam]\n${options}\n[modules.mod_mam.pm]\n`;
 const SERVER = 'host = "h"\ndatabase = "d"\nusername = "u"\npassword = "p"\n';
@@ -34,6 +34,11 @@ describe("mod_mam", () => {
       'Cannot use "index" as modules.mod_mam.search_index: it is only with full_text_search = true',
     ]);
     expect(problemsIn(MAM("search_index = 'index'"))).toEqual([]);
+    const inside = 'Cannot accept modules.mod_mam.pm: search_index = "index" is only with full_text_search = true';
+    expect(problemsIn(`${MAM("search_index = 'index'")}full_text_search = false\n`)).toEqual([inside]);
+    expect(problemsIn(`${MAM("")}search_index = 'index'\nfull_text_search = false\n`)).toEqual([inside]);
+    expect(problemsIn(`${MAM("full_text_search = false")}search_index = 'index'\n`)).toEqual([inside]);
+    expect(problemsIn(`${MAM("search_index = 'index'")}search_index = 'like'\nfull_text_search = false\n`)).toEqual([]);
   });
 });
 
@@ -68,7 +73,34 @@ describe("outgoing_pools.rdbms", () => {
   });
 });
 
+test("what a cluster would need is told to do nothing", () => {
+  const cets = "[internal_databases.cets]\nbackend = 'file'\ncluster_name = 'x'\nnode_list_file = '/nodes'\n";
+  const why = "has no effect: nodes do not look for each other; clusters come later";
+  expect(warningsIn(cets)).toEqual([
+    `internal_databases.cets.backend ${why}`,
+    `internal_databases.cets.node_list_file ${why}`,
+  ]);
+});
+
+test("wildcards match, whatever is said", () => {
+  const tls = (protocol: string): string =>
+    POOL("", `driver = 'pgsql'\n${SERVER}tls.server_name_indication.protocol = '${protocol}'`);
+  expect(warningsIn(tls("https"))).toEqual([]);
+  expect(warningsIn(tls("default"))).toEqual([
+    "outgoing_pools.rdbms.default.connection.tls.server_name_indication.protocol has no effect: certificates with a wildcard always match",
+  ]);
+});
+
 describe("retention", () => {
+  test("of a domain that nobody serves is told, unless it may come", () => {
+    const text = "[retention]\ndomains = [{domain = 'localhost'}, {domain = 'hospital.exmaple'}]\n";
+    expect(check(text).warnings.map(formatProblem)).toEqual([
+      'retention.domains[1].domain names "hospital.exmaple", which is not in general.hosts: it has no effect      (mongooseim.toml:5)',
+    ]);
+    const dynamic = "[general]\nhost_types = ['t']\ndefault_server_domain = 'localhost'\n";
+    expect(parseConfig(dynamic + text, { file: "f", modules: BUILT_MODULES }).warnings).toEqual([]);
+  });
+
   test("says how much is too much", () => {
     expect(
       problemsIn("[retention]\nbatch_size = 99999\narchive = 99999999999\npause = 0\ninterval = 99999999\n"),

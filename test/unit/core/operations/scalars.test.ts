@@ -46,6 +46,10 @@ describe("scalars refuse with MongooseIM's reasons", () => {
     ["NodeName", "a", "incorrect_node_name"],
     ["DateTime", "yesterday", "failed_to_parse_datetime"],
     ["DateTime", "2026-13-01T00:00:00Z", "failed_to_parse_datetime"],
+    ["DateTime", "2026-00-10T00:00:00Z", "failed_to_parse_datetime"],
+    ["DateTime", "2026-02-29T00:00:00Z", "failed_to_parse_datetime"],
+    ["DateTime", "2026-04-31T00:00:00Z", "failed_to_parse_datetime"],
+    ["DateTime", "2026-04-30T25:00:00Z", "failed_to_parse_datetime"],
     ["XmlElement", "<a>", '<<"expected >">>'],
     ["XmlElement", "<a/><b/>", '<<"something follows the element">>'],
     ["XmlElement", "", '<<"expected <">>'],
@@ -63,6 +67,7 @@ describe("DateTime", () => {
     ["2026-11-22T10:20:30Z", "2026-11-22T10:20:30.000000Z"],
     ["2026-11-22T10:20:30.123456Z", "2026-11-22T10:20:30.123456Z"],
     ["2026-11-22T10:20:30.5+01:00", "2026-11-22T09:20:30.500000Z"],
+    ["2028-02-29T00:00:00.1234567891234Z", "2028-02-29T00:00:00.123456Z"],
     ["1969-12-31T23:59:59.25Z", "1969-12-31T23:59:59.250000Z"],
   ])("%s is printed as %s", (given, printed) => {
     expect(scalars.DateTime.print(scalars.DateTime.parse(given))).toBe(printed);

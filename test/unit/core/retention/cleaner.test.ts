@@ -29,12 +29,18 @@ class Rows implements Retained {
     private readonly clock: FakeClock,
     public left: number,
   ) {}
-  async deleteBefore(domain: string, before: number, limit: number): Promise<number> {
+  /** Steps that delete as many. */
+  step = Number.POSITIVE_INFINITY;
+  taken = 0;
+  async *deleteBefore(domain: string, before: number, limit: number): AsyncGenerator<number> {
     this.calls.push(`${domain} ${(this.clock.time - before) / DAY} ${limit}`);
     if (this.fails) throw this.fails;
-    const went = Math.min(this.left, limit);
-    this.left -= went;
-    return went;
+    while (this.left > 0) {
+      this.taken++;
+      const went = Math.min(this.left, limit, this.step);
+      this.left -= went;
+      yield went;
+    }
   }
   async countBefore(domain: string, before: number): Promise<number> {
     this.calls.push(`count ${domain} ${(this.clock.time - before) / DAY}`);
@@ -113,7 +119,8 @@ describe("a pass", () => {
     expect(done).toEqual([
       { domain: "one.example", kind: "offline", module: "mod_x", before: clock.time - 2 * DAY, count: 25 },
     ]);
-    expect(rows.calls).toEqual(Array(3).fill("one.example 2 10"));
+    expect(rows.calls).toEqual(["one.example 2 10"]);
+    expect(rows.taken).toBe(3);
     expect(slept).toEqual([20, 20]);
     expect(sink.lines.join("\n")).toMatch(/retention_deleted.*count=25/);
     expect(registry.render()).toContain('retention_deleted_count{host_type="one.example",kind="offline"} 25');
@@ -155,10 +162,50 @@ describe("a pass", () => {
   test("stops between two batches", async () => {
     const { retention, rows } = bed(ONE, 1000);
     const pass = retention.pass({ dryRun: false });
-    while (rows.calls.length < 3) await Promise.resolve();
+    while (rows.taken < 3) await Promise.resolve();
     await retention.stop();
     await pass;
-    expect(rows.calls).toHaveLength(3);
+    expect(rows.left).toBe(970);
+  });
+
+  test("rests after as many rows as a batch has, in how many steps and of how many domains they went", async () => {
+    const { retention, rows, slept } = bed("[retention]\nbatch_size = 10\npause = 60000\noffline = 2", 25);
+    rows.step = 3;
+    await retention.pass({ dryRun: false, domain: "one.example" });
+    expect(rows.taken).toBe(9);
+    expect(slept).toEqual([60_000, 60_000]);
+    const many = bed("[retention]\nbatch_size = 10\npause = 60000\noffline = 2", 0);
+    many.rows.deleteBefore = async function* () {
+      yield 6;
+    };
+    await many.retention.pass({ dryRun: false });
+    expect(many.slept).toEqual([60_000]);
+  });
+
+  test("rests for as long as it has looked for nothing", async () => {
+    const { retention, rows, slept } = bed("[retention]\npause = 5\noffline = 2");
+    rows.deleteBefore = async function* () {
+      await Bun.sleep(20);
+      yield 0;
+    };
+    await retention.pass({ dryRun: false, domain: "one.example" });
+    expect(slept).toHaveLength(1);
+    expect(slept[0]).toBeGreaterThanOrEqual(15);
+  });
+
+  test("of a clock that is set back deletes no more of what was old by the other time", async () => {
+    const { retention, rows, clock } = bed(ONE, 1000);
+    const { deleteBefore } = rows;
+    rows.deleteBefore = async function* (...args) {
+      for await (const went of deleteBefore.apply(rows, args)) {
+        if (rows.taken === 3) clock.time -= 1;
+        yield went;
+      }
+    };
+    expect(await retention.pass({ dryRun: false })).toMatchObject([{ count: 30 }]);
+    expect(rows.left).toBe(970);
+    // The next pass goes by the time that is now.
+    expect(await retention.pass({ dryRun: false })).toMatchObject([{ count: 970, before: clock.time - 2 * DAY }]);
   });
 });
 

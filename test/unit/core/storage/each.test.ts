@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { StorageError, type StorageErrorCode } from "../../../../core/storage/db.ts";
 import { isUnfit, writeEach } from "../../../../core/storage/each.ts";
@@ -26,10 +27,46 @@ test("what fits is written together", async () => {
 
 test.each(["constraint", "syntax"] as const)("what is refused for a %s keeps no other out", async (code) => {
   expect(await written({ b: code, g: code })).toEqual({
-    asked: ["abcdefg", ...letters],
+    asked: ["abcdefg", "abc", "a", "bc", "b", "c", "defg", "de", "fg", "f", "g"],
     there: "acdef",
     failed: ["b: b", "g: g"],
   });
+});
+
+test("exactly what is refused fails, all else is written once, in order, whatever is refused", async () => {
+  const kinds = fc.array(fc.constantFrom("good", "good", "good", "bad"), { maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(kinds, fc.integer({ min: 1, max: 50 }), async (items, most) => {
+      const numbered = items.map((kind, n) => ({ kind, n }));
+      const there: number[] = [];
+      const write = async (some: readonly { kind: string; n: number }[]): Promise<void> => {
+        expect(some.length).toBeLessThanOrEqual(most);
+        expect(some.length).toBeGreaterThan(0);
+        if (some.some(({ kind }) => kind === "bad")) throw new StorageError("constraint", "bad");
+        there.push(...some.map(({ n }) => n));
+      };
+      const errors = await writeEach(numbered, write, most);
+      const of = (wanted: string) => numbered.filter(({ kind }) => kind === wanted).map(({ n }) => n);
+      expect(there).toEqual(of("good"));
+      expect([...errors.keys()]).toEqual(of("bad"));
+    }),
+  );
+});
+
+test("one among a thousand costs few writes, wherever it is", async () => {
+  for (const bad of [0, 1, 499, 500, 998, 999]) {
+    let asked = 0;
+    const write = async (some: readonly number[]): Promise<void> => {
+      asked++;
+      if (some.includes(bad)) throw new StorageError("constraint", "bad");
+    };
+    const errors = await writeEach(
+      Array.from({ length: 1000 }, (_, n) => n),
+      write,
+    );
+    expect([...errors.keys()]).toEqual([bad]);
+    expect(asked).toBeLessThanOrEqual(1 + 2 * Math.ceil(Math.log2(1000)));
+  }
 });
 
 test("one alone is not asked for twice", async () => {
@@ -49,17 +86,17 @@ test.each(["unavailable", "timeout", "conflict", "full"] as const)("after %s the
     there: "",
     failed: letters.map((letter) => `${letter}: d`),
   });
-  // While each is written by itself.
+  // While one that is refused is looked for.
   expect(await written({ b: "constraint", d: code })).toEqual({
-    asked: ["abcdefg", "a", "b", "c", "d"],
+    asked: ["abcdefg", "abc", "a", "bc", "b", "c", "defg"],
     there: "ac",
     failed: ["b: b", "d: d", "e: d", "f: d", "g: d"],
   });
 });
 
-test("so many at a time: only those around what is refused are written alone", async () => {
+test("so many at a time: only those around what is refused are written in parts", async () => {
   expect(await written({ d: "constraint" }, 3)).toEqual({
-    asked: ["abc", "def", "d", "e", "f", "g"],
+    asked: ["abc", "def", "d", "ef", "g"],
     there: "abcefg",
     failed: ["d: d"],
   });

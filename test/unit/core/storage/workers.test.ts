@@ -15,6 +15,7 @@ function pool(count: number, strategy: Strategy, depth = 4, answerMs = Number.PO
     depth,
     answerMs,
     broken: (error) => error === "broken",
+    readOnly: (error) => error === "read-only",
     full: (error) => error === "full",
     open: () => {
       const wire: Wire = { id: wires.length, closed: undefined };
@@ -112,6 +113,22 @@ describe("the workers of a pool", () => {
     await expect(workers.run(() => Promise.reject("broken"))).rejects.toBe("broken");
     expect(wires[0].closed).toBe("at once");
     expect(starts().on).toBe(1);
+  });
+
+  test("connections to a server that takes no writes are given up, in order, and not more often than once a second", async () => {
+    const { workers, wires, starts } = pool(2, "best_worker");
+    const refuse = () => expect(workers.run(() => Promise.reject("read-only"))).rejects.toBe("read-only");
+    const [a, b] = [starts(), starts()];
+    await b.ends();
+    await refuse();
+    expect(wires.map(({ closed }) => closed)).toEqual([undefined, undefined]);
+    await Bun.sleep(1050);
+    await refuse();
+    expect(wires.map(({ closed }) => closed)).toEqual(["in order", "in order"]);
+    expect(starts().on).toBe(2);
+    await a.ends();
+    await refuse();
+    expect(wires[2].closed).toBeUndefined();
   });
 
   describe("a connection for which the server has no room", () => {

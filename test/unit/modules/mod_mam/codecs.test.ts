@@ -90,6 +90,13 @@ describe("messages that we write", () => {
     expect(decode(stored)).toBe("<m>&lt;&amp;x</m>");
   });
 
+  test("a line's end means a line feed, however it was sent; a carriage return that was meant stays one", () => {
+    for (const format of ["mam_message_eterm", "mam_message_compressed_eterm"] as const) {
+      const stored = messageCodec(format).encode("<m>a\r\nb\rc&#13;d<![CDATA[\r\n]]></m>");
+      expect(decode(stored)).toBe("<m>a\nb\nc&#13;d\n</m>");
+    }
+  });
+
   const name = fc.constantFrom("a", "body", "é-1", "_x.y", "x:a");
   const value = fc.string({ unit: "grapheme", maxLength: 12 });
   const { element } = fc.letrec<{ element: Term }>((tie) => ({
@@ -139,6 +146,30 @@ describe("refuses", () => {
     ["children that are no list", encodeTerm(el("a", [], 7))],
   ])("%s", (_what, stored) => {
     expect(() => decode(stored)).toThrow(TermError);
+  });
+
+  test("a text that is far longer than its term", () => {
+    const bomb = encodeTerm(el("a", [], [new Tuple([new Atom("xmlcdata"), b("&".repeat(4_000_000))])]), {
+      compressed: true,
+    });
+    expect(bomb.length).toBeLessThan(10_000);
+    expect(() => decode(bomb)).toThrow(/of more than 16777216 characters/);
+  });
+
+  test("to be held up by many prefixes", () => {
+    const declared = Array.from({ length: 60_000 }, (_, i) => new Tuple([b(`xmlns:p${i}`), b("u")]));
+    const users = Array.from({ length: 60_000 }, () => el("p1:b"));
+    const stored = encodeTerm(el("a", declared, users));
+    const begun = process.cpuUsage().user;
+    expect(() => decode(stored)).toThrow(/too many attributes/);
+    // In microseconds; it took half a minute when each element had a copy of all of them.
+    expect(process.cpuUsage().user - begun).toBeLessThan(5_000_000);
+  });
+
+  test("to let a prefix hold behind the element that declares it", () => {
+    const inner = el("p:b", [new Tuple([b("xmlns:p"), b("u")])]);
+    const text = decode(encodeTerm(el("a", [], [inner, el("p:c", [], [el("p:d")])])));
+    expect(text).toBe("<a><p:b xmlns:p='u'/><p:c xmlns:p='p'><p:d/></p:c></a>");
   });
 
   test("to let a prefix that nothing declares, or a character that XML has not, break a reader", () => {
