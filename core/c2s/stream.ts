@@ -51,8 +51,8 @@ export class C2S extends ClientStanzas implements ConnOwner {
    */
   get begun(): Promise<unknown> | undefined {
     const work = this.delayed || this.forClient ? undefined : this.work;
-    const waiting = this.outbox?.passed;
-    return work === undefined || waiting === undefined ? (work ?? waiting) : Promise.all([work, waiting]);
+    // What is worked on may have to wait for a write then.
+    return work === undefined ? this.outbox?.passed : work.then(() => this.outbox?.passed);
   }
 
   /** Resolves when nothing is being worked on, nor what that has left to wait for a write. */
