@@ -229,6 +229,10 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
       this.fail(new StreamError("resource-constraint", "too many unacknowledged stanzas"));
       return;
     }
+    if (sm.tooMuch && sm.id !== "") {
+      this.engine.resumable.delete(sm.id);
+      sm.id = "";
+    }
     if (this.conn === undefined) return;
     if (sm.ackEvery > 0 && ++sm.sinceRequest >= sm.ackEvery) {
       sm.sinceRequest = 0;

@@ -156,7 +156,11 @@ const rdbms = () => {
     driver: enumOf("pgsql", "mysql", "cockroachdb", "sqlite").describe("Kind of database"),
     host: nonEmpty().optional().describe("Host name"),
     port: remotePort().optional().describe("Port; the usual one of the driver when not set"),
-    database: nonEmpty().optional().describe("Name of the database"),
+    database: nonEmpty()
+      .optional()
+      .describe(
+        "Name of the database; with driver sqlite its file, in the state directory when the path is not absolute, and the embedded store when not set",
+      ),
     username: nonEmpty().optional().describe("User"),
     password: secret(nonEmpty()).optional().describe("Password"),
     keepalive_interval: positive()

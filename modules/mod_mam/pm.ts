@@ -1,6 +1,7 @@
 // Archives of users, the writing side: what a client sends is kept for its account (user_send_message), what comes for
 // an account for that one (filter_local_packet). The stanza waits for the write (Stanza.wait), its stream does not.
 
+import { StanzaError } from "../../core/errors.ts";
 import { archivable } from "../../core/hints.ts";
 import { type HookHandlers, type MaybePromise, STOP, type Verdict } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
@@ -168,9 +169,26 @@ export class PmRecorder {
   }
 }
 
+/**
+ * What the archive says of a message. Without an answer to whether it is to be kept nobody knows whether it is safe: it
+ * goes back to its sender, as one whose write fails.
+ */
+function kept(verdict: Verdict, { log, metrics }: Context): Verdict {
+  if (!(verdict instanceof Promise)) return verdict;
+  return verdict.catch((error: unknown) => {
+    if (error instanceof StanzaError) throw error;
+    metrics.mod_mam_pm_dropped_count.add();
+    log.limited("write", 10)?.error("archive_write_failed", { messages: 1, error });
+    throw new StanzaError("internal-server-error", "The message could not be stored");
+  });
+}
+
 export const hooks: HookHandlers<Context> = {
-  user_send_message: { at: 60, run: (stanza, session, { store }) => store.pm?.recorder.sent(stanza, session) },
-  filter_local_packet: { at: 60, run: (stanza, { store }) => store.pm?.recorder.received(stanza) },
+  user_send_message: {
+    at: 60,
+    run: (stanza, session, ctx) => kept(ctx.store.pm?.recorder.sent(stanza, session), ctx),
+  },
+  filter_local_packet: { at: 60, run: (stanza, ctx) => kept(ctx.store.pm?.recorder.received(stanza), ctx) },
   // It is safe in the archive of an account that nobody is at: there is nothing to tell its sender.
   offline_message: { at: 90, run: (stanza) => (stanza.archived ? STOP : undefined) },
 };

@@ -125,9 +125,10 @@ async function write(stanza: Stanza, ctx: Context): Promise<void> {
     // As MongooseIM has it: there will be room again. XEP-0160 §2 has service-unavailable.
     throw new StanzaError("resource-constraint", "No more messages can be stored for this user");
   }
-  const now = ctx.now() * 1000;
-  const timestamp = takeOwnDelay(stanza, to.domain) ?? now;
-  const expire = expiry(stanza, timestamp);
+  const delayed = takeOwnDelay(stanza, to.domain);
+  const expire = expiry(stanza, delayed ?? ctx.now() * 1000);
+  // Not of a clock that is behind: once that is right, [retention] would take what has just come for old.
+  const timestamp = delayed ?? ctx.server.tick();
   const packet = stanzaText(stanza, stanza.toText === undefined ? stanza.to : undefined);
   let stored = false;
   try {

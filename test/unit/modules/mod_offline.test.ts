@@ -4,8 +4,10 @@ import type { ModuleContext, PersonalStore } from "../../../core/module.ts";
 import { type SqlValue, StorageError } from "../../../core/storage/db.ts";
 import { viewText } from "../../../core/xml/framer.ts";
 import modOffline from "../../../modules/mod_offline/index.ts";
+import type { OfflineStore } from "../../../modules/mod_offline/store.ts";
 import { type FakeClient, FakeServer } from "../../support/fake-server.ts";
 import { whole } from "../../support/personal.ts";
+import { allSteps } from "../../support/steps.ts";
 import { runner } from "./operations.ts";
 
 const JULIET = parseBareJid("juliet@localhost");
@@ -40,6 +42,20 @@ test("XEP-0160: a message waits for its addressee, and says when it was stored (
   (await comesOnline()).hears(
     "<message from='romeo@localhost/orchard' id='m2' to='juliet@localhost/gone' type='chat'><body>Wake up</body><delay from='localhost' stamp='2026-11-22T12:00:00.000000Z' xmlns='urn:xmpp:delay'>Offline Storage</delay></message>",
   );
+});
+
+test("what comes while the clock is behind is as young as it is, once the clock is right", async () => {
+  const DAY = 86_400_000;
+  await romeo.sends(chat("before"));
+  const { time } = server.clock;
+  // A machine that has begun its day in another year.
+  server.setBy = -400 * DAY;
+  await romeo.sends(chat("meanwhile"), chat("too"));
+  server.setBy = 60_000;
+  const store = ctx.store as OfflineStore;
+  expect(await store.countBefore("localhost", time)).toBe(0);
+  expect(await allSteps(store.deleteBefore("localhost", time, 500))).toBe(0);
+  expect(await store.countBefore("localhost", time + 60_000)).toBe(3);
 });
 
 test("messages come in the order in which they were sent, and once", async () => {
