@@ -65,8 +65,6 @@ export class InboxStore implements PersonalStore {
   /** Rows that are deleted at once when a domain is removed; the usual number when undefined. */
   deleteLimit: number | undefined = undefined;
   readonly bin: Bin;
-  /** How often users were removed: who has looked for one before a removal must look again. */
-  removals = 0;
   private readonly writer: Writer;
   private readonly trim: Trim;
 
@@ -248,14 +246,12 @@ export class InboxStore implements PersonalStore {
   }
 
   async clearInbox(user: BareJid): Promise<void> {
-    this.removals++;
     await this.writer.forget((other) => other === user.text);
     this.trim.forget(user);
     await deleteInBatches(this.db, { ...ROWS, where: "lserver = ? AND luser = ?", params: [user.domain, user.local] });
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
-    this.removals++;
     await this.writer.forget((user) => user.endsWith(`@${domain}`));
     const rows = { ...ROWS, where: "lserver = ?", params: [domain], limit: this.deleteLimit };
     await deleteInBatches(this.db, rows, deleted);

@@ -302,10 +302,17 @@ export function takeLock(file: string): Database {
   const lock = new Database(`${file}.lock`, { create: true, readwrite: true });
   try {
     lock.run(`PRAGMA busy_timeout = ${LOCK_WAIT_MS}`);
+    lock.run("PRAGMA journal_mode = MEMORY");
     lock.run("BEGIN EXCLUSIVE");
+    // Never committed. Of a file that this user may only read, SQLite would have taken no more than a reader's lock.
+    lock.run("PRAGMA user_version = 1");
     return lock;
   } catch (cause) {
     lock.close();
+    if (cause instanceof SQLiteError && cause.code?.startsWith("SQLITE_READONLY")) {
+      const words = `Cannot open database "${file}": this user may not write to "${file}.lock"; give it to the user that runs the server`;
+      throw new StorageError("unavailable", words, { cause });
+    }
     if (classify(cause).code !== "locked") throw cause;
     throw new StorageError(
       "locked",
