@@ -5,6 +5,9 @@ import { NS_SM } from "../ns.ts";
 /** Asks the client what it has handled. */
 export const REQUEST = `<r xmlns='${NS_SM}'/>`;
 
+/** Bytes of copies that may wait for their acknowledgement. */
+const MAX_COPIES = 16 * 1024 * 1024;
+
 /** Counters are modulo 2^32 (XEP-0198 §4). */
 const WRAP = 2 ** 32;
 
@@ -13,7 +16,7 @@ interface Unacked {
   bytes: string;
   /** Milliseconds since 1970. */
   at: number;
-  /** A carbon copy or another duplicate: dropped, not routed again. */
+  /** A carbon copy or another duplicate: dropped, not routed again. Its bytes are "" where they are not needed. */
   copy: boolean;
 }
 
@@ -35,6 +38,10 @@ export class StreamManagement {
   /** Stanzas that may wait beyond `max`: stored ones that were sent all at once. */
   private allowed = 0;
   private reported = 0;
+  /** Bytes of copies that wait: answers to the client's requests above all, which have no other bound. */
+  private copies = 0;
+  /** Copies were dropped: the stream cannot be resumed any more. */
+  tooMuch = false;
   private queue: Unacked[] = [];
   private head = 0;
 
@@ -73,8 +80,18 @@ export class StreamManagement {
   push(bytes: string, at: number, copy: boolean): boolean {
     this.sent = (this.sent + 1) % WRAP;
     if (this.max === 0) return true;
+    // Copies are for resumption alone.
+    if (copy && this.id === "") bytes = "";
+    if (copy) this.copies += bytes.length;
     this.queue.push({ bytes, at, copy });
+    if (this.copies > MAX_COPIES) this.forgetCopies();
     return this.waiting <= this.max + this.allowed;
+  }
+
+  private forgetCopies(): void {
+    for (let i = this.head; i < this.queue.length; i++) if (this.queue[i].copy) this.queue[i].bytes = "";
+    this.copies = 0;
+    this.tooMuch = true;
   }
 
   /** One more may wait beyond the bound, until it is acknowledged. */
@@ -89,6 +106,12 @@ export class StreamManagement {
     if (newly > outstanding) return false;
     this.acked = h;
     if (this.max === 0) return true;
+    if (this.copies > 0) {
+      for (let i = 0; i < newly; i++) {
+        const { bytes, copy } = this.queue[this.head + i];
+        if (copy) this.copies -= bytes.length;
+      }
+    }
     this.head += newly;
     if (this.allowed > this.waiting) this.allowed = this.waiting;
     if (this.head === this.queue.length) {
@@ -113,6 +136,7 @@ export class StreamManagement {
 
   /** Forgets what is waiting: somebody else looks after it now. */
   clear(): void {
+    this.copies = 0;
     this.queue = [];
     this.head = 0;
   }

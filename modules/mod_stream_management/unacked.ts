@@ -72,7 +72,7 @@ export async function reroute(session: C2S, ctx: Ctx): Promise<void> {
   const underway = store.underway(session.jid.bare, unacked);
   const stanzas: Stanza[] = [];
   for (const { bytes, at, copy } of unacked) {
-    if (elsewhere?.has(bytes)) continue;
+    if (bytes === "" || elsewhere?.has(bytes)) continue;
     try {
       const s = viewElement(Buffer.from(bytes, "latin1"));
       if (!revive(s, session.jid, session.domain, at)) {

@@ -3,8 +3,8 @@ import { describe, expect } from "vitest";
 import { parseBareJid } from "../../core/jid.ts";
 import type { InboxStore } from "../../modules/mod_inbox/store.ts";
 import type { Client } from "../support/client.ts";
-import { inboxOf, refused, request } from "../support/inbox.ts";
-import { childOf, find } from "../support/match.ts";
+import { inboxOf, refused, request, writes } from "../support/inbox.ts";
+import { childOf, find, textOf } from "../support/match.ts";
 import { stage } from "../support/story.ts";
 import type { StoryServer } from "../support/story-server.ts";
 
@@ -78,6 +78,30 @@ describe("a large inbox", () => {
     await alice.managesStream();
     expect((await inboxOf(alice)).count).toBe(450);
   });
+
+  story(
+    "is not kept in memory for a client that acknowledges nothing: its stream goes on, and cannot be resumed",
+    { alice: 1, bob: 1 },
+    async ({ alice, bob, server, another }) => {
+      await fill(server, alice, 450, 60_000);
+      await alice.managesStream();
+      expect((await inboxOf(alice)).count).toBe(450);
+      await writes(bob, alice, "Hello");
+      const session = server.node.sessionsOf(parseBareJid(alice.bare))[0];
+      expect(session.sm!.unacked().reduce((n, { bytes }) => n + bytes.length, 0)).toBeLessThan(20_000_000);
+      await alice.breaks();
+      const next = await another(alice).connects(server.target("tcp"));
+      await next.opens();
+      await next.authenticates();
+      next.sendsRaw(`<resume xmlns='urn:xmpp:sm:3' h='0' previd='${alice.resumeId}'/>`);
+      expect((await next.next()).name).toBe("failed");
+      await next.binds();
+      next.says("<presence/>");
+      const stored = (await next.settles()).filter((e) => e.name === "message");
+      expect(stored.map((e) => textOf(childOf(e, "body")!))).toEqual(["Hello"]);
+    },
+    { door: "tcp" },
+  );
 
   story(
     "is not read before the client takes it, and has what happens meanwhile",

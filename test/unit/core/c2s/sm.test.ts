@@ -55,6 +55,39 @@ describe("acknowledging", () => {
   });
 });
 
+describe("copies", () => {
+  const MB = "x".repeat(1_000_000);
+  const resumable = (): StreamManagement => {
+    const sm = sent(1);
+    sm.id = "id";
+    return sm;
+  };
+
+  test("are kept for resumption while they are not too much", () => {
+    const sm = resumable();
+    for (let k = 0; k < 40; k++) {
+      sm.push(MB, k, true);
+      if (k % 10 === 9) sm.ack(k);
+    }
+    expect(sm.tooMuch).toBe(false);
+    expect(waiting(sm)).toEqual([MB, MB]);
+  });
+
+  test("are dropped when they are, and nothing else is; their acknowledgement is counted", () => {
+    const sm = resumable();
+    for (let k = 0; k < 17; k++) sm.push(MB, k, true);
+    expect(sm.tooMuch).toBe(true);
+    expect(waiting(sm)).toEqual(["1", ...Array(17).fill("")]);
+    expect([sm.ack(18), sm.waiting]).toEqual([true, 0]);
+  });
+
+  test("are not kept where the client cannot resume", () => {
+    const sm = sent(1);
+    sm.push(MB, 2, true);
+    expect(waiting(sm)).toEqual(["1", ""]);
+  });
+});
+
 describe("at 2^32", () => {
   test("what the server has sent wraps to 0, and so does what the client says", () => {
     const sm = sent(0);
@@ -96,6 +129,7 @@ describe("the buffer", () => {
 
   test("remembers when a stanza was sent and whether it was a copy", () => {
     const sm = sent(0);
+    sm.id = "id";
     sm.push("a", 17, true);
     expect(sm.unacked()).toEqual([{ bytes: "a", at: 17, copy: true }]);
   });
