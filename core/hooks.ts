@@ -14,6 +14,11 @@ import type { Markup } from "./xml/markup.ts";
 export const STOP = Symbol("stop");
 export type Stop = typeof STOP;
 export type MaybePromise<T> = T | Promise<T>;
+
+/** Takes work in that has been begun, until it comes to its end; who must not come between waits for it. */
+export interface Works {
+  add<T>(work: Promise<T>): Promise<T>;
+}
 export type Verdict = MaybePromise<Stop | undefined | void>;
 
 /** Hooks that see a stanza of a session of this node. */

@@ -3,7 +3,7 @@
 
 import type { z } from "zod";
 import type { StreamError } from "./errors.ts";
-import type { HookHandlers, HookTable, MaybePromise, PersonalData, SessionEnd } from "./hooks.ts";
+import type { HookHandlers, HookTable, MaybePromise, PersonalData, SessionEnd, Works } from "./hooks.ts";
 
 export type { MaybePromise } from "./hooks.ts";
 
@@ -252,7 +252,10 @@ export interface HostType {
   /** What remembers which accounts exist, put here by the feature that does; every question goes to `auth` without. */
   accountCache?: AccountCache | undefined;
 }
-/** A memory of accounts that exist, by bare JID as text. What it does not have may exist nevertheless. */
+/**
+ * A memory of accounts that exist, by bare JID as text. What it does not have may exist nevertheless. Whoever removes
+ * accounts takes them out first of all.
+ */
 export interface AccountCache {
   has(jid: string): boolean;
   add(jid: string): void;
@@ -328,6 +331,8 @@ export interface Server {
   /** When it started, by `steady`. */
   readonly startedAt: number;
   readonly log: Log;
+  /** Work that stores something about accounts and is part of no stanza and no operation: removals wait for it. */
+  readonly underWay: Works;
   /** Sends a stanza (its `from` and `to` set) on its way, as the sender would. */
   route(stanza: Stanza): MaybePromise<void>;
   /**

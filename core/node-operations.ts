@@ -30,6 +30,7 @@ export function createOperationNode(node: Node, parts: OperationParts): Operatio
     stanzas: stanzaOps(node),
     metrics: metricOps(node),
     retention: retentionOps(node),
+    underWay: node.underWay,
     instance: <N extends keyof ModuleInstances>(module: N, domain: string) =>
       node.hostOf(domain)?.modules.get(module)?.ctx as ModuleInstances[N] | undefined,
     clock: () => performance.now(),

@@ -69,7 +69,9 @@ export class Node implements StreamEngine, Server {
   readonly jids = new JidCache(20_000);
   readonly sessions = new SessionDirectory<C2S>();
   readonly waiting = new Set<C2S>();
+  readonly parting = new Set<C2S>();
   readonly endings = new UnderWay();
+  readonly underWay = new UnderWay();
   readonly resumable = new Map<string, C2S>();
   readonly counters: StreamCounters = newCounters();
   readonly traffic = { tcp: { in: 0, out: 0 }, tls: { in: 0, out: 0 }, websocket: { in: 0, out: 0 } };

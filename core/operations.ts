@@ -7,6 +7,7 @@
 //       run: ({ domain }, _caller, node) => node.accounts.count(domain),
 //     });
 
+import type { Works } from "./hooks.ts";
 import type { BareJid, FullJid, Jid } from "./jid.ts";
 import type { ArgSpecs, ArgsOf, NamedType, OutputOf, TypeRef } from "./operations/language.ts";
 import type { Stanza } from "./stanza.ts";
@@ -59,6 +60,11 @@ interface OperationHead {
   readonly audience?: Audience;
   /** What must be loaded: mod_* for the host type of the arguments, service_*, or an internal database. */
   readonly needs?: readonly string[];
+  /**
+   * Removals of accounts and domains do not wait for this mutation while it is under way: it is one itself, or takes long
+   * and stores nothing about an account that is there.
+   */
+  readonly unawaited?: true;
   /**
    * Arguments kept out of the audit log: what people write to each other, and what else is nobody's business. Those whose
    * name has "password" in it always are, and of a stanza no more is shown than its head.
@@ -360,6 +366,8 @@ export interface OperationNode {
   readonly metrics: MetricOps;
   readonly retention: RetentionOps;
   readonly cluster?: ClusterOps;
+  /** Mutations under way, which removals wait for. */
+  readonly underWay?: Works;
   /**
    * A module as it runs for a domain. An operation that names the module in `needs` finds it unless the domain is
    * not ours: what to say then is the operation's business.

@@ -16,8 +16,10 @@ import type { Wheel } from "./wheel.ts";
 
 /** After how long a removal that failed is tried again, in ms. */
 const RETRY_MS = 10_000;
-/** How long a removal waits for what the sessions of an account or a domain still do, in ms. */
+/** How long a removal waits for what has been begun before, in ms. */
 const LAST_WORK_MS = 2_000;
+/** How long what takes longer may store something that is deleted then, in ms. */
+const LATE_MS = 60_000;
 /** How often the log says how far the removal of a domain is, in ms. */
 const PROGRESS_MS = 10_000;
 
@@ -26,6 +28,12 @@ export interface RemovalParts {
   readonly sessions: Sessions<C2S>;
   /** Streams without a session. */
   readonly waiting: ReadonlySet<C2S>;
+  /** Streams that have ended and are not done with what had come before. */
+  readonly parting: ReadonlySet<C2S>;
+  /** What sessions that have ended still do. */
+  readonly endings: UnderWay;
+  /** What else stores something about accounts: mutations, features' own work. */
+  readonly underWay: UnderWay;
   readonly domains: Domains<HostRuntime>;
   readonly hosts: ReadonlyMap<string, HostRuntime>;
   readonly wheel: Wheel;
@@ -33,12 +41,17 @@ export interface RemovalParts {
   now(): number;
 }
 
+/** What has been begun before a removal, and takes long. */
+interface Late {
+  readonly done: Promise<unknown>;
+}
+
 export class Removal {
   private stopping = false;
   /** Removals that are being done. */
   private readonly running = new UnderWay();
-  /** The last work of the streams of domains that are being removed. */
-  private readonly closing = new Map<string, Promise<void>>();
+  /** Sessions that wait for a removal: it does not wait for them, nor does another. */
+  private readonly asking = new Set<Session>();
 
   constructor(
     private readonly parts: RemovalParts,
@@ -67,9 +80,15 @@ export class Removal {
   }
 
   /** Server.removeUser. */
-  async removeUser(jid: BareJid, removed?: () => void, asking?: Session): Promise<boolean> {
+  removeUser(jid: BareJid, removed?: () => void, asking?: Session): Promise<boolean> {
     const host = this.parts.domains.lookup(jid.domain);
-    if (!host) return false;
+    if (!host) return Promise.resolve(false);
+    if (asking === undefined) return this.removeNow(jid, host, removed);
+    this.asking.add(asking);
+    return this.removeNow(jid, host, removed).finally(() => this.asking.delete(asking));
+  }
+
+  private async removeNow(jid: BareJid, host: HostRuntime, removed?: () => void): Promise<boolean> {
     const free = host.auth.leaves(jid.local, jid.domain);
     try {
       await this.store.begin(jid, this.parts.now());
@@ -84,20 +103,27 @@ export class Removal {
       throw error;
     }
     removed?.();
-    await this.finish(jid, host, free, asking);
+    await this.finish(jid, host, free);
     return true;
   }
 
   /** Removes what is kept of an account that is gone, and frees its name. What fails is tried again. */
-  private finish(jid: BareJid, host: HostRuntime, free: () => void, asking?: Session): Promise<void> {
-    return this.running.add(this.finishNow(jid, host, free, asking));
+  private finish(jid: BareJid, host: HostRuntime, free: () => void, erase = this.eraseUser): Promise<void> {
+    return this.running.add(this.finishNow(jid, host, free, erase));
   }
 
-  private async finishNow(jid: BareJid, host: HostRuntime, free: () => void, asking?: Session): Promise<void> {
+  private async finishNow(jid: BareJid, host: HostRuntime, free: () => void, erase = this.eraseUser): Promise<void> {
     try {
-      await this.eraseUser(jid, host, asking);
-      await this.store.end(jid);
-      free();
+      const late = await erase.call(this, jid, host);
+      if (late === undefined) {
+        await this.store.end(jid);
+        free();
+        return;
+      }
+      // What it stores now would be left to whoever gets the name.
+      void this.within(LATE_MS, late.done).then(() =>
+        this.stopping ? undefined : this.finish(jid, host, free, this.eraseData),
+      );
     } catch (error) {
       this.parts.log.error("user_data_not_removed", { user: jid.text, error, retry_ms: RETRY_MS });
       this.later(jid, host, free);
@@ -124,22 +150,29 @@ export class Removal {
     await this.finish(jid, host, free);
   }
 
-  private async eraseUser(jid: BareJid, host: HostRuntime, asking: Session | undefined): Promise<void> {
-    // Whoever was showing his password when the account went: it is not known yet who that is.
-    const proving = [...this.parts.waiting].filter((s) => s.domain === jid.domain && s.nego?.local === undefined);
-    await this.lastWork([...this.endStreams(jid), ...proving], asking);
-    await this.lastWork(this.endStreams(jid), asking);
+  /** Resolves to what may still store something about the account. */
+  private async eraseUser(jid: BareJid, host: HostRuntime): Promise<Late | undefined> {
+    host.accountCache?.remove(jid.text);
+    this.endStreams(jid);
+    const first = await this.settled(LAST_WORK_MS);
+    // Whoever was showing his password has a session now; and until a session is out of the directory its account is there.
+    this.endStreams(jid);
+    const late = await this.settled(first === undefined ? LAST_WORK_MS : 0);
+    await this.eraseData(jid, host);
+    return late;
+  }
+
+  private async eraseData(jid: BareJid, host: HostRuntime): Promise<undefined> {
     await host.hooks.insist("remove_user", { jid });
   }
 
   /** Ends the sessions of an account that was removed, and the streams that are about to be such. */
-  private endStreams(jid: BareJid): C2S[] {
+  private endStreams(jid: BareJid): void {
     const why = (): StreamError => new StreamError("conflict", "The account was removed");
     const sessions = [...this.parts.sessions.of(jid.text)];
     const arriving = [...this.parts.waiting].filter((s) => s.domain === jid.domain && s.nego?.local === jid.local);
     for (const session of sessions) session.close(why(), "kicked");
     for (const stream of arriving) stream.fail(why());
-    return [...sessions, ...arriving];
   }
 
   /** Ends the streams of a domain that is not served any more. */
@@ -148,26 +181,35 @@ export class Removal {
     const arriving = [...this.parts.waiting].filter((stream) => stream.domain === domain);
     for (const session of sessions) session.close(new StreamError("host-gone"), "kicked");
     for (const stream of arriving) stream.fail(new StreamError("host-gone"));
-    const done = this.lastWork([...sessions, ...arriving]).finally(() => {
-      if (this.closing.get(domain) === done) this.closing.delete(domain);
-    });
-    this.closing.set(domain, done);
   }
 
   /**
-   * Resolves when streams that have ended are done with their last stanzas: what these write must come before everything
-   * of an account is deleted. A stanza of `asking` is not waited for, it waits for the removal; nor is one that takes long.
+   * Resolves when everything is done that has been begun, for whomever: stanzas that have come, ends of sessions,
+   * operations. What it writes must come before everything of an account or a domain is deleted. Resolves to what is
+   * left of it when that takes longer.
    */
-  private async lastWork(streams: readonly C2S[], asking?: Session): Promise<void> {
-    const works = streams.flatMap((s) => [s === asking ? undefined : s.working, s.ending]);
-    const left = works.filter((work) => work !== undefined);
-    if (left.length === 0) return;
+  private async settled(ms: number): Promise<Late | undefined> {
+    const { sessions, waiting, parting, endings, underWay } = this.parts;
+    const works: Promise<unknown>[] = [endings.settled(), underWay.settled()];
+    for (const streams of [sessions, waiting, parting]) {
+      for (const stream of streams) {
+        const begun = this.asking.has(stream) ? undefined : stream.begun;
+        if (begun !== undefined) works.push(begun);
+      }
+    }
+    const all = Promise.allSettled(works);
+    return (await this.within(ms, all)) ? undefined : { done: all };
+  }
+
+  /** Waits for work, so long at most; whether it is done. */
+  private async within(ms: number, work: Promise<unknown>): Promise<boolean> {
     let cancel: (() => void) | undefined;
-    const late = new Promise<void>((resolve) => {
-      cancel = this.parts.wheel.after(LAST_WORK_MS, resolve);
+    const late = new Promise<boolean>((resolve) => {
+      cancel = this.parts.wheel.after(ms, () => resolve(false));
     });
-    await Promise.race([Promise.allSettled(left), late]);
+    const done = await Promise.race([work.then(() => true), late]);
     cancel?.();
+    return done;
   }
 
   /**
@@ -180,8 +222,9 @@ export class Removal {
   }
 
   private async eraseDomainNow(domain: string, host: HostRuntime): Promise<void> {
-    await this.closing.get(domain);
     const { log, wheel } = this.parts;
+    host.accountCache?.removeDomain(domain);
+    const late = await this.settled(LAST_WORK_MS);
     const begun = performance.now();
     const seconds = (): number => Math.round((performance.now() - begun) / 100) / 10;
     let rows = 0;
@@ -196,6 +239,11 @@ export class Removal {
     });
     try {
       await host.hooks.insist("remove_domain", { domain, deleted });
+      if (late !== undefined) {
+        await this.within(LATE_MS, late.done);
+        deleted(0);
+        await host.hooks.insist("remove_domain", { domain, deleted });
+      }
       await host.auth.removeDomain(domain, deleted);
       await this.store.endAll(domain);
     } finally {

@@ -99,10 +99,6 @@ export default defineModule({
   xeps: [],
   config,
   metrics,
-  hooks: {
-    remove_user: { at: 10, run: ({ jid }, { host }) => host.accountCache?.remove(jid.text) },
-    remove_domain: { at: 20, run: ({ domain }, { host }) => host.accountCache?.removeDomain(domain) },
-  },
   start(ctx: Context) {
     const { number_of_segments, strategy, time_to_live } = ctx.config;
     const cache = new AccountSegments(number_of_segments, strategy === "lru", ctx.metrics);

@@ -90,11 +90,10 @@ class PrivateStore implements PersonalStore {
 
   async removeUser(jid: BareJid): Promise<void> {
     const sql = "DELETE FROM private_storage WHERE server = ? AND username = ?";
-    await this.turns.take(jid.text, () => this.db.execute(sql, [jid.domain, jid.local]));
+    await this.db.execute(sql, [jid.domain, jid.local]);
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
-    await this.turns.settled();
     await deleteInBatches(
       this.db,
       { table: "private_storage", key: ["server", "username"], where: "server = ?", params: [domain] },

@@ -87,8 +87,12 @@ export interface StreamEngine {
   readonly log: Log;
   /** Streams without a session yet, oldest first: swept for the state time-out. */
   readonly waiting: Set<C2S>;
+  /** Streams that have ended and are not done with what had come before. */
+  readonly parting: Set<C2S>;
   /** What sessions that have ended still do: store what was not delivered, tell their presence. */
   readonly endings: UnderWay;
+  /** See `Server.underWay`. */
+  readonly underWay: UnderWay;
   /** Streams that may be resumed, by their id (XEP-0198). */
   readonly resumable: Map<string, C2S>;
   /** What every stream counts into before its host is known. */

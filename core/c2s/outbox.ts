@@ -40,6 +40,8 @@ export class Outbox {
   private settled: Promise<unknown> | undefined = undefined;
   private lost = false;
   private empty: { promise: Promise<void>; resolve: () => void } | undefined = undefined;
+  /** Who waits until a stanza has left. */
+  private marks: Map<Stanza, PromiseWithResolvers<void>> | undefined = undefined;
   /** Of the client's stanzas, those that were counted in and those that were counted out. */
   private came = 0;
   private left = 0;
@@ -67,6 +69,16 @@ export class Outbox {
     if (!this.running) return undefined;
     this.empty ??= Promise.withResolvers<void>();
     return this.empty.promise;
+  }
+
+  /** Resolves when what waits now has left, whatever comes behind it; undefined when nothing waits. */
+  get passed(): Promise<void> | undefined {
+    const last = this.stanzas.at(-1);
+    if (!this.running || last === undefined) return undefined;
+    this.marks ??= new Map();
+    const mark = this.marks.get(last) ?? Promise.withResolvers<void>();
+    this.marks.set(last, mark);
+    return mark.promise;
   }
 
   /** Takes a stanza for later: after everything that waits, and after its own write. */
@@ -148,9 +160,10 @@ export class Outbox {
 
   /** The first is done with. */
   private leave(): void {
-    const { start, end } = this.stanzas[this.head];
-    this.bytes -= end - start;
+    const stanza = this.stanzas[this.head];
+    this.bytes -= stanza.end - stanza.start;
     const n = this.counts[this.head++];
+    if (this.marks !== undefined) this.pass(stanza, this.marks);
     if (this.head > MAX_LEFT) this.trim();
     if (n === 0) return;
     this.left += n;
@@ -159,6 +172,12 @@ export class Outbox {
     this.askedAt = this.askedNext > this.left ? this.askedNext : -1;
     this.askedNext = -1;
     this.owner.answer();
+  }
+
+  private pass(stanza: Stanza, marks: Map<Stanza, PromiseWithResolvers<void>>): void {
+    marks.get(stanza)?.resolve();
+    marks.delete(stanza);
+    if (marks.size === 0) this.marks = undefined;
   }
 
   private trim(): void {

@@ -37,6 +37,8 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
   private inbox: Promise<void> | undefined = undefined;
   /** What its client has sent and what waits; made when something does. */
   outbox: Outbox | undefined = undefined;
+  /** What is being worked on waits for the client to read. */
+  protected forClient = false;
 
   abstract close(error: StreamError | undefined, reason: SessionEnd): void;
 
@@ -107,8 +109,12 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
   }
 
   private aMoment(): Promise<void> {
+    this.forClient = true;
     return new Promise((resolve) => {
-      this.engine.wheel.after(0, resolve);
+      this.engine.wheel.after(0, () => {
+        this.forClient = false;
+        resolve();
+      });
     });
   }
 

@@ -45,6 +45,16 @@ export class C2S extends ClientStanzas implements ConnOwner {
     return this.work === undefined ? waiting : Promise.all([this.work, waiting]).then(() => undefined);
   }
 
+  /**
+   * Resolves when what has come so far is done with, whatever comes behind it; undefined when nothing is being done, or it
+   * is for its client, or for the client's rate, that the stream waits.
+   */
+  get begun(): Promise<unknown> | undefined {
+    const work = this.delayed || this.forClient ? undefined : this.work;
+    // What is worked on may have to wait for a write then.
+    return work === undefined ? this.outbox?.passed : work.then(() => this.outbox?.passed);
+  }
+
   /** Resolves when nothing is being worked on, nor what that has left to wait for a write. */
   async worked(): Promise<void> {
     for (let work = this.working; work !== undefined; work = this.working) await work;
@@ -233,8 +243,11 @@ export class C2S extends ClientStanzas implements ConnOwner {
     this.throttled = 0;
     this.stay = this.engine.wheel.after(this.sm.resumeSeconds * 1000, () => this.finish("timeout"));
     const told = this.host.hooks.notify("session_detached", { session: this });
+    if (told === undefined) return;
     const what = "session_detach_failed";
-    told?.catch((error: unknown) => logOf(this.engine.log, what, error)?.error(what, { error, jid: this.jid.text }));
+    const failed = (error: unknown): void =>
+      logOf(this.engine.log, what, error)?.error(what, { error, jid: this.jid.text });
+    void this.engine.underWay.add(told).catch(failed);
   }
 
   /** The session is over, whatever the reason: every end comes through here, once. */
@@ -249,6 +262,7 @@ export class C2S extends ClientStanzas implements ConnOwner {
     conn?.setOwner(NOBODY);
     conn?.end();
     if (sm !== undefined && sm.id !== "") this.engine.resumable.delete(sm.id);
+    if (this.working !== undefined) this.part();
     if (!wasSession) {
       this.conn = undefined;
       return;
@@ -270,6 +284,13 @@ export class C2S extends ClientStanzas implements ConnOwner {
     // Out of the directory at once unless a feature waits: nobody routes to a stream that has ended.
     if (told === undefined) this.engine.sessions.remove(this);
     this.ending = this.engine.endings.add(after().catch((error: unknown) => this.endFailed(error)));
+  }
+
+  /** What it has begun is not yet done. */
+  private part(): void {
+    const { parting } = this.engine;
+    parting.add(this);
+    void this.worked().then(() => parting.delete(this));
   }
 
   private endFailed(error: unknown): void {

@@ -29,12 +29,13 @@ export function checkDocument(source: Source, exists?: (file: string) => boolean
   const undefinedClasses = new Set<string>();
   walk(source.schema, source.raw, (notes, value, path) => {
     if (notes.inert !== undefined && !notes.heeded?.some((name) => name === value)) {
-      // One warning an option, at its first place, however many listeners or pools set it.
-      const option = path.filter((part) => typeof part === "string").join(".");
-      if (!inertSeen.has(option)) {
+      // One warning an option, at its first place, however many listeners or pools set it; what is in it is it.
+      const names = path.filter((part) => typeof part === "string");
+      const tables = names.map((_, i) => names.slice(0, i + 1).join("."));
+      if (!tables.some((table) => inertSeen.has(table))) {
         warnings.push(placed(source, path, `${keyOf(path)} has no effect: ${notes.inert}`));
       }
-      inertSeen.add(option);
+      inertSeen.add(names.join("."));
     }
     if (typeof value !== "string") return;
     if (notes.absent?.values.includes(value)) {

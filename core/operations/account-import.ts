@@ -59,6 +59,7 @@ export const importUsers = defineOperation({
   category: "account",
   name: "importUsers",
   kind: "mutation",
+  unawaited: true,
   description: "Register the users of a CSV file on the server's disk, one user,host,password a line",
   args: { filename: "NonEmptyString!" },
   result: "ImportPayload",

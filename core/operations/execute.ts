@@ -93,7 +93,11 @@ export async function resolveOperation(
     if (operation.category === "") checkOffered(operation.name, context);
     const missing = await missingDependencies(operation, args, caller, node);
     if (missing) throw missing;
-    const result = await operation.run(args, caller, node);
+    const running = operation.run(args, caller, node);
+    if (running instanceof Promise && operation.kind === "mutation" && !operation.unawaited) {
+      void node.underWay?.add(running);
+    }
+    const result = await running;
     audit({ operation, args, began, outcome: "ok" }, context);
     return result;
   } catch (error) {

@@ -21,6 +21,7 @@ const run = defineOperation({
   category: "retention",
   name: "run",
   kind: "mutation",
+  unawaited: true,
   description: "Delete what is older than the section retention allows",
   args: {
     domain: { type: "DomainName", description: "Only this domain" },

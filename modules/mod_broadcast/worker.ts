@@ -111,7 +111,8 @@ export class Worker {
     metrics.processed.add();
     try {
       const to = makeBare(user, this.job.domain);
-      await server.routeXml(sender, to, message(this.job, sender, to));
+      const routed = server.routeXml(sender, to, message(this.job, sender, to));
+      if (routed !== undefined) await server.underWay.add(routed);
       metrics.success.add();
     } catch (error) {
       metrics.skipped.add();

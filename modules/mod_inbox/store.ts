@@ -55,6 +55,8 @@ export interface Part {
 export interface InboxEvents extends Omit<WriterEvents, "grown"> {
   /** Something was given to the writers. */
   requested?(): void;
+  /** A user had more conversations than he may have: the oldest are gone. */
+  trimmed?(user: BareJid, entries: number): void;
 }
 
 export class InboxStore implements PersonalStore {
@@ -63,8 +65,6 @@ export class InboxStore implements PersonalStore {
   /** Rows that are deleted at once when a domain is removed; the usual number when undefined. */
   deleteLimit: number | undefined = undefined;
   readonly bin: Bin;
-  /** How often users were removed: who has looked for one before a removal must look again. */
-  removals = 0;
   private readonly writer: Writer;
   private readonly trim: Trim;
 
@@ -73,7 +73,10 @@ export class InboxStore implements PersonalStore {
       settled: () => this.writer.settled(),
       gone: (key) => this.writer.changed(key),
     });
-    this.trim = new Trim(db, (user) => this.writer.changedOf(user));
+    this.trim = new Trim(db, (user, entries) => {
+      this.writer.changedOf(user);
+      this.events.trimmed?.(user, entries);
+    });
     this.writer = new Writer(db, {
       unarchived: (key) => this.events.unarchived?.(key),
       flushing: (many) => this.events.flushing?.(many),
@@ -243,14 +246,12 @@ export class InboxStore implements PersonalStore {
   }
 
   async clearInbox(user: BareJid): Promise<void> {
-    this.removals++;
     await this.writer.forget((other) => other === user.text);
     this.trim.forget(user);
     await deleteInBatches(this.db, { ...ROWS, where: "lserver = ? AND luser = ?", params: [user.domain, user.local] });
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
-    this.removals++;
     await this.writer.forget((user) => user.endsWith(`@${domain}`));
     const rows = { ...ROWS, where: "lserver = ?", params: [domain], limit: this.deleteLimit };
     await deleteInBatches(this.db, rows, deleted);

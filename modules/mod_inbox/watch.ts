@@ -62,19 +62,15 @@ function keep(
   write: () => Promise<void>,
   ctx: InboxContext,
 ): void {
-  const { store, host } = ctx;
-  const { removals } = store;
   // Nobody asks any more when the archive has refused the message.
   if (wanted !== true) wanted.catch(() => undefined);
-  // An account that went meanwhile must not leave anything to whoever gets its name.
-  const there = (): MaybePromise<boolean> => store.removals === removals || host.auth.exists(user.local, user.domain);
   const looked = async (): Promise<void> => {
-    if ((await wanted) && (await there())) await write();
+    if (await wanted) await write();
   };
   const failed = (error: unknown): void => {
     ctx.log.limited("write", 10)?.error("inbox_write_failed", { error, user: user.text });
   };
-  stanza.after(() => (wanted === true && store.removals === removals ? write() : looked().catch(failed)));
+  stanza.after(() => (wanted === true ? write() : looked().catch(failed)));
 }
 
 /** Whether there is such a user, and he lets the message through. */

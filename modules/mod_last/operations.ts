@@ -138,6 +138,7 @@ export const operations = [
     ...head,
     name: "removeOldUsers",
     kind: "mutation",
+    unawaited: true,
     description: "Remove users, of one domain or of all, who have not been seen since a time",
     args: { domain: "DomainName", timestamp: "DateTime!" },
     result: "[OldUser!]",

@@ -5,7 +5,6 @@ import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
 import type { Db } from "../../core/storage/db.ts";
-import { UnderWay } from "../../core/under-way.ts";
 
 export interface Last {
   /** Unix seconds. */
@@ -17,9 +16,6 @@ export interface Last {
 const MAX_SECONDS = 2_147_483_647;
 
 export class LastStore implements PersonalStore {
-  /** An account's last end must not be noted after everything about it was deleted. */
-  private readonly writes = new UnderWay();
-
   constructor(private readonly db: Db) {}
 
   async getLast(jid: BareJid): Promise<Last | undefined> {
@@ -31,8 +27,7 @@ export class LastStore implements PersonalStore {
   }
 
   setLastInfo(jid: BareJid, { seconds, status }: Last): Promise<void> {
-    const write = this.db.upsert("last", { server: jid.domain, username: jid.local }, { seconds, state: status });
-    return this.writes.add(write);
+    return this.db.upsert("last", { server: jid.domain, username: jid.local }, { seconds, state: status });
   }
 
   /** Seconds by localpart, of those of the users that have been seen. */
@@ -54,12 +49,10 @@ export class LastStore implements PersonalStore {
   }
 
   async removeUser(jid: BareJid): Promise<void> {
-    await this.writes.settled();
     await this.db.execute("DELETE FROM last WHERE server = ? AND username = ?", [jid.domain, jid.local]);
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
-    await this.writes.settled();
     await deleteInBatches(
       this.db,
       { table: "last", key: ["server", "username"], where: "server = ?", params: [domain] },

@@ -18,7 +18,7 @@ import { escapeXml } from "../../core/xml/markup.ts";
 import { stanzaText } from "../../core/xml/stanza-text.ts";
 import { operations } from "./operations.ts";
 import { expiry, takeOwnDelay } from "./rules.ts";
-import { noSuchUser, OfflineStore, type Waiting } from "./store.ts";
+import { OfflineStore, type Waiting } from "./store.ts";
 
 export type { Waiting } from "./store.ts";
 
@@ -66,18 +66,11 @@ export default defineModule({
   },
   retention: { offline: (store) => store },
   hooks: {
-    // 1: others may take their time
-    offline_message: [
-      { at: 1, run: comes },
-      { type: ["chat", "", "normal"], run: keep },
-    ],
-    offline_groupchat_message: [
-      { at: 1, run: comes },
-      {
-        type: "groupchat",
-        run: (stanza, ctx) => (ctx.config.store_groupchat_messages ? keep(stanza, ctx) : undefined),
-      },
-    ],
+    offline_message: { type: ["chat", "", "normal"], run: keep },
+    offline_groupchat_message: {
+      type: "groupchat",
+      run: (stanza, ctx) => (ctx.config.store_groupchat_messages ? keep(stanza, ctx) : undefined),
+    },
     amp_determine_strategy: {
       at: 30,
       run: (strategy, { stanza, event }) => {
@@ -94,10 +87,6 @@ export default defineModule({
   },
   operations,
 });
-
-function comes(stanza: Stanza, { store }: Context): undefined {
-  store.removals.comes(stanza);
-}
 
 /** Stores a message, and stops it when it is safe. Throws a StanzaError, which the sender is told. */
 async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefined> {
@@ -129,9 +118,6 @@ async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefin
 async function write(stanza: Stanza, ctx: Context): Promise<void> {
   const { store, config, host } = ctx;
   const to = stanza.to.bare;
-  const removals = store.removals.before(stanza);
-  // Of an account that was removed a session may have been left for a while, so that it was thought to be there.
-  if (store.removals.since(to, 0) && !(await host.auth.exists(to.local, to.domain))) throw noSuchUser();
   const said = host.access.match(config.access_max_user_messages, to, to.domain);
   const limit = typeof said === "number" ? said : said === "infinity" ? Infinity : config.max_user_messages;
   const bounded = limit !== Infinity;
@@ -148,10 +134,9 @@ async function write(stanza: Stanza, ctx: Context): Promise<void> {
   try {
     const { text, bare } = stanza.from;
     const from = text.length > MAX_JID ? bare.text : text;
-    await store.writeMessages(to, { timestamp, expire, from, packet }, removals);
+    await store.writeMessages(to, { timestamp, expire, from, packet });
     stored = true;
   } catch (error) {
-    if (error instanceof StanzaError) throw error;
     ctx.log.limited("write", 10)?.error("offline_write_failed", { error, user: to.text });
     throw new StanzaError("internal-server-error", "The message could not be stored");
   } finally {

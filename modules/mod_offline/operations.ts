@@ -17,6 +17,7 @@ const storeOf = (node: OperationNode, domain: string): OfflineStore => runningIn
 const head = {
   category: "offline",
   kind: "mutation",
+  unawaited: true,
   result: "String",
   scope: "domain",
   domainArgs: ["domain"],

@@ -1,6 +1,5 @@
 // Messages that wait: table `offline_message`, in the order of their ids. Times are microseconds since 1970.
 
-import { StanzaError } from "../../core/errors.ts";
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore, Retained } from "../../core/module.ts";
@@ -16,10 +15,8 @@ import {
 } from "../../core/storage/batches.ts";
 import { columnTime, type Db, type SqlValue } from "../../core/storage/db.ts";
 import { writeEach } from "../../core/storage/each.ts";
-import { UnderWay } from "../../core/under-way.ts";
 import { Endings } from "./endings.ts";
 import { Quota } from "./quota.ts";
-import { Removals } from "./removals.ts";
 
 export interface Waiting {
   id: number | bigint;
@@ -41,7 +38,6 @@ interface Row {
 
 /** A message that is to be stored. */
 interface Write {
-  readonly to: BareJid;
   readonly row: readonly SqlValue[];
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -52,14 +48,9 @@ const TABLE = "offline_message";
 /** Rows in one INSERT. */
 const BATCH = 500;
 
-/** What the sender of a message to an account that is not there is told. */
-export const noSuchUser = (): StanzaError => new StanzaError("service-unavailable", "User not found");
-
 export class OfflineStore implements PersonalStore, Retained {
   /** What has come in this turn of the event loop. */
   private batch: Write[] = [];
-  private readonly inserts = new UnderWay();
-  readonly removals = new Removals();
   readonly endings = new Endings();
   /** Accounts whose messages are going out, by bare JID. */
   readonly delivering = new Map<string, Promise<void>>();
@@ -67,25 +58,20 @@ export class OfflineStore implements PersonalStore, Retained {
 
   constructor(private readonly db: Db) {}
 
-  /**
-   * Stores a message; resolves when it is committed. All that come in the same turn of the event loop are one commit.
-   * Rejects with a StanzaError when the account is removed before its message is on the way to the database.
-   * @param removals what `removals.count` was when the account was there
-   */
-  writeMessages(to: BareJid, message: Omit<Waiting, "id">, removals = this.removals.count): Promise<void> {
-    if (this.removals.since(to, removals)) return Promise.reject(noSuchUser());
+  /** Stores a message; resolves when it is committed. All that come in the same turn of the event loop are one commit. */
+  writeMessages(to: BareJid, message: Omit<Waiting, "id">): Promise<void> {
     const expire = message.expire ?? null;
     const row = [message.timestamp, expire, to.domain, to.local, message.from, message.packet, null];
     if (this.batch.length === 0) setImmediate(() => this.flush());
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.batch.push({ to, row, resolve, reject });
+    this.batch.push({ row, resolve, reject });
     return promise;
   }
 
   private flush(): void {
     const { batch } = this;
     this.batch = [];
-    if (batch.length > 0) void this.inserts.add(this.insert(batch));
+    if (batch.length > 0) void this.insert(batch);
   }
 
   /** Parts follow each other: ids are the order of delivery, and a pool of connections keeps none. */
@@ -101,14 +87,6 @@ export class OfflineStore implements PersonalStore, Retained {
       if (errors.has(place)) reject(errors.get(place));
       else resolve();
     }
-  }
-
-  /** Takes messages out of what waits to be written, and lets what is being written come to its end. */
-  private async drop(gone: (to: BareJid) => boolean): Promise<void> {
-    const { batch } = this;
-    this.batch = batch.filter(({ to }) => !gone(to));
-    for (const { to, reject } of batch) if (gone(to)) reject(noSuchUser());
-    await this.inserts.settled();
   }
 
   private async count(jid: BareJid): Promise<number> {
@@ -210,22 +188,23 @@ export class OfflineStore implements PersonalStore, Retained {
 
   /** Counts what `deleteBefore` would delete. */
   async countBefore(domain: string, before: number): Promise<number> {
+    if (this.db.dialect === "mysql") {
+      let count = 0;
+      for await (const ids of this.olderThroughout(domain, columnTime(before * 1000))) count += ids.length;
+      return count;
+    }
     const sql = "SELECT count(*) AS n FROM offline_message WHERE server = ? AND timestamp < ?";
     const [row] = await this.db.query<{ n: number | string }>(sql, [domain, columnTime(before * 1000)]);
     return Number(row.n);
   }
 
   async removeUser(jid: BareJid): Promise<void> {
-    this.removals.note(jid.text);
-    await this.drop((to) => to.text === jid.text);
     this.quota.forget(jid);
     const params = [jid.domain, jid.local];
     await deleteInBatches(this.db, { table: TABLE, key: ["id"], where: "server = ? AND username = ?", params });
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
-    this.removals.note(domain);
-    await this.drop((to) => to.domain === domain);
     this.quota.forgetAll();
     await deleteInBatches(this.db, { table: TABLE, key: ["id"], where: "server = ?", params: [domain] }, deleted);
   }

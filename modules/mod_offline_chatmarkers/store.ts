@@ -8,7 +8,6 @@ import { printDateTime } from "../../core/operations/scalars.ts";
 import { type Deleted, deleteThroughout } from "../../core/storage/batches.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { escapeLike } from "../../core/storage/dialect.ts";
-import { UnderWay } from "../../core/under-way.ts";
 
 /** A thread of a conversation. */
 export interface Unseen {
@@ -23,16 +22,10 @@ export interface Unseen {
 const TABLE = "offline_markers";
 
 export class OfflineMarkerStore implements PersonalStore {
-  private readonly writes = new UnderWay();
-
   constructor(private readonly db: Db) {}
 
   /** Notes that there is something for a user; false when that would be more than `max` rows. */
-  maybeStore(jid: BareJid, unseen: Unseen, max: number): Promise<boolean> {
-    return this.writes.add(this.note(jid, unseen, max));
-  }
-
-  private async note(jid: BareJid, { thread, room, since }: Unseen, max: number): Promise<boolean> {
+  async maybeStore(jid: BareJid, { thread, room, since }: Unseen, max: number): Promise<boolean> {
     const [{ n, there }] = await this.db.query<{ n: number | string; there: number | string | null }>(
       `SELECT count(*) AS n, sum(CASE WHEN thread = ? AND room = ? THEN 1 ELSE 0 END) AS there
        FROM offline_markers WHERE jid = ?`,
@@ -62,12 +55,10 @@ export class OfflineMarkerStore implements PersonalStore {
   }
 
   async removeUser(jid: BareJid): Promise<void> {
-    await this.writes.settled();
     await this.db.execute("DELETE FROM offline_markers WHERE jid = ?", [jid.text]);
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
-    await this.writes.settled();
     const sought = { table: TABLE, column: "jid", where: "jid LIKE ? ESCAPE '$'" };
     await deleteThroughout(this.db, { ...sought, params: [`%@${escapeLike(domain)}`] }, deleted);
   }

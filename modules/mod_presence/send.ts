@@ -178,9 +178,11 @@ function depart(presence: Stanza, status: string, session: Session, ctx: ModuleC
   }
   session.setPresence(undefined, 0);
   const told = ctx.host.hooks.notify("unset_presence", { session, status });
-  told?.catch((error: unknown) =>
-    logOf(ctx.log, "unset_presence_failed", error)?.error("unset_presence_failed", { error }),
-  );
+  if (told !== undefined) {
+    const what = "unset_presence_failed";
+    const failed = (error: unknown): void => logOf(ctx.log, what, error)?.error(what, { error });
+    void ctx.server.underWay.add(told).catch(failed);
+  }
   const tell = ({ from }: SubscriptionLists): MaybePromise<void> => {
     toSessions(ctx, presence, ctx.server.sessionsOf(session.jid.bare), session);
     return toAudience(ctx, session, presence, directed === undefined ? from : united(from, directed, session));

@@ -64,6 +64,8 @@ export class Lists implements PersonalStore {
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
     await this.store.removeDomain(domain, deleted);
+    // A list that was asked for before is remembered after.
+    await this.#turns.settled();
     for (const [user] of this.#known) if (user.endsWith(`@${domain}`)) this.#known.delete(user);
   }
 

@@ -43,7 +43,10 @@ function runningOf(ctx: PepContext): Running {
       retracted: (node) => changed(ctx, node),
       purged: (node) => changed(ctx, node),
       // Not waited for: the node is held while it is deleted.
-      removed: (node) => void changed(ctx, node),
+      removed: (node) => {
+        const done = changed(ctx, node);
+        if (done !== undefined) void ctx.server.underWay.add(done);
+      },
     };
     const engine = new PubsubEngine(ctx.store, profile, ctx.host, ctx.server, ctx.log);
     known = { engine, bookmarks: new Unifier(engine, ctx) };

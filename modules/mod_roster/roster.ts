@@ -123,12 +123,11 @@ export class Rosters implements PersonalStore {
   }
 
   async removeUser(user: BareJid): Promise<void> {
-    await this.#turns.take(user.text, () => this.store.removeUser(user));
+    await this.store.removeUser(user);
     this.forget(user);
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
-    await this.#turns.settled();
     await this.store.removeDomain(domain, deleted);
     for (const user of this.#summaries.keys()) if (user.endsWith(`@${domain}`)) this.#summaries.delete(user);
   }

@@ -85,8 +85,10 @@ const deleteUser = formCommand({
   instructions: "The accounts are removed with all their data.",
   fields: [ACCOUNTS],
   async submit(form, run) {
+    const { who, ctx } = run;
+    const asking = isFull(who.from) ? ctx.server.session(who.from) : undefined;
     for (const account of await accountsOf(form, run)) {
-      if ((await run.node.accounts.remove(account)) !== "ok") throw new StanzaError("not-allowed");
+      if (!(await ctx.server.removeUser(account, undefined, asking))) throw new StanzaError("not-allowed");
     }
     return done("The accounts were removed");
   },

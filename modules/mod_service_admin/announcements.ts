@@ -49,9 +49,7 @@ export async function announce(
   body: string,
   told?: (sent: readonly FullJid[]) => Promise<void>,
 ): Promise<void> {
-  for (let i = 0; i < sessions.length; i += SLICE) {
-    if (i > 0) await new Promise<void>((resolve) => server.after(PAUSE, resolve));
-    const slice = sessions.slice(i, i + SLICE).filter((jid) => server.session(jid) !== undefined);
+  const toSlice = async (slice: readonly FullJid[]): Promise<void> => {
     for (const jid of slice) {
       try {
         const from = makeBare("", jid.domain);
@@ -61,6 +59,11 @@ export async function announce(
       }
     }
     await told?.(slice);
+  };
+  for (let i = 0; i < sessions.length; i += SLICE) {
+    if (i > 0) await new Promise<void>((resolve) => server.after(PAUSE, resolve));
+    const slice = sessions.slice(i, i + SLICE).filter((jid) => server.session(jid) !== undefined);
+    await server.underWay.add(toSlice(slice));
   }
 }
 
@@ -82,7 +85,9 @@ export function welcome(session: Session, ctx: Context): void {
   if (all.size === 0 || session.anonymous) return;
   const motd = all.get(keyOf("motd", session.domain));
   const greeting = all.get(keyOf("welcome", session.domain));
-  if (motd !== undefined || greeting !== undefined) inBackground(ctx, tell(session, motd, greeting, ctx));
+  if (motd !== undefined || greeting !== undefined) {
+    inBackground(ctx, ctx.server.underWay.add(tell(session, motd, greeting, ctx)));
+  }
 }
 
 async function tell(

@@ -43,7 +43,9 @@ async function send(ctx: Ctx, newest: number): Promise<boolean> {
       else if (host === ctx.host) {
         // One that fails stays for the next start; the others go their way.
         const done = twins.sent(row) ? ctx.store.remove(Number(row.id)) : sendOne(ctx, row);
-        await done.catch((error: unknown) => ctx.log.error("held_message_not_sent", { error }));
+        await ctx.server.underWay
+          .add(done)
+          .catch((error: unknown) => ctx.log.error("held_message_not_sent", { error }));
       }
     }
   }

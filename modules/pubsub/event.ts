@@ -129,7 +129,8 @@ export class Delivery {
     const stanza = viewText(eventText(event, this.#id, ` to='${escapeXml(to.text)}'`));
     stanza.from = event.service;
     stanza.to = to;
-    engine.server.route(stanza)?.catch(this.#lost);
+    const routed = engine.server.route(stanza);
+    if (routed !== undefined) void engine.server.underWay.add(routed).catch(this.#lost);
   }
 
   #make(): Stanza {

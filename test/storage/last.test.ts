@@ -3,7 +3,6 @@ import { beforeAll, expect, test } from "vitest";
 import { makeBare } from "../../core/jid.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { LastStore } from "../../modules/mod_last/store.ts";
-import { holdNext } from "../support/held-call.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 onEachDatabase("last activity", (database: TestDatabase) => {
@@ -80,18 +79,6 @@ onEachDatabase("last activity", (database: TestDatabase) => {
       await store.setLastInfo(makeBare(name, "count.example"), { seconds: at, status: "" });
     }
     expect(await store.countActive("count.example", seconds)).toBe(expected);
-  });
-
-  test.each(["account", "domain"])("that is being noted while the %s is removed is nobody's", async (what) => {
-    const user = makeBare(what, "going.example");
-    const held = holdNext(db, "upsert");
-    const noted = store.setLastInfo(user, { seconds: 1, status: "" });
-    await held.come;
-    const removed = what === "account" ? store.removeUser(user) : store.removeDomain(user.domain);
-    held.go();
-    await noted;
-    await removed;
-    expect(await store.getLast(user)).toBeUndefined();
   });
 
   test("is personal data", async () => {

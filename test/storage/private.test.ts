@@ -3,7 +3,6 @@ import { beforeAll, expect, test } from "vitest";
 import { makeBare } from "../../core/jid.ts";
 import type { Db } from "../../core/storage/db.ts";
 import mod_private from "../../modules/mod_private.ts";
-import { holdNext } from "../support/held-call.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 interface PrivateStore {
@@ -60,20 +59,6 @@ onEachDatabase("private storage", (database: TestDatabase) => {
     const values = Array.from({ length: 30 }, (_, i) => `<v>${i}</v>`);
     await Promise.all(values.map((data) => store.multiSetData(romeo, [{ namespace: "urn:race", data }])));
     expect(values).toContain((await store.multiGetData(romeo, ["urn:race"])).get("urn:race"));
-  });
-
-  test.each(["account", "domain"])("what is being stored while the %s is removed is nobody's", async (what) => {
-    const user = makeBare(what, "going.example");
-    for (const method of ["query", "transaction"] as const) {
-      const held = holdNext(db, method);
-      const stored = store.multiSetData(user, [{ namespace: "urn:old", data: "<x/>" }]);
-      await held.come;
-      const removed = what === "account" ? store.removeUser(user) : store.removeDomain(user.domain);
-      held.go();
-      await stored;
-      await removed;
-      expect(await store.multiGetData(user, ["urn:old"])).toEqual(new Map());
-    }
   });
 
   test("reads what MongooseIM wrote", async () => {

@@ -7,7 +7,6 @@ import type { RosterItem } from "../../modules/mod_roster/item.ts";
 import { Rosters } from "../../modules/mod_roster/roster.ts";
 import { RosterStore } from "../../modules/mod_roster/store.ts";
 import { STATES } from "../../modules/mod_roster/subscription.ts";
-import { holdNext } from "../support/held-call.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 onEachDatabase("rosters", (database: TestDatabase) => {
@@ -33,22 +32,6 @@ onEachDatabase("rosters", (database: TestDatabase) => {
   });
   const write = (user: BareJid, it: RosterItem, version?: string): Promise<void> =>
     store.write(user, it, { groups: true, version });
-
-  test.each(["account", "domain"])(
-    "an item that is being written while the %s is removed is nobody's",
-    async (what) => {
-      const user = newUser("going.example");
-      const rosters = new Rosters(store);
-      const held = holdNext(db, "transaction");
-      const written = rosters.change(user, "juliet@example.com", undefined, () => item("juliet@example.com"));
-      await held.come;
-      const removed = what === "account" ? rosters.removeUser(user) : rosters.removeDomain(user.domain);
-      held.go();
-      await written;
-      await removed;
-      expect(await store.roster(user)).toEqual([]);
-    },
-  );
 
   test.each(STATES)("an item in state %s comes back as it was", async (state) => {
     const user = newUser();

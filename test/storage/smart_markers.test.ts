@@ -294,20 +294,6 @@ onEachDatabase("offline markers", ({ open }) => {
     expect(await store.get(alice)).toHaveLength(1);
   });
 
-  test.each([
-    ["user", "insertNew", () => store.removeUser(alice)],
-    ["domain", "query", () => store.removeDomain("localhost")],
-  ] as const)("a %s that is removed while something is noted leaves nothing", async (_, method, remove) => {
-    const held = holdNext(db, method);
-    const noted = store.maybeStore(alice, { thread: "", room: "", since: 1 }, 9);
-    await held.come;
-    const removed = remove();
-    held.go();
-    expect(await noted).toBe(true);
-    await removed;
-    expect(await store.get(alice)).toEqual([]);
-  });
-
   test("users, domains and rooms are removed", async () => {
     const none = { thread: "", room: "", since: 1 };
     for (const jid of [alice, bob, eve]) await store.maybeStore(jid, none, 9);

@@ -65,3 +65,21 @@ test("a removal that was begun and did not take the account is forgotten at the 
   expect(await host().auth.checkPassword("paris", "localhost", "secret")).toBe(true);
   expect(await kept("last", "username", "paris")).toHaveLength(1);
 });
+
+test("what takes longer than a removal waits for leaves nothing: the name is not free before", async () => {
+  const jid = await account("rosaline");
+  const gate = Promise.withResolvers<void>();
+  const late = gate.promise.then(() =>
+    db().upsert("last", { server: "localhost", username: "rosaline" }, { seconds: 2, state: "" }),
+  );
+  void server.node.underWay.add(late);
+  expect(await server.node.removeUser(jid)).toBe(true);
+  expect(await kept("last", "username", "rosaline")).toEqual([]);
+  expect(await host().auth.create("rosaline", "localhost", "another's")).toBe("exists");
+  expect(await kept("mongooseim_removals", "username", "rosaline")).toHaveLength(1);
+  gate.resolve();
+  await late;
+  await until(async () => (await host().auth.create("rosaline", "localhost", "another's")) === "ok");
+  expect(await kept("last", "username", "rosaline")).toEqual([]);
+  expect(await kept("mongooseim_removals", "username", "rosaline")).toEqual([]);
+});

@@ -25,6 +25,7 @@ import type {
 } from "../../core/module.ts";
 import { Shaper } from "../../core/shaper.ts";
 import { type Element, IQ, MESSAGE, PRESENCE, type Stanza } from "../../core/stanza.ts";
+import { UnderWay } from "../../core/under-way.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { attr, Markup, xml } from "../../core/xml/markup.ts";
 import { parseElement } from "../../core/xml/tree.ts";
@@ -55,6 +56,7 @@ export class FakeServer implements Server {
   readonly db = new MemoryDb();
   readonly name = "mongooseim@localhost";
   readonly operations = undefined;
+  readonly underWay = new UnderWay();
   readonly version = "0.0.0-test";
   readonly startedAt = this.clock.time;
   /** Lines the server logged, warnings and worse. */
@@ -243,11 +245,13 @@ export class FakeServer implements Server {
 
   async removeUser(jid: BareJid): Promise<boolean> {
     if ((await this.accounts.remove(jid.local, jid.domain)) !== "ok") return false;
+    this.host.accountCache?.remove(jid.text);
     await this.host.hooks.notify("remove_user", { jid });
     return true;
   }
 
   async removeDomain(domain: string): Promise<void> {
+    this.host.accountCache?.removeDomain(domain);
     await this.host.hooks.notify("remove_domain", { domain });
   }
 

@@ -23,6 +23,8 @@ export interface Copied {
 /** Reads a file and, with `to`, writes a copy that only its owner may read; `to` must not exist. */
 export function copyHashed(from: string, to?: string): Copied {
   const hash = new Bun.CryptoHasher("sha256");
+  // A pipe would be waited for.
+  if (!statSync(from).isFile()) throw new Error("it is no file");
   const source = openSync(from, "r");
   let target: number | undefined;
   try {

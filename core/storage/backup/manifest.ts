@@ -11,7 +11,7 @@ const FORMAT = 1;
 
 const count = z.int().min(0);
 /** Below the backup and below the state directory; never outside of them. */
-const path = z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.?(\/|$))[^\0]+$/);
+const path = z.string().regex(/^(?!\/)(?!.*(^|\/)\.\.?(\/|$))\P{Cc}+$/u);
 
 const manifest = z
   .strictObject({
@@ -36,6 +36,13 @@ const manifest = z
   .refine(({ files, databases }) => {
     const all = new Set(files.map(({ path }) => path));
     return databases.length > 0 && databases.every(({ path }) => all.has(path));
+  })
+  // What is kept beside a database, and what a restore keeps for itself, was not put there by `create`.
+  .refine(({ files, databases }) => {
+    const own = new Set(
+      databases.flatMap(({ path }) => ["-wal", "-shm", "-journal", ".lock"].map((end) => path + end)),
+    );
+    return files.every(({ path }) => !own.has(path) && !/^restore(\.json|-staging)/.test(path));
   });
 
 export type Manifest = z.output<typeof manifest>;

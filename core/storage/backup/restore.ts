@@ -77,7 +77,10 @@ export function finishRestore(stateDir: string): boolean {
 function locked<T>(stateDir: string, databases: readonly string[], work: () => T): T {
   const locks: { close(): void }[] = [];
   try {
-    for (const path of new Set(["mongooseim.db", ...databases])) locks.push(takeLock(join(stateDir, path)));
+    for (const path of new Set(["mongooseim.db", ...databases])) {
+      locks.push(takeLock(join(stateDir, path)));
+      giveToOwnerOf(stateDir, join(stateDir, `${path}.lock`));
+    }
     return work();
   } catch (error) {
     if (error instanceof StorageError && error.code === "locked") {

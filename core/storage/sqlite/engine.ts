@@ -1,5 +1,6 @@
 // The synchronous half of the SQLite store: runs a batch of requests as one transaction. Lives in the worker.
 import { Database, SQLiteError, type Statement } from "bun:sqlite";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { type SqlValue, StorageError, type StorageErrorCode } from "../db.ts";
 import { CHANGES, FAILED, LIST, QUERY, ROWS, RUN, RUN_MANY, type SqliteSettings, type Wire } from "./protocol.ts";
 
@@ -47,6 +48,7 @@ export class SqliteEngine {
         this.#lock = takeLock(settings.file);
         opened.push(this.#lock);
       }
+      if (settings.file !== ":memory:") makePrivate(settings.file);
       // safeIntegers: message ids use 59 bits, more than a JS number holds.
       this.#db = new Database(settings.file, { create: true, readwrite: true, safeIntegers: true });
       opened.push(this.#db);
@@ -299,18 +301,38 @@ function narrow(value: bigint): number | bigint {
   return Number.isSafeInteger(number) ? number : value;
 }
 
+/** Makes a file that only its owner may read: SQLite would let others in, and gives the log beside it the same mode. */
+function makePrivate(file: string): void {
+  // To open and close one that is there could end a lock that this process has on it.
+  if (existsSync(file)) return;
+  try {
+    closeSync(openSync(file, "a", 0o600));
+  } catch {
+    // SQLite, which comes to the same end, has its own words for it.
+    return;
+  }
+}
+
 /**
  * Locks a side file for the life of this process, so that a second server on the same database fails at once.
  * The database file itself stays open to backups and shells. The kernel drops the lock when the process dies.
  */
 export function takeLock(file: string): Database {
+  makePrivate(`${file}.lock`);
   const lock = new Database(`${file}.lock`, { create: true, readwrite: true });
   try {
     lock.run(`PRAGMA busy_timeout = ${LOCK_WAIT_MS}`);
+    lock.run("PRAGMA journal_mode = MEMORY");
     lock.run("BEGIN EXCLUSIVE");
+    // Never committed. Of a file that this user may only read, SQLite would have taken no more than a reader's lock.
+    lock.run("PRAGMA user_version = 1");
     return lock;
   } catch (cause) {
     lock.close();
+    if (cause instanceof SQLiteError && cause.code?.startsWith("SQLITE_READONLY")) {
+      const words = `Cannot open database "${file}": this user may not write to "${file}.lock"; give it to the user that runs the server`;
+      throw new StorageError("unavailable", words, { cause });
+    }
     if (classify(cause).code !== "locked") throw cause;
     throw new StorageError(
       "locked",

@@ -137,24 +137,6 @@ describe("between users", () => {
     expect(rows).toEqual([{ luser: "tybalt" }]);
   });
 
-  test("an account that goes while it is looked for leaves nothing", async () => {
-    const looked = Promise.withResolvers<boolean>();
-    let answers: (boolean | Promise<boolean>)[] = [looked.promise, false];
-    Object.assign(server.accounts, { exists: () => answers.shift() ?? false });
-    const sending = romeo.sends(`<message to='tybalt@localhost' type='chat'><body>x</body></message>`);
-    await Bun.sleep(1);
-    await store.removeUser(parseBareJid("tybalt@localhost"));
-    looked.resolve(true);
-    await sending;
-    await Bun.sleep(1);
-    expect(await server.db.query("SELECT luser FROM inbox")).toEqual([{ luser: "romeo" }]);
-    // And one that stays gets it.
-    answers = [Promise.resolve(true), true];
-    await romeo.sends(`<message to='tybalt@localhost' type='chat'><body>y</body></message>`);
-    await Bun.sleep(1);
-    expect(await inbox(parseBareJid("tybalt@localhost"))).toEqual(["romeo@localhost 1 y"]);
-  });
-
   test("what is no message to be read later is left alone", async () => {
     const to = `to='juliet@localhost'`;
     await romeo.sends(

@@ -1,6 +1,4 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { StanzaError } from "../../../core/errors.ts";
-import { STOP } from "../../../core/hooks.ts";
 import { parseBareJid } from "../../../core/jid.ts";
 import type { ModuleContext, PersonalStore } from "../../../core/module.ts";
 import { type SqlValue, StorageError } from "../../../core/storage/db.ts";
@@ -8,7 +6,6 @@ import { viewText } from "../../../core/xml/framer.ts";
 import modOffline from "../../../modules/mod_offline/index.ts";
 import type { OfflineStore } from "../../../modules/mod_offline/store.ts";
 import { type FakeClient, FakeServer } from "../../support/fake-server.ts";
-import { holdNext } from "../../support/held-call.ts";
 import { whole } from "../../support/personal.ts";
 import { allSteps } from "../../support/steps.ts";
 import { runner } from "./operations.ts";
@@ -301,40 +298,4 @@ test("an account's messages go with it, and are in its personal data before", as
   expect(rows[0].slice(0, 3)).toEqual(["2026-11-22T12:00:00.000000Z", "romeo@localhost/orchard", "juliet@localhost"]);
   await server.removeUser(JULIET);
   expect(await stored()).toBe(0);
-});
-
-describe("of an account that was removed", () => {
-  /** As whoever thinks that the account is there. */
-  async function arrives(body: string): Promise<string> {
-    const stanza = viewText(chat(body));
-    stanza.from = romeo.jid;
-    stanza.to = JULIET;
-    try {
-      return (await server.host.hooks.route(server.host.hooks.offline, stanza)) === STOP ? "stored" : "passed on";
-    } catch (error) {
-      return error instanceof StanzaError ? error.condition : String(error);
-    }
-  }
-
-  test("nothing is kept until there is one of its name again", async () => {
-    expect(await arrives("before")).toBe("stored");
-    await server.removeUser(JULIET);
-    expect(await arrives("between")).toBe("service-unavailable");
-    expect(await stored()).toBe(0);
-    await server.accounts.create("juliet", "localhost", "another's");
-    expect(await arrives("new")).toBe("stored");
-    expect(bodies(await comesOnline())).toEqual(["new"]);
-  });
-
-  test("nothing is kept that came before, though there is one of its name again", async () => {
-    const counted = holdNext(server.db, "query");
-    const outcome = arrives("old");
-    await counted.come;
-    await server.removeUser(JULIET);
-    await server.accounts.create("juliet", "localhost", "another's");
-    counted.go();
-    expect(await outcome).toBe("service-unavailable");
-    expect(await stored()).toBe(0);
-    expect(server.logged).toEqual([]);
-  });
 });

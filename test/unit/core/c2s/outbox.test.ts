@@ -46,6 +46,24 @@ describe("Outbox", () => {
     expect(outbox.busy).toBe(false);
   });
 
+  test("what waits has passed when it has left, whatever has come behind it", async () => {
+    const { outbox, seen, send } = setUp();
+    expect(outbox.passed).toBeUndefined();
+    const writes = ["1", "2"].map((id) => {
+      const write = Promise.withResolvers<void>();
+      send(message(id, write.promise));
+      return { passed: outbox.passed?.then(() => seen.push(`${id} has passed`)), done: write.resolve };
+    });
+    const [one, two] = writes;
+    one.done();
+    await one.passed;
+    expect(seen).toEqual(["1", "+1", "1 has passed"]);
+    two.done();
+    await Promise.all([two.passed, outbox.drained]);
+    expect(seen.slice(3)).toEqual(["2", "+1", "2 has passed"]);
+    expect(outbox.passed).toBeUndefined();
+  });
+
   test("a failed write is told for every message that waited for it, and for no other", async () => {
     const { outbox, seen, send } = setUp();
     const bad = Promise.reject(new Error("disk"));

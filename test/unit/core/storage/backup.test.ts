@@ -2,6 +2,7 @@
 
 import { Database } from "bun:sqlite";
 import {
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -314,6 +315,20 @@ describe("a restore", () => {
     const old = new Database(join(aside!, "mongooseim.db"));
     expect(old.query("SELECT count(*) AS n FROM users").get()).toEqual({ n: 2 });
     old.close();
+  });
+
+  // Its owner is somebody else then: only root can make such files.
+  test.skipIf(process.getuid?.() !== 0)("by root gives everything to the owner of the state directory", async () => {
+    await stateWith("alice");
+    create();
+    await close();
+    rmSync(stateDir, { recursive: true });
+    mkdirSync(stateDir);
+    chownSync(stateDir, 65_534, 65_534);
+    restore();
+    const names = readdirSync(stateDir, { recursive: true }).map(String);
+    expect(names).toContain("mongooseim.db.lock");
+    for (const name of names) expect([name, statSync(join(stateDir, name)).uid]).toEqual([name, 65_534]);
   });
 
   test("makes a state directory where there is none", async () => {

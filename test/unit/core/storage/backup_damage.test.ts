@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createBackup } from "../../../../core/storage/backup/create.ts";
 import { BackupError, MANIFEST, type Manifest, readManifest } from "../../../../core/storage/backup/manifest.ts";
@@ -199,6 +199,23 @@ describe("a file", () => {
       refused(inPlaceOf("salt-secret", (file) => symlinkSync(to, file)));
     }
   });
+
+  test("that is a pipe, which nobody writes to", () => {
+    const problems = refused(inPlaceOf("salt-secret", (file) => Bun.spawnSync(["mkfifo", file])));
+    expect(problems).toEqual(["salt-secret: it is no file"]);
+  });
+
+  test.each(["mongooseim.db-wal", "mongooseim.db.lock", "restore.json", "restore-staging/x", "two\nlines"])(
+    "whose manifest has a file %j, which no backup has",
+    (path) => {
+      refused((dir) => {
+        mkdirSync(dirname(join(dir, path)), { recursive: true });
+        writeFileSync(join(dir, path), "x");
+        const sha256 = new Bun.CryptoHasher("sha256").update("x").digest("hex");
+        edited((m) => void m.files.push({ path, bytes: 1, sha256 }))(dir);
+      });
+    },
+  );
 });
 
 describe("a target", () => {

@@ -1,5 +1,8 @@
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { SqliteEngine } from "../../../../core/storage/sqlite/engine.ts";
+import { SqliteEngine, takeLock } from "../../../../core/storage/sqlite/engine.ts";
 import {
   CHANGES,
   FAILED,
@@ -78,4 +81,52 @@ test("a batch that only reads leaves nothing to checkpoint", () => {
 test("WITH may lead a statement that writes", () => {
   run([QUERY, 1, 0], ["WITH one AS (SELECT 1 AS a) INSERT INTO t SELECT a, 'w' FROM one RETURNING a"]);
   expect(engine.dirty).toBe(true);
+});
+
+/** For root a file's mode means nothing. */
+const unprivileged =
+  process.getuid?.() === 0
+    ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", process.execPath]
+    : [process.execPath];
+const engineFile = JSON.stringify(join(import.meta.dirname, "../../../../core/storage/sqlite/engine.ts"));
+const runs = (code: string) =>
+  Bun.spawnSync([...unprivileged, "-e", code], { cwd: "/", stdout: "pipe", stderr: "pipe" });
+
+test.skipIf(!runs(`await import(${engineFile})`).success)(
+  "a lock that this user may only read is none: it would keep nobody out",
+  () => {
+    const dir = mkdtempSync(join(tmpdir(), "lock-"));
+    const file = join(dir, "mongooseim.db");
+    writeFileSync(`${file}.lock`, "");
+    chmodSync(`${file}.lock`, 0o444);
+    chmodSync(dir, 0o755);
+    const tries = `const { takeLock } = await import(${engineFile});
+      try { takeLock(${JSON.stringify(file)}); console.log("taken"); } catch (error) { console.log(error.message); }`;
+    expect(runs(tries).stdout.toString().trimEnd()).toBe(
+      `Cannot open database "${file}": this user may not write to "${file}.lock"; give it to the user that runs the server`,
+    );
+    rmSync(dir, { recursive: true });
+  },
+);
+
+test("a lock is one user's at a time, and leaves nothing beside it", () => {
+  const dir = mkdtempSync(join(tmpdir(), "lock-"));
+  const file = join(dir, "mongooseim.db");
+  const lock = takeLock(file);
+  expect(() => takeLock(file)).toThrow(/another server is using it/);
+  lock.close();
+  takeLock(file).close();
+  expect(readdirSync(dir)).toEqual(["mongooseim.db.lock"]);
+  rmSync(dir, { recursive: true });
+});
+
+test("a new database, its log and its lock are for nobody else to read, whatever the directory", () => {
+  const dir = mkdtempSync(join(tmpdir(), "private-"));
+  const settings = { synchronous: "full", cacheKib: 256, busyTimeoutMs: 0, maxBytes: 0 } as const;
+  const made = new SqliteEngine({ file: join(dir, "mongooseim.db"), ...settings });
+  made.run([0, 5, RUN, 0, 0, "CREATE TABLE t (a)"]);
+  const modes = readdirSync(dir).map((name) => [name, statSync(join(dir, name)).mode & 0o777]);
+  expect(modes.sort()).toEqual(["", "-shm", "-wal", ".lock"].map((end) => [`mongooseim.db${end}`, 0o600]).sort());
+  made.close();
+  rmSync(dir, { recursive: true });
 });
