@@ -44,7 +44,7 @@ export class SqliteEngine {
   constructor(settings: SqliteSettings) {
     const opened: Database[] = [];
     try {
-      if (settings.file !== ":memory:") {
+      if (settings.file !== ":memory:" && !settings.reads) {
         this.#lock = takeLock(settings.file);
         opened.push(this.#lock);
       }
@@ -53,17 +53,10 @@ export class SqliteEngine {
       this.#db = new Database(settings.file, { create: true, readwrite: true, safeIntegers: true });
       opened.push(this.#db);
       this.#db.run(`PRAGMA busy_timeout = ${settings.busyTimeoutMs}`);
-      this.#db.run(`PRAGMA page_size = ${PAGE_BYTES}`);
-      this.#db.run("PRAGMA journal_mode = WAL");
-      this.#db.run(`PRAGMA synchronous = ${settings.synchronous}`);
-      // As every other database does: a store that forgets a row that is referred to fails here too.
-      this.#db.run("PRAGMA foreign_keys = ON");
       this.#db.run(`PRAGMA cache_size = -${settings.cacheKib}`);
       this.#db.run("PRAGMA temp_store = MEMORY");
-      this.#db.run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
-      this.#db.run(`PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES}`);
-      if (settings.maxBytes > 0)
-        this.#db.run(`PRAGMA max_page_count = ${Math.max(1, Math.floor(settings.maxBytes / PAGE_BYTES))}`);
+      if (settings.reads) this.#db.run("PRAGMA query_only = ON");
+      else this.#prepareToWrite(settings);
       // Reads the header, so that a file which is no database fails now and not on the first request.
       this.#db.query("SELECT count(*) FROM sqlite_master").get();
       this.#begin = this.#db.prepare("BEGIN IMMEDIATE");
@@ -78,6 +71,18 @@ export class SqliteEngine {
       const { code, message } = classify(cause);
       throw new StorageError(code, `Cannot open database "${settings.file}": ${message}`, { cause });
     }
+  }
+
+  #prepareToWrite(settings: SqliteSettings): void {
+    this.#db.run(`PRAGMA page_size = ${PAGE_BYTES}`);
+    this.#db.run("PRAGMA journal_mode = WAL");
+    this.#db.run(`PRAGMA synchronous = ${settings.synchronous}`);
+    // As every other database does: a store that forgets a row that is referred to fails here too.
+    this.#db.run("PRAGMA foreign_keys = ON");
+    this.#db.run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+    this.#db.run(`PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES}`);
+    if (settings.maxBytes > 0)
+      this.#db.run(`PRAGMA max_page_count = ${Math.max(1, Math.floor(settings.maxBytes / PAGE_BYTES))}`);
   }
 
   /** Ends the transaction that reads share. */
