@@ -29,6 +29,11 @@ export interface Db {
   readonly dialect: Dialect;
   /** Runs a statement that gives rows. */
   query<R extends object>(sql: string, params?: readonly SqlValue[]): Promise<R[]>;
+  /**
+   * As `query`, for a statement that may go through very many rows: SQLite runs it beside all others, which it would hold
+   * up. It sees what was committed before.
+   */
+  scan<R extends object>(sql: string, params?: readonly SqlValue[]): Promise<R[]>;
   /** Runs a writing statement; resolves to the number of rows changed, after the durable commit. */
   execute(sql: string, params?: readonly SqlValue[]): Promise<number>;
   /** Runs all statements or none; resolves to the rows changed by each, after the durable commit. */

@@ -118,6 +118,11 @@ export abstract class ServerDb<H> implements Db {
   }
 
   abstract query<R extends object>(sql: string, params?: readonly SqlValue[]): Promise<R[]>;
+
+  scan<R extends object>(sql: string, params?: readonly SqlValue[]): Promise<R[]> {
+    return this.query(sql, params);
+  }
+
   abstract execute(sql: string, params?: readonly SqlValue[]): Promise<number>;
   abstract insertMany(table: string, columns: readonly string[], rows: readonly (readonly SqlValue[])[]): Promise<void>;
 

@@ -1,7 +1,7 @@
 // Rewriting an element so that it stands alone: no name of it, nor of any child, leans on a prefix declared outside.
 // The slow path, for the rare stanza that uses prefixes of the stream header or of its own tag.
 
-import { escapeXml, unescapeXml } from "./markup.ts";
+import { escapeAttribute, unescapeXml } from "./markup.ts";
 import { FrameError, type Scope } from "./scan.ts";
 
 /** What well-formed markup without comments and the like consists of: CDATA sections, tags, text. */
@@ -83,7 +83,6 @@ const local = (name: string): string => name.slice(name.indexOf(":") + 1);
 const written = (name: string): string => (name.startsWith("xml:") ? name : local(name));
 
 /** A value's markup; white space that a reader would take for a blank (XML 1.0 §3.3.3) stays a reference. */
-const quotable = (value: string): string => escapeXml(value).replace(/[\t\r\n]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 /** A start tag without its end; what it declares is in force afterwards. */
 function startTag(name: string, attributes: string, { given, told, depth }: Context): string {
@@ -92,7 +91,7 @@ function startTag(name: string, attributes: string, { given, told, depth }: Cont
   const declare = (prefix: string, uri: string): void => {
     if (prefix === "xml") return;
     told.set(prefix, uri);
-    declarations += ` xmlns${prefix === "" ? "" : `:${prefix}`}='${quotable(uri)}'`;
+    declarations += ` xmlns${prefix === "" ? "" : `:${prefix}`}='${escapeAttribute(uri)}'`;
   };
   const used: string[] = [];
   let rest = "";

@@ -6,12 +6,20 @@ const ESCAPES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;"
 const FORBIDDEN =
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 const SUSPECT = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ud800-\udfff\ufffe\uffff]/;
+const BLANK = /[\t\r\n]/;
+const BLANKS = /[\t\r\n]/g;
 
 /** Escapes text for use as character data or inside an attribute value of either quote. */
 export function escapeXml(text: string): string {
   if (SUSPECT.test(text)) text = text.replace(FORBIDDEN, "");
   if (!UNSAFE.test(text)) return text;
   return text.replace(/[&<>"']/g, (c) => ESCAPES[c]);
+}
+
+/** Escapes an attribute's value: a parser takes tabs and line ends for spaces, unless they are references (XML 1.0 3.3.3). */
+export function escapeAttribute(value: string): string {
+  const text = escapeXml(value);
+  return BLANK.test(text) ? text.replace(BLANKS, (c) => `&#${c.charCodeAt(0)};`) : text;
 }
 
 /** Undoes the five predefined entities and character references; the text has passed the framer. */
@@ -44,7 +52,7 @@ export function xml(parts: TemplateStringsArray, ...values: Value[]): Markup {
   let out = parts[0];
   for (let i = 0; i < values.length; i++) {
     const v = values[i];
-    if (typeof v === "string") out += escapeXml(v);
+    if (typeof v === "string") out += parts[i].endsWith("='") ? escapeAttribute(v) : escapeXml(v);
     else if (typeof v === "number") out += v;
     else if (v instanceof Markup) out += v.text;
     else if (Array.isArray(v)) for (const m of v) out += (m as Markup).text;
@@ -57,5 +65,5 @@ export function xml(parts: TemplateStringsArray, ...values: Value[]): Markup {
 export function attr(name: string, value: string | number | undefined): Markup | undefined {
   return value === undefined
     ? undefined
-    : new Markup(` ${name}='${typeof value === "number" ? value : escapeXml(value)}'`);
+    : new Markup(` ${name}='${typeof value === "number" ? value : escapeAttribute(value)}'`);
 }

@@ -69,6 +69,9 @@ export default defineModule<InboxConfig, InboxStore, keyof typeof metrics>({
     store.bound(config.max_user_conversations, (error) =>
       log.limited("trim", 10)?.error("inbox_not_trimmed", { error }),
     );
+    // Above all what MongooseIM has stored without a bound.
+    store.events.trimmed = (user, entries) =>
+      log.limited("trimmed", 10)?.warning("inbox_trimmed", { user: user.text, entries });
     store.events.unarchived = (key) => void announceReturn(key, ctx);
     store.events.failed = (error, entries) => log.limited("write", 10)?.error("inbox_write_failed", { error, entries });
     if (config.backend === "rdbms_async") {

@@ -55,6 +55,8 @@ export interface Part {
 export interface InboxEvents extends Omit<WriterEvents, "grown"> {
   /** Something was given to the writers. */
   requested?(): void;
+  /** A user had more conversations than he may have: the oldest are gone. */
+  trimmed?(user: BareJid, entries: number): void;
 }
 
 export class InboxStore implements PersonalStore {
@@ -71,7 +73,10 @@ export class InboxStore implements PersonalStore {
       settled: () => this.writer.settled(),
       gone: (key) => this.writer.changed(key),
     });
-    this.trim = new Trim(db, (user) => this.writer.changedOf(user));
+    this.trim = new Trim(db, (user, entries) => {
+      this.writer.changedOf(user);
+      this.events.trimmed?.(user, entries);
+    });
     this.writer = new Writer(db, {
       unarchived: (key) => this.events.unarchived?.(key),
       flushing: (many) => this.events.flushing?.(many),

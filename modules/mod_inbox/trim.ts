@@ -10,7 +10,7 @@ const USERS = 10_000;
 
 export class Trim {
   readonly #db: Db;
-  readonly #trimmed: (user: BareJid) => void;
+  readonly #trimmed: (user: BareJid, entries: number) => void;
   /** Rows that users have at most. */
   readonly #counts = new BoundedMap<string, number>(USERS, () => 1);
   /** Rows that may have come since the rows of a user began to be counted. */
@@ -18,8 +18,8 @@ export class Trim {
   #bound = Number.POSITIVE_INFINITY;
   #failed: (error: unknown) => void = () => {};
 
-  /** @param trimmed hears whose inbox has lost entries */
-  constructor(db: Db, trimmed: (user: BareJid) => void) {
+  /** @param trimmed hears whose inbox has lost entries, and how many */
+  constructor(db: Db, trimmed: (user: BareJid, entries: number) => void) {
     this.#db = db;
     this.#trimmed = trimmed;
   }
@@ -77,12 +77,12 @@ export class Trim {
       [local, domain, keep],
     );
     if (newest === undefined) return Number(n);
-    await this.#db.execute(`DELETE FROM inbox WHERE ${whose} AND timestamp <= ?`, [
+    const gone = await this.#db.execute(`DELETE FROM inbox WHERE ${whose} AND timestamp <= ?`, [
       local,
       domain,
       Number(newest.timestamp),
     ]);
-    this.#trimmed(user);
+    this.#trimmed(user, gone);
     return keep;
   }
 }

@@ -188,6 +188,11 @@ export class OfflineStore implements PersonalStore, Retained {
 
   /** Counts what `deleteBefore` would delete. */
   async countBefore(domain: string, before: number): Promise<number> {
+    if (this.db.dialect === "mysql") {
+      let count = 0;
+      for await (const ids of this.olderThroughout(domain, columnTime(before * 1000))) count += ids.length;
+      return count;
+    }
     const sql = "SELECT count(*) AS n FROM offline_message WHERE server = ? AND timestamp < ?";
     const [row] = await this.db.query<{ n: number | string }>(sql, [domain, columnTime(before * 1000)]);
     return Number(row.n);

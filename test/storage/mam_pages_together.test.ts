@@ -74,7 +74,12 @@ onEachDatabase("pages that are read together", (database: TestDatabase) => {
     const asked = Array.from({ length: 400 }, (_, k) => {
       const from = k % 3 === 0 ? (k * 7) % EACH : 0;
       const id = k % 4 === 0 ? undefined : idOf((k * 131) % EACH);
-      const page: Page = { dir: k % 2 === 0 ? "after" : "before", id, max: (k * 5) % 23, count: k % 5 !== 0 };
+      const page: Page = {
+        dir: k % 2 === 0 ? "after" : "before",
+        id,
+        max: [0, 3, 10, 22][(k >> 2) % 4],
+        count: k % 5 !== 0,
+      };
       // Of some archives there is nothing.
       return { n: k % (OWNERS + 1), from, page };
     });
@@ -94,7 +99,7 @@ onEachDatabase("pages that are read together", (database: TestDatabase) => {
       if (page.count || n === OWNERS) expect(total).toBe(right.total);
       if (page.count && right.offset !== undefined) expect(offset).toBe(right.offset);
     }
-    if (db.dialect === "pgsql") expect(read).toBeLessThan(40);
+    if (db.dialect === "pgsql") expect(read).toBeLessThan(60);
   });
 
   test("fail together, and the next are answered", async () => {

@@ -427,11 +427,15 @@ describe("max_user_conversations", () => {
     "an inbox has no more than so many; the oldest gives way",
     { bob: 1, alice: 1, kate: 1, mike: 1 },
     async (cast) => {
-      const { bob, alice, kate, mike } = cast;
+      const { bob, alice, kate, mike, server } = cast;
       for (const writer of [alice, kate, mike]) await writes(writer, bob, "Test");
       await expect.poll(async () => (await inboxOf(bob)).entries.map((e) => e.from)).toEqual([mike.full, kate.full]);
       await writes(alice, bob, "Again");
       await expect.poll(async () => (await inboxOf(bob)).entries.map((e) => e.from)).toEqual([alice.full, mike.full]);
+      // An administrator can see that something is gone, once in a while.
+      expect(server.logged).toContainEqual(
+        expect.objectContaining({ level: "warning", what: "inbox_trimmed", entries: 1 }),
+      );
     },
   );
 });

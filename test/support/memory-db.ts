@@ -28,6 +28,10 @@ export class MemoryDb implements Db {
     });
   }
 
+  scan<R extends object>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
+    return this.query(sql, params);
+  }
+
   async execute(sql: string, params: readonly SqlValue[] = []): Promise<number> {
     return this.#run(sql, params);
   }

@@ -15,6 +15,7 @@ import {
   TRANSACTION,
   type Wire,
 } from "./protocol.ts";
+import { Scans } from "./scans.ts";
 
 export interface SqliteOptions {
   /** Path of the database file, or ":memory:". Beside it come `-wal`, `-shm` and `.lock`. */
@@ -45,6 +46,9 @@ const BATCH_BYTES = 8 * 1024 * 1024;
  */
 const READ_GATHER_MS = 2;
 const MANY = 4;
+/** Of the connection for reads that go through very many rows: page cache in KiB, and how many may wait. */
+const SCAN_CACHE_KIB = 2048;
+const MOST_SCANS = 10_000;
 /** Different statement texts kept prepared. */
 const MAX_STATEMENTS = 500;
 
@@ -74,13 +78,19 @@ interface Batch {
  * Opens (and creates) a SQLite database in a worker of its own. Rejects with a {@link StorageError}: "locked" when
  * another server has it, "corrupt" when it is no database, "unavailable" when the file cannot be opened.
  */
-export async function openSqlite(options: SqliteOptions): Promise<Db> {
+export function openSqlite(options: SqliteOptions): Promise<Db> {
+  const reads = (): Promise<Db> => open({ ...options, cacheKib: SCAN_CACHE_KIB, maxQueued: MOST_SCANS }, true);
+  return open(options, false, options.file === ":memory:" ? undefined : new Scans(reads));
+}
+
+async function open(options: SqliteOptions, reads: boolean, scans?: Scans): Promise<Db> {
   const settings: SqliteSettings = {
     file: options.file,
     synchronous: options.synchronous ?? "full",
     cacheKib: options.cacheKib ?? 8192,
     busyTimeoutMs: options.busyTimeoutMs ?? 5000,
     maxBytes: options.maxBytes ?? 0,
+    reads,
   };
   const worker = new Worker(workerUrl(import.meta.url), { smol: true });
   const reply = await new Promise<OpenReply>((resolve) => {
@@ -92,7 +102,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Db> {
     worker.terminate();
     throw new StorageError(reply.code, reply.message);
   }
-  return new SqliteDb(worker, options.gatherMs ?? 2, options.maxQueued ?? 100_000, options.damaged);
+  return new SqliteDb(worker, options.gatherMs ?? 2, options.maxQueued ?? 100_000, options.damaged, scans);
 }
 
 /**
@@ -124,6 +134,9 @@ class SqliteDb implements Db {
   #crowded = false;
   #refusal: string | undefined;
   #closeSent = false;
+  /** The worker has ended by itself. */
+  #gone = false;
+  #ended: Promise<void> | undefined;
   #closing: { promise: Promise<void>; resolve: () => void } | undefined;
   readonly #stats: DbStats = { queued: 0, batches: 0, rows: 0, lastBatchMs: 0, up: true };
 
@@ -132,6 +145,7 @@ class SqliteDb implements Db {
     gatherMs: number,
     maxQueued: number,
     private readonly damaged: ((message: string) => void) | undefined,
+    private readonly scans: Scans | undefined,
   ) {
     this.#worker = worker;
     this.#gatherMs = gatherMs;
@@ -146,6 +160,13 @@ class SqliteDb implements Db {
 
   query<R extends object>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
     return this.#single<R[]>(QUERY, AS_ROWS, sql, params);
+  }
+
+  scan<R extends object>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
+    if (this.scans === undefined) return this.query(sql, params);
+    // Refused before: a request that fails is not worth a worker.
+    if (this.#refusal !== undefined) return Promise.reject(this.#refused());
+    return this.scans.query(sql, params);
   }
 
   execute(sql: string, params: readonly SqlValue[] = []): Promise<number> {
@@ -192,18 +213,23 @@ class SqliteDb implements Db {
   }
 
   stats(): DbStats {
-    return { ...this.#stats };
+    return this.scans === undefined ? { ...this.#stats } : this.scans.addTo(this.#stats);
   }
 
   close(): Promise<void> {
-    if (this.#closing) return this.#closing.promise;
+    this.#ended ??= this.#end();
+    return this.#ended;
+  }
+
+  async #end(): Promise<void> {
+    if (this.#refusal !== undefined) return;
+    this.#refusal = "the database is closed";
+    // Who closes the file last empties its write-ahead log.
+    await this.scans?.close();
+    if (this.#gone) return;
     this.#closing = Promise.withResolvers<void>();
-    if (this.#refusal !== undefined) this.#closing.resolve();
-    else {
-      this.#refusal = "the database is closed";
-      if (!this.#flying) this.#flush();
-    }
-    return this.#closing.promise;
+    if (!this.#flying) this.#flush();
+    await this.#closing.promise;
   }
 
   #single<T>(operation: number, shape: number, sql: string, params: readonly SqlValue[]): Promise<T> {
@@ -216,11 +242,15 @@ class SqliteDb implements Db {
   }
 
   #refuse(weight: number): StorageError | undefined {
-    if (this.#refusal !== undefined) return new StorageError("unavailable", `Cannot use database: ${this.#refusal}`);
+    if (this.#refusal !== undefined) return this.#refused();
     if (this.#weight + weight > this.#maxQueued && this.#weight > 0)
       return new StorageError("unavailable", `Cannot use database: ${this.#weight} requests wait for it already`);
     this.#weight += weight;
     return undefined;
+  }
+
+  #refused(): StorageError {
+    return new StorageError("unavailable", `Cannot use database: ${this.#refusal}`);
   }
 
   /** The batch that takes a request of this weight, with room for its statement texts in the worker's list. */
@@ -333,6 +363,7 @@ class SqliteDb implements Db {
 
   /** The worker is gone: nothing that waits will be answered. */
   #die(reason: string): void {
+    this.#gone = true;
     this.#refusal ??= reason;
     const flying = this.#flying;
     const lost = flying ? [flying, ...this.#waiting] : [...this.#waiting];

@@ -1,5 +1,6 @@
 // The synchronous half of the SQLite store: runs a batch of requests as one transaction. Lives in the worker.
 import { Database, SQLiteError, type Statement } from "bun:sqlite";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { type SqlValue, StorageError, type StorageErrorCode } from "../db.ts";
 import { CHANGES, FAILED, LIST, QUERY, ROWS, RUN, RUN_MANY, type SqliteSettings, type Wire } from "./protocol.ts";
 
@@ -43,25 +44,19 @@ export class SqliteEngine {
   constructor(settings: SqliteSettings) {
     const opened: Database[] = [];
     try {
-      if (settings.file !== ":memory:") {
+      if (settings.file !== ":memory:" && !settings.reads) {
         this.#lock = takeLock(settings.file);
         opened.push(this.#lock);
       }
+      if (settings.file !== ":memory:") makePrivate(settings.file);
       // safeIntegers: message ids use 59 bits, more than a JS number holds.
       this.#db = new Database(settings.file, { create: true, readwrite: true, safeIntegers: true });
       opened.push(this.#db);
       this.#db.run(`PRAGMA busy_timeout = ${settings.busyTimeoutMs}`);
-      this.#db.run(`PRAGMA page_size = ${PAGE_BYTES}`);
-      this.#db.run("PRAGMA journal_mode = WAL");
-      this.#db.run(`PRAGMA synchronous = ${settings.synchronous}`);
-      // As every other database does: a store that forgets a row that is referred to fails here too.
-      this.#db.run("PRAGMA foreign_keys = ON");
       this.#db.run(`PRAGMA cache_size = -${settings.cacheKib}`);
       this.#db.run("PRAGMA temp_store = MEMORY");
-      this.#db.run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
-      this.#db.run(`PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES}`);
-      if (settings.maxBytes > 0)
-        this.#db.run(`PRAGMA max_page_count = ${Math.max(1, Math.floor(settings.maxBytes / PAGE_BYTES))}`);
+      if (settings.reads) this.#db.run("PRAGMA query_only = ON");
+      else this.#prepareToWrite(settings);
       // Reads the header, so that a file which is no database fails now and not on the first request.
       this.#db.query("SELECT count(*) FROM sqlite_master").get();
       this.#begin = this.#db.prepare("BEGIN IMMEDIATE");
@@ -76,6 +71,18 @@ export class SqliteEngine {
       const { code, message } = classify(cause);
       throw new StorageError(code, `Cannot open database "${settings.file}": ${message}`, { cause });
     }
+  }
+
+  #prepareToWrite(settings: SqliteSettings): void {
+    this.#db.run(`PRAGMA page_size = ${PAGE_BYTES}`);
+    this.#db.run("PRAGMA journal_mode = WAL");
+    this.#db.run(`PRAGMA synchronous = ${settings.synchronous}`);
+    // As every other database does: a store that forgets a row that is referred to fails here too.
+    this.#db.run("PRAGMA foreign_keys = ON");
+    this.#db.run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+    this.#db.run(`PRAGMA journal_size_limit = ${WAL_LIMIT_BYTES}`);
+    if (settings.maxBytes > 0)
+      this.#db.run(`PRAGMA max_page_count = ${Math.max(1, Math.floor(settings.maxBytes / PAGE_BYTES))}`);
   }
 
   /** Ends the transaction that reads share. */
@@ -294,11 +301,24 @@ function narrow(value: bigint): number | bigint {
   return Number.isSafeInteger(number) ? number : value;
 }
 
+/** Makes a file that only its owner may read: SQLite would let others in, and gives the log beside it the same mode. */
+function makePrivate(file: string): void {
+  // To open and close one that is there could end a lock that this process has on it.
+  if (existsSync(file)) return;
+  try {
+    closeSync(openSync(file, "a", 0o600));
+  } catch {
+    // SQLite, which comes to the same end, has its own words for it.
+    return;
+  }
+}
+
 /**
  * Locks a side file for the life of this process, so that a second server on the same database fails at once.
  * The database file itself stays open to backups and shells. The kernel drops the lock when the process dies.
  */
 export function takeLock(file: string): Database {
+  makePrivate(`${file}.lock`);
   const lock = new Database(`${file}.lock`, { create: true, readwrite: true });
   try {
     lock.run(`PRAGMA busy_timeout = ${LOCK_WAIT_MS}`);

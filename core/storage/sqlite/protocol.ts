@@ -32,6 +32,8 @@ export interface SqliteSettings {
   busyTimeoutMs: number;
   /** Largest size of the file in bytes; 0 is without limit. */
   maxBytes: number;
+  /** Beside the one that writes, in the same process: takes no lock, changes nothing. */
+  reads?: boolean;
 }
 
 /** First message to the worker: the settings. First answer: nothing, or why it could not open. */

@@ -129,14 +129,12 @@ export class SqlArchive implements ArchiveBackend {
 
   /** A page of what a filter of contents leaves. */
   private async filteredPage(number: number, bounds: Bounds, content: Condition, page: Page): Promise<Read> {
-    const edge = edgeOf(page, bounds);
-    // All at once: they travel together.
-    const [rows, total, before] = await Promise.all([
+    // At once: they travel together.
+    const [rows, counted] = await Promise.all([
       page.max === 0 ? [] : this.filteredRows(number, bounds, content, page),
-      page.count ? this.count(number, bounds.low, bounds.high, content) : undefined,
-      page.count && edge !== undefined ? this.count(number, bounds.low, edge - 1n, content) : undefined,
+      page.count ? this.count(number, bounds, content, edgeOf(page, bounds)) : undefined,
     ]);
-    return { rows, more: trim(rows, page.max), total, before, edge: undefined };
+    return { rows, more: trim(rows, page.max), total: counted?.total, before: counted?.before, edge: undefined };
   }
 
   private filteredRows(number: number, bounds: Bounds, content: Condition, page: Page): Promise<Row[]> {
@@ -146,15 +144,25 @@ export class SqlArchive implements ArchiveBackend {
     const sql = `SELECT id, from_jid, message FROM mam_message WHERE user_id = ? AND id >= ? AND id <= ? AND ${content.sql} ORDER BY id ${order} LIMIT ?${skip}`;
     const params: SqlValue[] = [number, low, high, ...content.params, page.max + 1];
     if (page.index !== undefined) params.push(page.index);
-    return this.parts.db.query<Row>(sql, params);
+    return this.read<Row>(content, sql, params);
   }
 
-  private async count(number: number, low: bigint, high: bigint, content: Condition): Promise<number> {
-    if (high < low) return 0;
-    const sql = `SELECT COUNT(*) AS n FROM mam_message WHERE user_id = ? AND id >= ? AND id <= ? AND ${content.sql}`;
-    const params = [number, low, high, ...content.params];
-    const [{ n }] = await this.parts.db.query<{ n: number | bigint }>(sql, params);
-    return Number(n);
+  /** How many messages there are, and how many of them before the edge of a page. */
+  private async count(
+    number: number,
+    { low, high }: Bounds,
+    content: Condition,
+    edge: bigint | undefined,
+  ): Promise<{ total: number; before: number | undefined }> {
+    const before = edge === undefined ? "" : ", COUNT(CASE WHEN id < ? THEN 1 END) AS m";
+    const sql = `SELECT COUNT(*) AS n${before} FROM mam_message WHERE user_id = ? AND id >= ? AND id <= ? AND ${content.sql}`;
+    const params = [...(edge === undefined ? [] : [edge]), number, low, high, ...content.params];
+    const [{ n, m }] = await this.read<{ n: number | bigint; m?: number | bigint }>(content, sql, params);
+    return { total: Number(n), before: m === undefined ? undefined : Number(m) };
+  }
+
+  private read<R extends object>({ looksThrough }: Condition, sql: string, params: readonly SqlValue[]): Promise<R[]> {
+    return looksThrough ? this.parts.db.scan<R>(sql, params) : this.parts.db.query<R>(sql, params);
   }
 
   private found(owner: Owner, { id, from_jid, message }: Row): Found {

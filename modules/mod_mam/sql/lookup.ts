@@ -36,6 +36,8 @@ export function pageBounds({ low, high }: Bounds, { dir, id }: Page): Bounds {
 export interface Condition {
   readonly sql: string;
   readonly params: readonly SqlValue[];
+  /** Rows are looked through for it that it does not leave. */
+  readonly looksThrough: boolean;
 }
 
 /** Where what is on a page begins or ends, kept to the bounds of the filter; undefined without an id. */
@@ -80,5 +82,5 @@ export function contentCondition(
     parts.push("is_groupchat = ?");
     params.push(false);
   }
-  return parts.length === 0 ? undefined : { sql: parts.join(" AND "), params };
+  return parts.length === 0 ? undefined : { sql: parts.join(" AND "), params, looksThrough: ids === undefined };
 }

@@ -76,8 +76,9 @@ type SharedRow = Counted & { n: number | bigint } & (Row | { id: null });
  */
 class SharedReader implements PageReader {
   private readonly single: SingleReader;
-  /** Those that wait, by their direction: a statement has one. */
-  private readonly waiting: Record<Page["dir"], Waiting[]> = { before: [], after: [] };
+  /** Those that wait, by what a statement has one of: direction and limit. Whose turn is next comes first. */
+  private readonly queues = new Map<string, Waiting[]>();
+  private waiting = 0;
   private abreast = 0;
   private armed = false;
 
@@ -89,12 +90,15 @@ class SharedReader implements PageReader {
     // These are rare, and may take long.
     if (range.skip !== undefined) return this.single.read(range, counts);
     const { promise, resolve, reject } = Promise.withResolvers<Row[]>();
-    const queue = this.waiting[range.dir];
-    if (queue.length >= WAITING)
+    if (this.waiting >= WAITING)
       return Promise.reject(
-        new StorageError("unavailable", `Cannot use database: ${queue.length} requests wait for it already`),
+        new StorageError("unavailable", `Cannot use database: ${this.waiting} requests wait for it already`),
       );
-    queue.push({ range, counts, resolve, reject });
+    const key = `${range.dir} ${range.limit}`;
+    const queue = this.queues.get(key);
+    if (queue === undefined) this.queues.set(key, [{ range, counts, resolve, reject }]);
+    else queue.push({ range, counts, resolve, reject });
+    this.waiting++;
     if (!this.armed && this.abreast < ABREAST) {
       this.armed = true;
       // What comes in the same turn goes along.
@@ -107,13 +111,15 @@ class SharedReader implements PageReader {
   }
 
   private send(): void {
-    while (this.abreast < ABREAST) {
-      const { before, after } = this.waiting;
-      const dir = before.length >= after.length ? "before" : "after";
-      const pages = this.waiting[dir].splice(0, MOST);
-      if (pages.length === 0) return;
+    for (const [key, queue] of this.queues) {
+      if (this.abreast >= ABREAST) return;
+      this.queues.delete(key);
+      const pages = queue.splice(0, MOST);
+      // The rest comes after the others.
+      if (queue.length > 0) this.queues.set(key, queue);
+      this.waiting -= pages.length;
       this.abreast++;
-      this.ask(dir, pages).finally(() => {
+      this.ask(pages).finally(() => {
         this.abreast--;
         this.send();
       });
@@ -121,10 +127,11 @@ class SharedReader implements PageReader {
   }
 
   /** Never rejects. */
-  private async ask(dir: Page["dir"], pages: readonly Waiting[]): Promise<void> {
+  private async ask(pages: readonly Waiting[]): Promise<void> {
     try {
+      const { dir, limit } = pages[0].range;
       const counted = pages.reduce((most, { counts }) => Math.max(most, counts.ranges.length), 0);
-      const rows = await this.db.query<SharedRow>(shared(dir, counted), parameters(pages, counted));
+      const rows = await this.db.query<SharedRow>(shared(dir, counted), [...parameters(pages, counted), limit]);
       let at = 0;
       for (let n = 1; n <= pages.length; n++) {
         const { counts, resolve } = pages[n - 1];
@@ -153,19 +160,19 @@ const COUNT = (i: number): string =>
 /** Pages in one direction, with so many counts beside each; PostgreSQL's form. */
 function shared(dir: Page["dir"], counts: number): string {
   const each = (text: (i: number) => string): string => Array.from({ length: counts }, (_, i) => text(i)).join("");
-  const arrays = `?::int[], ?::bigint[], ?::bigint[], ?::int[]${each(() => ", ?::bigint[], ?::bigint[]")}`;
-  const asked = `unnest(${arrays}) WITH ORDINALITY AS q (owner, low, high, size${each(bounds)}, n)`;
+  const arrays = `?::int[], ?::bigint[], ?::bigint[]${each(() => ", ?::bigint[], ?::bigint[]")}`;
+  const asked = `unnest(${arrays}) WITH ORDINALITY AS q (owner, low, high${each(bounds)}, n)`;
   // Kept apart, so that nothing is counted once for each row.
   const page =
     counts === 0
       ? { before: "", from: asked }
       : {
-          before: `WITH q AS MATERIALIZED (SELECT q.n, q.owner, q.low, q.high, q.size${each(COUNT)} FROM ${asked}) `,
+          before: `WITH q AS MATERIALIZED (SELECT q.n, q.owner, q.low, q.high${each(COUNT)} FROM ${asked}) `,
           from: "q",
         };
   return `${page.before}SELECT q.n, m.id, m.from_jid, m.message${each((i) => `, q.count_${i}`)} FROM ${page.from}
     LEFT JOIN LATERAL (SELECT a.id, a.from_jid, a.message FROM mam_message a
-      WHERE a.user_id = q.owner AND a.id >= q.low AND a.id <= q.high ORDER BY a.id ${order(dir)} LIMIT q.size) m ON TRUE
+      WHERE a.user_id = q.owner AND a.id >= q.low AND a.id <= q.high ORDER BY a.id ${order(dir)} LIMIT ?) m ON TRUE
     ORDER BY q.n, m.id ${order(dir)}`;
 }
 
@@ -176,7 +183,6 @@ function parameters(pages: readonly Waiting[], counts: number): string[] {
     column(({ range }) => range.number),
     column(({ range }) => range.low),
     column(({ range }) => range.high),
-    column(({ range }) => range.limit),
   ];
   for (let i = 0; i < counts; i++) {
     columns.push(column(({ counts: { ranges } }) => ranges[i]?.from ?? 0n));

@@ -25,6 +25,10 @@ export class MemoryDb implements Db {
     return this.#db.query<R, SqlValue[]>(sql).all(...params);
   }
 
+  scan<R extends object>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
+    return this.query(sql, params);
+  }
+
   async execute(sql: string, params: readonly SqlValue[] = []): Promise<number> {
     this.#note(sql);
     return this.#db.query<object, SqlValue[]>(sql).run(...params).changes;

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -117,5 +117,16 @@ test("a lock is one user's at a time, and leaves nothing beside it", () => {
   lock.close();
   takeLock(file).close();
   expect(readdirSync(dir)).toEqual(["mongooseim.db.lock"]);
+  rmSync(dir, { recursive: true });
+});
+
+test("a new database, its log and its lock are for nobody else to read, whatever the directory", () => {
+  const dir = mkdtempSync(join(tmpdir(), "private-"));
+  const settings = { synchronous: "full", cacheKib: 256, busyTimeoutMs: 0, maxBytes: 0 } as const;
+  const made = new SqliteEngine({ file: join(dir, "mongooseim.db"), ...settings });
+  made.run([0, 5, RUN, 0, 0, "CREATE TABLE t (a)"]);
+  const modes = readdirSync(dir).map((name) => [name, statSync(join(dir, name)).mode & 0o777]);
+  expect(modes.sort()).toEqual(["", "-shm", "-wal", ".lock"].map((end) => [`mongooseim.db${end}`, 0o600]).sort());
+  made.close();
   rmSync(dir, { recursive: true });
 });

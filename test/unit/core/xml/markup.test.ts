@@ -75,6 +75,12 @@ describe("the xml template", () => {
     expect(`${markup}`).toBe(markup.text);
   });
 
+  test("keeps tabs and line ends of an attribute's value; text has them as they are", () => {
+    const value = "a\tb\nc\r\nd";
+    const markup = xml`<a b='${value}'${attr("c", value)}>${"x\ty\nz"}</a>`;
+    expect(markup.text).toBe("<a b='a&#9;b&#10;c&#13;&#10;d' c='a&#9;b&#10;c&#13;&#10;d'>x\ty\nz</a>");
+  });
+
   test("leaves out a list that is empty", () => {
     expect(xml`<a>${[]}</a>`.text).toBe("<a></a>");
   });
