@@ -46,7 +46,13 @@ export function toStorageError(cause: unknown): StorageError {
   if (cause instanceof StorageError) return cause;
   const message = cause instanceof Error ? cause.message : String(cause);
   const code = cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "";
-  return new StorageError(nameOf(code), message || code, { cause });
+  return new StorageError(nameOf(code), (message || code) + adviceOn(message), { cause });
+}
+
+/** PgBouncer refuses a setting that it does not know, and may be told to leave it out: queries are given up by us then. */
+function adviceOn(message: string): string {
+  const [, setting] = /^unsupported startup parameter: (\w+)$/.exec(message) ?? [];
+  return setting === undefined ? "" : ` (for PgBouncer: ignore_startup_parameters = ${setting})`;
 }
 
 function nameOf(code: string): StorageErrorCode {

@@ -5,7 +5,7 @@ import type { Element } from "@xmpp/xml";
 import { StanzaError } from "../../core/errors.ts";
 import { type MaybePromise, STOP } from "../../core/hooks.ts";
 import type { BareJid, Jid } from "../../core/jid.ts";
-import { defineModule, type Iq, type Session } from "../../core/module.ts";
+import { defineModule, type Iq, type Server, type Session } from "../../core/module.ts";
 import { NS_DATA } from "../../core/ns.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { hasFrom } from "../mod_roster/index.ts";
@@ -30,8 +30,9 @@ interface Running {
   readonly bookmarks: Unifier;
 }
 
-/** What runs for each host type. */
+/** What runs for each host type, and for all of a server. */
 const running = new WeakMap<PepContext, Running>();
+const onServer = new WeakMap<Server, Set<Pep>>();
 
 function runningOf(ctx: PepContext): Running {
   let known = running.get(ctx);
@@ -51,6 +52,8 @@ function runningOf(ctx: PepContext): Running {
     const engine = new PubsubEngine(ctx.store, profile, ctx.host, ctx.server, ctx.log);
     known = { engine, bookmarks: new Unifier(engine, ctx) };
     running.set(ctx, known);
+    const others = onServer.get(ctx.server) ?? new Set();
+    onServer.set(ctx.server, others.add(engine));
   }
   return known;
 }
@@ -97,10 +100,20 @@ function answered(message: Stanza, session: Session, ctx: PepContext): Promise<t
   return processAuthorization(engineOf(ctx), asker, message).then((done) => (done ? STOP : undefined));
 }
 
+/** Rows of many nodes are gone, of other host types' accounts too: what is in memory of them is asked for anew. */
+function forgetAll({ server }: PepContext): void {
+  for (const { nodes } of onServer.get(server) ?? []) nodes.clear();
+}
+
+function stop(ctx: PepContext): void {
+  onServer.get(ctx.server)?.delete(engineOf(ctx));
+  running.delete(ctx);
+}
+
 /** An anonymous user is gone, with all that was kept of him. */
 async function forget(jid: BareJid, ctx: PepContext): Promise<void> {
   await ctx.store.removeUser(jid);
-  engineOf(ctx).nodes.clear();
+  forgetAll(ctx);
 }
 
 export default defineModule<Config, PepStore>({
@@ -133,6 +146,7 @@ export default defineModule<Config, PepStore>({
     },
   },
   start: (ctx) => void runningOf(ctx),
+  stop,
   iq: {
     "get account http://jabber.org/protocol/pubsub": answer,
     "set account http://jabber.org/protocol/pubsub": answer,
@@ -183,8 +197,8 @@ export default defineModule<Config, PepStore>({
     },
 
     // After the rows have gone, which the core sees to at 60.
-    remove_user: { at: 70, run: (_params, ctx) => engineOf(ctx).nodes.clear() },
-    remove_domain: { at: 70, run: (_params, ctx) => engineOf(ctx).nodes.clear() },
+    remove_user: { at: 70, run: (_params, ctx) => forgetAll(ctx) },
+    remove_domain: { at: 70, run: (_params, ctx) => forgetAll(ctx) },
     anonymous_purge: ({ jid }, ctx) => forget(jid, ctx),
   },
 });

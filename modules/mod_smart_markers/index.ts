@@ -9,7 +9,7 @@ import { noPermanentStore } from "../../core/hints.ts";
 import { type MaybePromise, STOP, type Stop } from "../../core/hooks.ts";
 import { type BareJid, isFull, tryParseJid } from "../../core/jid.ts";
 import { type AsyncPoolMetric, asyncPoolMetrics } from "../../core/metrics/async-pool.ts";
-import { defineModule, type HostType, type Iq, type ModuleContext } from "../../core/module.ts";
+import { defineModule, type HostType, type Iq, type ModuleContext, type Server } from "../../core/module.ts";
 import { NS_MARKERS } from "../../core/ns.ts";
 import { parseDateTime, printDateTime } from "../../core/operations/scalars.ts";
 import type { Stanza } from "../../core/stanza.ts";
@@ -98,6 +98,9 @@ export default defineModule<z.output<typeof config>, MarkerStore, AsyncPoolMetri
       type: MARKER_MESSAGES,
       run: (stanza, session, ctx) => keep(stanza, session.jid.bare, ctx),
     },
+    // 50: before the rows are deleted, at 60
+    remove_user: { at: 50, run: ({ jid }, ctx) => dropSentTo(ctx, (to) => to === jid.text) },
+    remove_domain: { at: 50, run: ({ domain }, ctx) => dropSentTo(ctx, (to) => to.endsWith(`@${domain}`)) },
     forget_room: { at: 85, run: ({ room }, { store }) => store.forgetRoom(room) },
     room_new_affiliations: {
       at: 60,
@@ -106,11 +109,14 @@ export default defineModule<z.output<typeof config>, MarkerStore, AsyncPoolMetri
       },
     },
   },
-  start({ store, log }) {
+  start({ store, log, server }) {
+    const others = onServer.get(server) ?? new Set();
+    onServer.set(server, others.add(store));
     store.unfit = (error, { user, to }) =>
       log.limited("unfit", 10)?.error("marker_dropped", { error, user: user.text, to });
   },
   async stop(ctx) {
+    onServer.get(ctx.server)?.delete(ctx.store);
     timers.get(ctx)?.();
     timers.delete(ctx);
     try {
@@ -120,6 +126,14 @@ export default defineModule<z.output<typeof config>, MarkerStore, AsyncPoolMetri
     }
   },
 });
+
+/** The stores of all host types of a server. */
+const onServer = new WeakMap<Server, Set<MarkerStore>>();
+
+/** Takes out what users of any host type have sent to who is removed and what is not written yet. */
+async function dropSentTo({ server }: Context, gone: (to: string) => boolean): Promise<void> {
+  for (const store of onServer.get(server) ?? []) await store.drop(({ to }) => gone(to));
+}
 
 /** What stops the timer of the next write, of backend rdbms_async, while one runs. */
 const timers = new WeakMap<object, () => void>();

@@ -243,7 +243,7 @@ export class MarkerStore implements PersonalStore {
   }
 
   /** Takes markers out of what waits, and lets what is being written come to its end. */
-  private async drop(gone: (marker: Sent) => boolean): Promise<void> {
+  async drop(gone: (marker: Sent) => boolean): Promise<void> {
     await this.taking.settled();
     await this.flushing;
     for (const [key, marker] of this.pending) if (gone(marker)) this.pending.delete(key);

@@ -124,6 +124,28 @@ describe("mod_last", () => {
   );
 });
 
+describe("mod_smart_markers with backend rdbms_async", () => {
+  const { story } = staged({ mod_smart_markers: { backend: "rdbms_async" } });
+
+  story(
+    "what users of another host type have sent and what is not written yet is forgotten",
+    { mercutio: 1 },
+    async (scene) => {
+      const { mercutio, server } = scene;
+      const [gone] = await domains(scene);
+      const bob = await comes(scene, "bob", gone);
+      mercutio.says(`<message to="${bob.full}"><displayed xmlns="urn:xmpp:chat-markers:0" id="m1"/></message>`);
+      await bob.skipsTo((e) => e.name === "message");
+      const store = server.node.hosts.get("localhost")?.modules.get("mod_smart_markers")?.ctx.store as MarkerStore;
+      expect(store.waiting).toBe(1);
+      (await remove(scene, gone)).data;
+      await store.flush(1);
+      expect(await store.getMarkersTo(parseBareJid(bob.bare), "")).toEqual([]);
+    },
+    { door: "tcp" },
+  );
+});
+
 describe("mod_smart_markers", () => {
   const { story } = staged({ mod_smart_markers: {} });
 

@@ -2,7 +2,7 @@
 import { describe, expect } from "vitest";
 import { parseBareJid } from "../../core/jid.ts";
 import { whole } from "../support/personal.ts";
-import { ENTRY, freshNode, itemEvent, Pubsub } from "../support/pubsub.ts";
+import { ENTRY, freshNode, itemEvent, NS_OWNER, Pubsub } from "../support/pubsub.ts";
 import { type Scene, stage } from "../support/story.ts";
 
 const OPEN = { access_model: "open" };
@@ -83,5 +83,33 @@ describe("a domain", () => {
       await julietOwn.remove(hers);
     },
     { covers: ["domain_removal_SUITE:pep_removal"] },
+  );
+
+  story(
+    "is no longer let in where it was by nodes of another host type, whoever gets the name",
+    { mercutio: 1 },
+    async ({ server, graphql, account, another, door, mercutio }) => {
+      const domain = `again${++made}.example`;
+      (await graphql.admin.calls("domain.addDomain", { domain, hostType: "dynamic" })).data;
+      const romeo = await (await account("romeo", domain)).comes();
+      const node = freshNode();
+      const own = new Pubsub(mercutio, mercutio.bare);
+      await own.create(node, { access_model: "whitelist" });
+      await own.publish(node, "item0");
+      await own.gets(
+        "set",
+        `<affiliations node="${node}"><affiliation jid="${romeo.bare}" affiliation="member"/></affiliations>`,
+        NS_OWNER,
+      );
+      expect(await new Pubsub(romeo, mercutio.bare).items(node)).toEqual(["item0"]);
+      await server.node.removeUser(parseBareJid(romeo.bare));
+      await server.addAccount(romeo.local, domain, romeo.account.password);
+      const next = await another(romeo).logsIn(server.target(door));
+      await new Pubsub(next, mercutio.bare).refused("get", `<items node="${node}"/>`, [
+        "cancel",
+        "not-allowed",
+        "closed-node",
+      ]);
+    },
   );
 });

@@ -29,6 +29,13 @@ test.each([
   expect(toStorageError(cause)).toMatchObject({ name: "StorageError", code: expected, message: "why", cause });
 });
 
+test("what PgBouncer does not take is told with its option for that", () => {
+  const cause = Object.assign(new Error("unsupported startup parameter: statement_timeout"), { code: "08P01" });
+  expect(toStorageError(cause).message).toBe(
+    "unsupported startup parameter: statement_timeout (for PgBouncer: ignore_startup_parameters = statement_timeout)",
+  );
+});
+
 test("a storage error stays itself", () => {
   const error = new StorageError("full", "no room");
   expect(toStorageError(error)).toBe(error);
