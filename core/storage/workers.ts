@@ -1,5 +1,7 @@
 // The connections of a pool, and who gets which: MongooseIM's "workers" and its strategies.
 
+import { StorageError } from "./db.ts";
+
 /** How a request finds its connection (`outgoing_pools.*.*.strategy`). */
 export type Strategy = "best_worker" | "random_worker" | "next_worker" | "available_worker" | "next_available_worker";
 
@@ -34,6 +36,8 @@ interface Worker<H> {
   openedAt: number;
   /** Requests on it. */
   load: number;
+  /** How to fail them: a client library may forget what was on a connection that it was told to end. */
+  running: Set<(error: StorageError) => void>;
   /** A transaction has it for itself. */
   taken: boolean;
   /** When it answered, or got work after it had none. */
@@ -49,6 +53,9 @@ const AVOID_MS = 1000;
 
 /** A connection to a server that takes no writes is as old as that before it is given up. */
 const RENEW_MS = 1000;
+
+/** After so many ms a connection that is being ended has ended. */
+const ENDED_MS = 1000;
 
 /** A request that waits for a worker. */
 interface Job<H> {
@@ -74,6 +81,7 @@ export class Workers<H> {
       handle: undefined,
       openedAt: 0,
       load: 0,
+      running: new Set(),
       taken: false,
       answeredAt: 0,
       answerMs: options.answerMs,
@@ -158,7 +166,7 @@ export class Workers<H> {
     worker.handle ??= this.#open(worker);
     const { handle } = worker;
     try {
-      const result = await work(handle);
+      const result = await answered(worker.running, work(handle));
       worker.avoidUntil = 0;
       return result;
     } catch (error) {
@@ -245,6 +253,30 @@ export class Workers<H> {
     const { handle } = worker;
     worker.handle = undefined;
     worker.answeredAt = performance.now();
-    if (handle !== undefined) this.#options.close(handle, true).catch(() => {});
+    if (handle === undefined) return;
+    const { running } = worker;
+    worker.running = new Set();
+    // The library's own words for what ends with it come first.
+    const ended = this.#options.close(handle, true).catch(() => {});
+    void Promise.race([ended, Bun.sleep(ENDED_MS)]).then(() => {
+      for (const fail of running) fail(new StorageError("unavailable", "the connection was given up"));
+    });
   }
+}
+
+/** The answer to a request, or its failure by `running`. */
+function answered<T>(running: Worker<unknown>["running"], answer: Promise<T>): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  running.add(reject);
+  answer.then(
+    (value) => {
+      running.delete(reject);
+      resolve(value);
+    },
+    (error: unknown) => {
+      running.delete(reject);
+      reject(error);
+    },
+  );
+  return promise;
 }

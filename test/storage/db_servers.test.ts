@@ -2,9 +2,11 @@
 import { describe, expect, test } from "vitest";
 import type { Db, StorageError } from "../../core/storage/db.ts";
 import { onServer, SERVERS } from "./db_server.ts";
+import { ServerRelay } from "./server_relay.ts";
 
 const nowhere = { host: "127.0.0.1", database: "x", username: "x" };
 const one = [{ n: 1 }];
+const PORTS = { pgsql: 5432, mysql: 3306 };
 
 describe.each(["pgsql", "mysql"] as const)("%s", (dialect) => {
   const { name, open, pause, id: ownId, end, account, dropAccount, wrongPassword, noDatabase } = SERVERS[dialect];
@@ -115,6 +117,25 @@ describe.each(["pgsql", "mysql"] as const)("%s", (dialect) => {
       await expect.poll(states, wellInTime).toEqual(["fulfilled", "fulfilled"]);
       await pool.close();
       await server.db.execute(dropAccount(user));
+    });
+
+    test("a connection that was given up with a request on it has room for the next", async () => {
+      const { host, port = PORTS[dialect] } = SERVERS[dialect].options();
+      const relay = await new ServerRelay({ host, port }).start();
+      const pool = await server.open({ host: "127.0.0.1", port: relay.port, poolSize: 1, statementTimeoutMs: 1000 });
+      expect(await pool.query("SELECT 1 AS n")).toEqual(one);
+      relay.freeze();
+      const asked = [pool.query("SELECT 1 AS n"), pool.execute(`UPDATE ${table} SET n = 0`)];
+      const ends = await Promise.allSettled(asked);
+      expect(ends).toMatchObject([{ reason: { code: "unavailable" } }, { reason: { code: "unavailable" } }]);
+      // The client library is told nothing more of what it had sent.
+      await relay.stop();
+      await relay.start();
+      relay.thaw();
+      const again = () => pool.query("SELECT 1 AS n").catch(({ message }: StorageError) => message);
+      await expect.poll(again, { timeout: 5000 }).toEqual(one);
+      await pool.close();
+      await relay.stop();
     });
 
     test("past the bound of the queue new requests fail at once", async () => {

@@ -7,14 +7,14 @@ import { Graphql } from "../support/graphql.ts";
 import { show } from "../support/match.ts";
 import { StoryServer } from "../support/story-server.ts";
 import { pgsqlOptions } from "./db_each.ts";
-import { PgsqlRelay } from "./pgsql_relay.ts";
+import { ServerRelay } from "./server_relay.ts";
 import { answerTo, eventually, keepsAllOf, keptIn, survives, usersOf } from "./server_suite.ts";
 
 describe.skipIf(process.env["TEST_PGSQL"] === undefined)("a server on PostgreSQL", () => {
   const database = `server_${crypto.randomUUID().replaceAll("-", "")}`;
   let maintenance: Db;
   let db: Db;
-  let relay: PgsqlRelay;
+  let relay: ServerRelay;
   let server: StoryServer;
   const users = usersOf(() => server);
 
@@ -28,7 +28,7 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("a server on PostgreSQL
     maintenance = await openPgsql(pgsqlOptions());
     await maintenance.execute(`CREATE DATABASE ${database}`);
     const { host, port } = pgsqlOptions();
-    relay = await new PgsqlRelay({ host, port: port ?? 5432 }).start();
+    relay = await new ServerRelay({ host, port: port ?? 5432 }).start();
     server = await StoryServer.start(configured());
     db = await openPgsql(pgsqlOptions(database));
   });

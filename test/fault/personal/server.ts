@@ -1,6 +1,6 @@
 // The server of the test, on the embedded store or on PostgreSQL behind a relay that can fail.
 
-import { PgsqlRelay } from "../../storage/pgsql_relay.ts";
+import { ServerRelay } from "../../storage/server_relay.ts";
 import { BinaryServer, freePort } from "../../support/binary.ts";
 import { c2s, general, MANY_REGISTRATIONS, tls } from "../../support/config-text.ts";
 import { type Backing, embedded, onService, type Sql } from "../backing.ts";
@@ -89,7 +89,7 @@ export class Place {
     readonly ports: Ports,
     private readonly backing: Backing,
     /** In front of PostgreSQL. */
-    readonly relay?: PgsqlRelay,
+    readonly relay?: ServerRelay,
   ) {
     const { stateDir } = backing;
     this.server = new BinaryServer({ port: ports.plain, config: config(ports, backing.config), stateDir });
@@ -104,7 +104,7 @@ export class Place {
   /** @param url of a PostgreSQL server where databases may be made */
   static async pgsql(url: string): Promise<Place> {
     const { hostname: host, port } = new URL(url);
-    const relay = await new PgsqlRelay({ host, port: Number(port) }).start();
+    const relay = await new ServerRelay({ host, port: Number(port) }).start();
     const through = { host: "127.0.0.1", port: relay.port };
     const more = [`query_timeout = ${QUERY_TIMEOUT}`];
     return new Place(await freePorts(), await onService("pgsql", url, { through, workers: 3, more }), relay);

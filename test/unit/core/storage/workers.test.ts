@@ -35,6 +35,8 @@ function pool(count: number, strategy: Strategy, depth = 4, answerMs = Number.PO
       await promise;
     };
     const done = alone ? workers.alone(1, work) : workers.run(work);
+    // Not every test waits for it.
+    done.catch(() => undefined);
     job.ends = async () => {
       resolve();
       await done;
@@ -104,6 +106,19 @@ describe("the workers of a pool", () => {
     expect(wires.map(({ closed }) => closed)).toEqual(["at once", undefined]);
     await silent.ends();
     expect(starts().on).toBe(2);
+  });
+
+  test.each([
+    ["is silent for too long", (workers: Workers<Wire>) => workers.look(performance.now() + 100)],
+    ["is dropped with all others", (workers: Workers<Wire>) => workers.drop()],
+  ])("what was on a connection that %s fails, and takes no room", async (_, gives) => {
+    const { workers } = pool(1, "best_worker", 1, 50);
+    // As of a library that forgets it.
+    const forgotten = workers.run(() => new Promise(() => undefined));
+    const next = workers.run(() => Promise.resolve("done"));
+    gives(workers);
+    await expect(forgotten).rejects.toMatchObject({ code: "unavailable" });
+    expect(await next).toBe("done");
   });
 
   test("a connection that broke is replaced for what comes next; a mere error is none of its business", async () => {

@@ -1,7 +1,7 @@
-// A relay in front of PostgreSQL that can be stopped as a server is, and frozen as a machine is.
+// A relay in front of a database server that can be stopped as a server is, and frozen as a machine is.
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 
-export class PgsqlRelay {
+export class ServerRelay {
   private readonly ends = new Set<Socket>();
   private server: Server | undefined;
   private frozen = false;
