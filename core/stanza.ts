@@ -25,6 +25,15 @@ const ATTRIBUTE = /([^ \t\r\n=/>]+)[ \t\r\n]*=[ \t\r\n]*(?:"([^"]*)"|'([^']*)')/
 const NO_KIDS = new Int32Array(0);
 
 /** Text of bytes that are ASCII in all but rare cases; the result does not keep the buffer alive. */
+const ignored = (): void => undefined;
+
+/** Two writes. Whoever waits for them is told of a failure; that nobody does yet, whose turn comes later, is none. */
+function both(one: Promise<unknown> | undefined, other: Promise<unknown>): Promise<unknown> {
+  const all = Promise.all([one, other]);
+  all.catch(ignored);
+  return all;
+}
+
 function textOf(b: Buffer, s: number, e: number): string {
   for (let i = s; i < e; i++) if (b[i] >= 0x80) return b.utf8Slice(s, e);
   return b.latin1Slice(s, e);
@@ -177,9 +186,9 @@ export class Stanza {
   wait(write: Promise<unknown>): void {
     const { vital, commit } = this;
     if (vital === write) return;
-    this.vital = vital === undefined ? write : Promise.all([vital, write]);
+    this.vital = vital === undefined ? write : both(vital, write);
     // Through `vital`, and not beside it: a failure that nobody else waits for is then told all the same.
-    this.commit = commit === vital ? this.vital : Promise.all([commit, this.vital]);
+    this.commit = commit === vital ? this.vital : both(commit, this.vital);
   }
 
   /**
@@ -189,7 +198,7 @@ export class Stanza {
   after(write: () => Promise<unknown>): void {
     const { vital, commit } = this;
     const done = vital === undefined ? write() : vital.then(write, () => undefined);
-    this.commit = commit === undefined ? done : Promise.all([commit, done]);
+    this.commit = commit === undefined ? done : both(commit, done);
   }
 
   /** Whether the element is `name` in `ns`, without making strings. */

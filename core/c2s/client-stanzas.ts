@@ -203,7 +203,7 @@ export abstract class ClientStanzas extends StreamOutput implements OutboxOwner 
     if (s.type === "error" || (s.kind === IQ && s.type === "result")) return;
     const { hooks } = this.host;
     if (s.kind === MESSAGE && hooks.route(hooks.undelivered, s) === STOP) return;
-    this.write(errorReply(s, error as StanzaError, from));
+    this.writeError(errorReply(s, error as StanzaError, from));
   }
 }
 

@@ -251,6 +251,15 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
     this.writeText(typeof markup === "string" ? markup : markup.text, false);
   }
 
+  /**
+   * Writes what answers a stanza of the client's that came to nothing. Hundreds may do so at once, when a database goes
+   * away: that is no reason to end the stream of somebody who could not acknowledge them yet.
+   */
+  protected writeError(text: string): void {
+    this.sm?.allow();
+    this.writeText(text, true);
+  }
+
   serve(messages: readonly string[]): MaybePromise<void> {
     for (let i = 0; i < messages.length; ) {
       if (this.state === CLOSED) return;

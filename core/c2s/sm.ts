@@ -8,6 +8,9 @@ export const REQUEST = `<r xmlns='${NS_SM}'/>`;
 /** Bytes of copies that may wait for their acknowledgement. */
 const MAX_COPIES = 16 * 1024 * 1024;
 
+/** Stanzas that may wait beyond the bound of a stream. */
+const MAX_ALLOWED = 50_000;
+
 /** Counters are modulo 2^32 (XEP-0198 §4). */
 const WRAP = 2 ** 32;
 
@@ -35,7 +38,7 @@ export class StreamManagement {
   held = 0;
   /** The client asked while something was held: it is answered again when nothing is. */
   asked = false;
-  /** Stanzas that may wait beyond `max`: stored ones that were sent all at once. */
+  /** Stanzas that may wait beyond `max`: stored ones that were sent all at once, and errors for the client's own. */
   private allowed = 0;
   private reported = 0;
   /** Bytes of copies that wait: answers to the client's requests above all, which have no other bound. */
@@ -94,9 +97,9 @@ export class StreamManagement {
     this.tooMuch = true;
   }
 
-  /** One more may wait beyond the bound, until it is acknowledged. */
+  /** One more may wait beyond the bound, until it is acknowledged; of those there is a bound too. */
   allow(): void {
-    this.allowed++;
+    if (this.allowed < MAX_ALLOWED) this.allowed++;
   }
 
   /** Takes the client's `h`; false when it acknowledges more than was sent. */

@@ -14,6 +14,30 @@ const refuses = (from: Client, id: string): Promise<unknown> =>
     `<message type="error" id="${id}"><error type="wait"><internal-server-error xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`,
   );
 
+describe("when the database goes away", () => {
+  const { story } = stage({ modules: { mod_mam: { pm: {} }, mod_stream_management: {} } });
+
+  story(
+    "a client that has sent hundreds of messages is told of each, and keeps its stream",
+    { alice: 1, bob: 1 },
+    async ({ alice, bob, server }) => {
+      await alice.managesStream();
+      const db = server.node.db("rdbms");
+      const { promise: away, reject } = Promise.withResolvers<never>();
+      const spy = vi.spyOn(db, "insertMany").mockReturnValue(away);
+      const sent = Array.from({ length: 300 }, (_, i) => `m${i}`);
+      for (const id of sent) alice.says(say(bob.bare, id));
+      await Bun.sleep(200);
+      reject(new StorageError("unavailable", "The test has it fail"));
+      for (const id of sent) await refuses(alice, id);
+      spy.mockRestore();
+      alice.says(say(bob.bare, "after"));
+      await bob.hears(`<message id="after"/>`);
+    },
+    { logs: ["archive_write_failed"] },
+  );
+});
+
 describe("while the database gives no answer to", () => {
   const { story } = stage({ modules: { mod_mam: { user_prefs_store: "rdbms", pm: {} } } });
 
