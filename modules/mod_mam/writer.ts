@@ -33,6 +33,8 @@ interface Batch {
   owners: number[];
   /** What has come for these owners since this batch was begun. */
   next: Batch | undefined;
+  /** One that goes with this one. */
+  joined: Batch | undefined;
   done: Promise<void>;
   resolve: () => void;
   reject: (error: unknown) => void;
@@ -142,16 +144,32 @@ export class ArchiveWriter {
       // The senders of all of them are told: one that is kept may come again, which is better than one that is lost.
       this.observer.dropped(lost.length, lost[0]);
       batch.reject(lost[0]);
+      batch.joined?.reject(lost[0]);
     } else {
       const written = rows.length - errors.length;
       if (written > 0) this.observer.flushed(written, performance.now() - started);
       batch.resolve();
+      batch.joined?.resolve();
     }
     this.waiting -= rows.length;
     this.flying--;
     for (const owner of owners) this.writing.delete(owner);
-    if (batch.next !== undefined) void this.insert(batch.next);
+    if (batch.next !== undefined) void this.insert(this.withWaiting(batch.next));
     this.look();
+  }
+
+  /** What waits for a place beside others goes with what takes the place of one: else it could wait for ever. */
+  private withWaiting(next: Batch): Batch {
+    const { batch } = this;
+    if (batch === undefined) return next;
+    this.batch = undefined;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    void this.underWay.add(batch.done);
+    for (const row of batch.rows) next.rows.push(row);
+    for (const owner of batch.owners) next.owners.push(owner);
+    next.joined = batch;
+    return next;
   }
 
   /** The errors of rows that could not be written. */
@@ -178,5 +196,14 @@ function newBatch(): Batch {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   // Whoever waits for it is told; that nobody does is no error of the process.
   promise.catch(() => undefined);
-  return { rows: [], owners: [], next: undefined, done: promise, resolve, reject, since: performance.now() };
+  return {
+    rows: [],
+    owners: [],
+    next: undefined,
+    joined: undefined,
+    done: promise,
+    resolve,
+    reject,
+    since: performance.now(),
+  };
 }

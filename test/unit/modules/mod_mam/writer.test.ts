@@ -90,7 +90,7 @@ test("a database that goes away while one that is refused is looked for: what is
 });
 
 /** A database whose statements end when the test says so; what it was given, and what is committed, as [id, owner]. */
-function slow(dialect: "sqlite" | "pgsql", options: { enabled?: boolean } = {}) {
+function slow(dialect: "sqlite" | "pgsql", options: { enabled?: boolean; places?: number } = {}) {
   const begun: { rows: (readonly SqlValue[])[]; end(error?: unknown): void }[] = [];
   const insertMany = (_table: string, _columns: readonly string[], rows: (readonly SqlValue[])[]) =>
     new Promise<void>((resolve, reject) => {
@@ -100,7 +100,7 @@ function slow(dialect: "sqlite" | "pgsql", options: { enabled?: boolean } = {}) 
     { dialect, insertMany } as unknown as Db,
     "t",
     ["id", "owner"],
-    { enabled: options.enabled ?? true, batch_size: 2, flush_interval: 2000, pool_size: 8 },
+    { enabled: options.enabled ?? true, batch_size: 2, flush_interval: 2000, pool_size: options.places ?? 8 },
     { flushed: () => undefined, dropped: () => undefined },
   );
   const write = (id: number, owner: number) => writer.write([id, owner], owner).catch(() => "told");
@@ -145,6 +145,24 @@ test.each([true, false])(
     await last;
   },
 );
+
+test("an owner who comes while others fill every place goes with the next of them", async () => {
+  const { begun, write, turn } = slow("pgsql", { places: 1 });
+  const ends = [write(1, 7)];
+  await turn();
+  ends.push(write(2, 7), write(3, 8));
+  await turn();
+  expect(begun).toHaveLength(1);
+  begun[0].end();
+  await turn();
+  expect(begun[1].rows.map(([id]) => id)).toEqual([2, 3]);
+  ends.push(write(4, 8), write(5, 7));
+  begun[1].end();
+  await turn();
+  expect(begun[2].rows.map(([id]) => id)).toEqual([4, 5]);
+  begun[2].end(new StorageError("unavailable", "away"));
+  expect(await Promise.all(ends)).toEqual([undefined, undefined, undefined, "told", "told"]);
+});
 
 test("the parts of one batch are committed in their order; SQLite is given all at once, and has it in order", async () => {
   for (const [dialect, first] of [
