@@ -1,5 +1,6 @@
-// kill -9 of the server, and of PostgreSQL; PostgreSQL stopped, and frozen (SIGSTOP), all under load: nothing that was
-// acknowledged is lost, nothing is there twice, no stream is stuck, and everything works again without a hand.
+// kill -9 of the server, and of PostgreSQL; PostgreSQL stopped, and frozen (SIGSTOP); its connections cut in the middle of
+// what they carry, a COMMIT and its answer too. All under load: nothing that was acknowledged is lost, nothing is there
+// twice, no stream is stuck, and everything works again without a hand.
 //
 //   bun test/fault/database.ts [--rounds N] [--away MS] [--pairs N] [--only FAULT] [--log]     needs dist/mongooseimctl
 //
@@ -17,6 +18,7 @@ import { auth, c2s, general, MANY_REGISTRATIONS, pool } from "../support/config-
 import { OwnPostgres } from "../support/own_postgres.ts";
 import { Checks, flag, option, wordOption } from "../support/script.ts";
 import { attribute, LoadClient } from "./client.ts";
+import { CuttingRelay } from "./relay.ts";
 
 const only = wordOption("only");
 
@@ -29,18 +31,19 @@ const BURST = 10;
 const BOUND = 15_000;
 /** The longest until everything works again: the pause between two probes grows to max_start_interval. */
 const BACK = 45_000;
-const FAULTS = ["server killed", "database killed", "database stopped", "database frozen"] as const;
+const FAULTS = ["server killed", "database killed", "database stopped", "database frozen", "connections cut"] as const;
 type Fault = (typeof FAULTS)[number];
 
 const postgres = await OwnPostgres.create(["max_connections=100"]);
 const sql = new SQL(postgres.url(), { max: 1 });
 await sql.unsafe("CREATE DATABASE mongooseim");
 await sql.close();
+const relay = await new CuttingRelay(postgres.port).start();
 const port = await freePort();
 const server = new BinaryServer({
   port,
   config: `${general([MANY_REGISTRATIONS], "notice")}${c2s(port)}
-${pool({ driver: "pgsql", host: "127.0.0.1", port: postgres.port, database: "mongooseim", username: "mongooseim", password: "mongooseim" })}
+${pool({ driver: "pgsql", host: "127.0.0.1", port: relay.port, database: "mongooseim", username: "mongooseim", password: "mongooseim" })}
 ${auth("rdbms", { plain: true })}
 [modules.mod_cache_users]
 [modules.mod_mam]
@@ -271,10 +274,14 @@ async function fail(fault: Fault): Promise<void> {
       break;
     case "database frozen":
       postgres.freeze();
+      break;
+    case "connections cut":
+      relay.cutting = true;
   }
   await Bun.sleep(AWAY);
+  relay.cutting = false;
   if (fault === "database frozen") postgres.thaw();
-  else await postgres.start();
+  else if (fault !== "connections cut") await postgres.start();
 }
 
 async function round(n: number, fault: Fault): Promise<boolean> {
@@ -321,6 +328,7 @@ try {
       checks.check(`round ${++n}, ${fault}`, await round(n, fault));
     }
   }
+  if (only === undefined || only === "connections cut") checks.check("connections were cut", relay.cuts > 0);
   const uncaught = /uncaught_exception|unhandled_rejection/.test(server.log);
   checks.check("every error is caught", !uncaught, uncaught ? server.log.slice(-4000) : "");
   if (flag("log")) console.log(server.log.slice(-6000));
@@ -329,6 +337,7 @@ try {
 } finally {
   await server.kill();
   server.remove();
+  relay.stop();
   await postgres.remove();
 }
 checks.end();
