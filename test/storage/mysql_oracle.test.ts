@@ -15,7 +15,7 @@ describe("MySQL 8", () => {
   test("lets in by caching_sha2_password without TLS, and its sessions are set up with its own variables", async () => {
     await (await openMysql(options)).close();
     const [version, set, level] = server.queries;
-    expect(version).toBe("SELECT VERSION() AS version");
+    expect(version).toBe("SELECT VERSION() AS version, @@max_allowed_packet AS most");
     expect(set).toMatch(/^SET SESSION sql_mode = '[A-Z_,]+', time_zone = '\+00:00', max_execution_time = 3000, /);
     expect(set).not.toContain("max_statement_time");
     expect(level).toBe("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
