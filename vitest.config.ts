@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     pool: "threads",
     isolate: false,
+    // Most of the time tests wait; one worker on two cores, vitest's choice, would leave both half idle.
+    maxWorkers: 2,
     include: ["test/**/*.test.ts"],
     testTimeout: 20_000,
     hookTimeout: 60_000,

@@ -128,7 +128,7 @@ async function vitest(env: Record<string, string>): Promise<void> {
   console.log("\n== vitest");
   const file = join(scratch, "vitest.json");
   const words = [process.execPath, "--bun", bin("vitest"), "run"];
-  const { code } = await run([...words, "--reporter=default", "--reporter=json", `--outputFile.json=${file}`], 12, env);
+  const { code } = await run([...words, "--reporter=default", "--reporter=json", `--outputFile.json=${file}`], 15, env);
   if (!existsSync(file)) {
     fail("vitest broke off");
     return;
