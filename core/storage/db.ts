@@ -116,6 +116,10 @@ export class StorageError extends Error {
 /** Whether an error says that there is no database to talk to. */
 export const isAway = (error: unknown): boolean => error instanceof StorageError && error.code === "unavailable";
 
+/** The refusal of one more request where so many wait already. */
+export const queueIsFull = (waiting: number): StorageError =>
+  new StorageError("unavailable", `Cannot use database: ${waiting} requests wait for it already`);
+
 /** A time to compare a column with: one before 1970 may be more than the column holds, and nothing is of such a time. */
 export const columnTime = (time: number): number => Math.max(0, time);
 

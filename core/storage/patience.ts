@@ -1,6 +1,6 @@
 // How long is waited for a database server, by whom, and how many may wait: what all servers have in common. A circuit:
 // once it is known that no server answers, requests are refused at once, until a probe finds that it is back.
-import { type DbCall, type DbCalls, type DbStats, StorageError } from "./db.ts";
+import { type DbCall, type DbCalls, type DbStats, queueIsFull, StorageError } from "./db.ts";
 import { afterTurning } from "./turning.ts";
 
 /** What a driver does for its `Patience`. */
@@ -171,7 +171,7 @@ export class Patience {
       this.#stats.queued >= this.#options.maxRequests ||
       (this.#rows > 0 && this.#rows + rows > this.#options.maxRows)
     )
-      throw new StorageError("unavailable", `Cannot use database: ${this.#stats.queued} requests wait for it already`);
+      throw queueIsFull(this.#stats.queued);
   }
 
   #check(): void {

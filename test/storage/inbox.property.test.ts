@@ -27,29 +27,11 @@ const MESSAGES: readonly (readonly [attributes: string, children: string, kept: 
 
 const who = fc.nat({ max: 2 });
 const client = fc.nat({ max: 1 });
+const sends = (kind: fc.Arbitrary<number>) =>
+  fc.record({ what: fc.constant("send"), who, client, to: who, full: fc.boolean(), kind });
 const step = fc.oneof(
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      what: fc.constant("send"),
-      who,
-      client,
-      to: who,
-      full: fc.boolean(),
-      kind: fc.nat({ max: 3 }),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      what: fc.constant("send"),
-      who,
-      client,
-      to: who,
-      full: fc.boolean(),
-      kind: fc.integer({ min: 4, max: 7 }),
-    }),
-  },
+  { weight: 8, arbitrary: sends(fc.nat({ max: 3 })) },
+  { weight: 1, arbitrary: sends(fc.integer({ min: 4, max: 7 })) },
   {
     weight: 3,
     arbitrary: fc.record({

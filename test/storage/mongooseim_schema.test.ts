@@ -1,12 +1,8 @@
 // Databases of MongooseIM, by version: recognised, brought up to 6.8 where that only adds, and left alone otherwise.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { stringify } from "smol-toml";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runCtl } from "../../cmd/ctl/index.ts";
-import { processIo } from "../../cmd/ctl/process-io.ts";
-import { moduleSchemas } from "../../cmd/server.ts";
 import { type Db, type Statement, StorageError } from "../../core/storage/db.ts";
 import { openStorage, type StorageOptions } from "../../core/storage/index.ts";
 import { inspect } from "../../core/storage/inspect.ts";
@@ -19,6 +15,7 @@ import {
   VERSIONS,
 } from "../support/mongooseim-ddl.ts";
 import { fillMongooseim } from "../support/mongooseim-rows.ts";
+import { schemaCtl } from "../support/schema-ctl.ts";
 import { mysqlOptions, openEmptyDatabase, pgsqlOptions, serverOptions } from "./db_each.ts";
 
 const MADE_BY: Readonly<Record<MongooseimVersion, string>> = {
@@ -199,23 +196,8 @@ function suite(dialect: MongooseimDialect): void {
     const { name, db } = await database("6.2.0", true);
     const { host, port, username, password } = connectionOf(dialect);
     const dir = mkdtempSync(join(tmpdir(), "schema-"));
-    const configFile = join(dir, "mongooseim.toml");
     const connection = { driver: dialect, host, port, database: name, username, password };
-    const general = { hosts: ["localhost"], default_server_domain: "localhost" };
-    writeFileSync(configFile, stringify({ general, outgoing_pools: { rdbms: { default: { connection } } } }));
-    const run = async (...words: string[]): Promise<[number, string]> => {
-      let text = "";
-      const say = (more: string): void => {
-        text += more;
-      };
-      const io = {
-        ...processIo({ moduleSchemas: async () => moduleSchemas(), foreground: async () => 1 }),
-        out: say,
-        err: say,
-      };
-      const code = await runCtl(["schema", ...words, "--config", configFile, "--state-dir", dir], io, { version: "1" });
-      return [code, text];
-    };
+    const run = (...words: string[]) => schemaCtl(dir, connection, ...words);
     const [before, told] = await run("check");
     expect(before).toBe(4);
     expect(told).toContain(

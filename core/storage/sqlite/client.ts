@@ -1,6 +1,6 @@
 // The main thread's half of the SQLite store: gathers requests into batches, one message and one commit each.
 import type { Db, DbStats, SqlValue, Statement } from "../db.ts";
-import { StorageError, type StorageErrorCode } from "../db.ts";
+import { queueIsFull, StorageError, type StorageErrorCode } from "../db.ts";
 import { DIALECTS, Statements, wrongWidth } from "../dialect.ts";
 import { Bytes, unpack } from "./bytes.ts";
 import {
@@ -243,8 +243,7 @@ class SqliteDb implements Db {
 
   #refuse(weight: number): StorageError | undefined {
     if (this.#refusal !== undefined) return this.#refused();
-    if (this.#weight + weight > this.#maxQueued && this.#weight > 0)
-      return new StorageError("unavailable", `Cannot use database: ${this.#weight} requests wait for it already`);
+    if (this.#weight + weight > this.#maxQueued && this.#weight > 0) return queueIsFull(this.#weight);
     this.#weight += weight;
     return undefined;
   }

@@ -10,7 +10,16 @@ import { type MessageCodec, UNREADABLE } from "../codecs/message.ts";
 import type { SearchForm } from "../search/form.ts";
 import type { ArchiveWriter } from "../writer.ts";
 import { Ageing } from "./ageing.ts";
-import { type Bounds, boundsOf, type Condition, contentCondition, edgeOf, MAX_ID, pageBounds } from "./lookup.ts";
+import {
+  type Bounds,
+  boundsOf,
+  type Condition,
+  contentCondition,
+  edgeOf,
+  MAX_ID,
+  order,
+  pageBounds,
+} from "./lookup.ts";
 import type { Owners } from "./owners.ts";
 import type { Row } from "./pages.ts";
 import { PlainPages } from "./plain-pages.ts";
@@ -139,9 +148,8 @@ export class SqlArchive implements ArchiveBackend {
 
   private filteredRows(number: number, bounds: Bounds, content: Condition, page: Page): Promise<Row[]> {
     const { low, high } = pageBounds(bounds, page);
-    const order = page.dir === "before" ? "DESC" : "ASC";
     const skip = page.index === undefined ? "" : " OFFSET ?";
-    const sql = `SELECT id, from_jid, message FROM mam_message WHERE user_id = ? AND id >= ? AND id <= ? AND ${content.sql} ORDER BY id ${order} LIMIT ?${skip}`;
+    const sql = `SELECT id, from_jid, message FROM mam_message WHERE user_id = ? AND id >= ? AND id <= ? AND ${content.sql} ORDER BY id ${order(page.dir)} LIMIT ?${skip}`;
     const params: SqlValue[] = [number, low, high, ...content.params, page.max + 1];
     if (page.index !== undefined) params.push(page.index);
     return this.read<Row>(content, sql, params);
@@ -185,9 +193,9 @@ export class SqlArchive implements ArchiveBackend {
   async bounds(owner: Owner): Promise<{ first: bigint; last: bigint } | undefined> {
     const number = await this.parts.owners.find(owner);
     if (number === undefined) return undefined;
-    const end = (order: "ASC" | "DESC") =>
+    const end = (way: "ASC" | "DESC") =>
       this.parts.db.query<{ id: number | bigint }>(
-        `SELECT id FROM mam_message WHERE user_id = ? ORDER BY id ${order} LIMIT 1`,
+        `SELECT id FROM mam_message WHERE user_id = ? ORDER BY id ${way} LIMIT 1`,
         [number],
       );
     const [[first], [last]] = await Promise.all([end("ASC"), end("DESC")]);

@@ -32,6 +32,9 @@ export function pageBounds({ low, high }: Bounds, { dir, id }: Page): Bounds {
   return { low, high: id - 1n < high ? id - 1n : high };
 }
 
+/** In which order rows are read for a page. */
+export const order = (dir: Page["dir"]): "ASC" | "DESC" => (dir === "before" ? "DESC" : "ASC");
+
 /** A condition and its parameters. */
 export interface Condition {
   readonly sql: string;

@@ -1,8 +1,9 @@
 // Reads pages of archives by ranges of ids, with what has to be counted beside them.
 
-import { type Db, type SqlValue, StorageError } from "../../../core/storage/db.ts";
+import { type Db, queueIsFull, type SqlValue } from "../../../core/storage/db.ts";
 import type { Page } from "../backend.ts";
 import type { Counted, Counts } from "./counts.ts";
+import { order } from "./lookup.ts";
 
 export interface Row extends Counted {
   id: number | bigint;
@@ -46,12 +47,10 @@ class SingleReader implements PageReader {
     }
     // Without a row nothing was counted.
     if (rows.length > 0) counts.take(rows[0]);
-    else if (counts.params.length > 0) counts.take((await this.db.query<Row>(counts.alone, counts.params))[0]);
+    else if (counts.ranges.length > 0) counts.take((await this.db.query<Row>(counts.alone, counts.params))[0]);
     return rows;
   }
 }
-
-const order = (dir: Page["dir"]): string => (dir === "before" ? "DESC" : "ASC");
 
 /** Statements on their way; what is asked meanwhile shares the next one. */
 const ABREAST = 2;
@@ -90,10 +89,7 @@ class SharedReader implements PageReader {
     // These are rare, and may take long.
     if (range.skip !== undefined) return this.single.read(range, counts);
     const { promise, resolve, reject } = Promise.withResolvers<Row[]>();
-    if (this.waiting >= WAITING)
-      return Promise.reject(
-        new StorageError("unavailable", `Cannot use database: ${this.waiting} requests wait for it already`),
-      );
+    if (this.waiting >= WAITING) return Promise.reject(queueIsFull(this.waiting));
     const key = `${range.dir} ${range.limit}`;
     const queue = this.queues.get(key);
     if (queue === undefined) this.queues.set(key, [{ range, counts, resolve, reject }]);

@@ -2,32 +2,17 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { stringify } from "smol-toml";
 import { afterAll, expect, test } from "vitest";
-import { runCtl } from "../../../../cmd/ctl/index.ts";
-import { processIo } from "../../../../cmd/ctl/process-io.ts";
-import { moduleSchemas } from "../../../../cmd/server.ts";
 import { selfSigned } from "../../../../core/tls/selfsigned.ts";
+import { schemaCtl } from "../../../support/schema-ctl.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "schema-"));
 afterAll(() => rmSync(dir, { recursive: true }));
 
 /** Runs `schema check` on one pool with these TLS options, and an embedded database that is not there yet. */
 async function check(driver: "pgsql" | "mysql", tls: object): Promise<[code: number, lines: string[]]> {
-  const configFile = join(dir, "mongooseim.toml");
   const connection = { driver, host: "127.0.0.1", port: 1, database: "x", username: "x", password: "x", tls };
-  const general = { hosts: ["localhost"], default_server_domain: "localhost" };
-  writeFileSync(configFile, stringify({ general, outgoing_pools: { rdbms: { default: { connection } } } }));
-  let text = "";
-  const say = (more: string): void => {
-    text += more;
-  };
-  const io = {
-    ...processIo({ moduleSchemas: async () => moduleSchemas(), foreground: async () => 1 }),
-    out: say,
-    err: say,
-  };
-  const code = await runCtl(["schema", "check", "--config", configFile, "--state-dir", dir], io, { version: "1" });
+  const [code, text] = await schemaCtl(dir, connection, "check");
   return [code, text.trimEnd().split("\n")];
 }
 
