@@ -51,8 +51,6 @@ const SQL_MODE = [
 export class MysqlConnection {
   readonly #client: Connection;
   #gone = false;
-  /** How to fail what runs. */
-  readonly #running = new Set<(cause: Error) => void>();
   /** Bytes of a statement with its values that the server takes; it ends the connection over one that is larger. */
   #most = Number.POSITIVE_INFINITY;
 
@@ -63,12 +61,9 @@ export class MysqlConnection {
     };
     client.on("error", lost);
     client.on("end", lost);
+    // With something under way the client tells its callback alone.
     client.stream.on("error", lost);
-    // The client says so to the callback of what runs, and to nobody when it was told to end.
-    client.stream.on("close", () => {
-      lost();
-      for (const fail of this.#running) fail(new StorageError("unavailable", "the connection was lost"));
-    });
+    client.stream.on("close", lost);
   }
 
   /** True when the connection is there no more, whoever ended it. */
@@ -160,7 +155,7 @@ export class MysqlConnection {
     this.#gone = true;
   }
 
-  /** Ends it without a word; what runs fails. */
+  /** Ends it without a word. What runs is never answered then: the pool fails it. */
   destroy(): void {
     this.#gone = true;
     this.#client.destroy();
@@ -168,7 +163,7 @@ export class MysqlConnection {
   }
 
   #execute(sql: string, values: readonly unknown[]): Promise<Answer> {
-    const { promise, answered, failed } = this.#expectAnswer(sql);
+    const { promise, answered, failed } = expectAnswer(sql);
     this.#client.prepare(sql, (error, statement) => {
       if (error) failed(error);
       else if (statement.parameters.length !== values.length)
@@ -180,27 +175,8 @@ export class MysqlConnection {
     return promise;
   }
 
-  #expectAnswer(sql: string) {
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-    const failed = (cause: Error): void => {
-      this.#running.delete(failed);
-      reject(cause);
-    };
-    this.#running.add(failed);
-    const answered = (error: MysqlError | null, result: readonly Row[] | Header, fields?: readonly Field[]) => {
-      if (error) return failed(error);
-      this.#running.delete(failed);
-      try {
-        resolve(toAnswer(sql, result, fields));
-      } catch (cause) {
-        reject(cause);
-      }
-    };
-    return { promise, answered, failed };
-  }
-
   #query(sql: string): Promise<Answer> {
-    const { promise, answered } = this.#expectAnswer(sql);
+    const { promise, answered } = expectAnswer(sql);
     this.#client.query(sql, answered);
     return promise;
   }
@@ -214,6 +190,19 @@ function bytesOf(values: readonly unknown[]): number {
     else if (value instanceof Uint8Array) bytes += value.length;
   }
   return bytes;
+}
+
+function expectAnswer(sql: string) {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const answered = (error: MysqlError | null, result: readonly Row[] | Header, fields?: readonly Field[]) => {
+    if (error) return reject(error);
+    try {
+      resolve(toAnswer(sql, result, fields));
+    } catch (cause) {
+      reject(cause);
+    }
+  };
+  return { promise, answered, failed: reject };
 }
 
 function connect(
