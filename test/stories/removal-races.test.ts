@@ -192,6 +192,16 @@ const ACTS: Readonly<Record<string, Act>> = {
     },
     run: ({ goner, other, word }) => goner.says(iq(publishes(word.replace("goner", "node")), other.bare)),
   },
+  "another version of his item in another's node": {
+    before: async ({ goner, other, word }) => {
+      const node = word.replace("goner", "node");
+      other.says(iq(creates(node)));
+      other.says(iq(affiliates(node, goner.bare)));
+      await other.settles();
+      goner.says(iq(publishes(node), other.bare));
+    },
+    run: ({ goner, other, word }) => goner.says(iq(publishes(word.replace("goner", "node")), other.bare)),
+  },
   "a node of his at the service": {
     run: (pair) => pair.goner.says(iq(creates(pair.word.replace("goner", "node")), serviceOf(pair))),
   },
@@ -236,7 +246,6 @@ const THEIRS: Readonly<Record<string, (row: Record<string, unknown>, word: strin
   mam_message: () => true, // looked at by its owner's number
   inbox: ({ luser }, word) => luser !== word,
   offline_message: ({ username }, word) => username !== word,
-  pubsub_item: ({ service_user }, word) => service_user !== word,
   domain_events: () => true,
 };
 
