@@ -146,12 +146,21 @@ function count({ metrics }: RosterContext, type: SubscriptionType): void {
  * gives none, requests included.
  */
 export async function endSubscriptions(ctx: RosterContext, user: BareJid, item: RosterItem): Promise<void> {
+  await tellEnd(ctx, user, item);
+  await announce(ctx, user, parseJid(item.jid), { before: item, after: undefined });
+}
+
+/** As `endSubscriptions`, for a user of whom nothing is left that could follow. */
+export async function tellEnd(
+  ctx: RosterContext,
+  user: BareJid,
+  item: Pick<RosterItem, "jid" | "state">,
+): Promise<void> {
   const contact = parseJid(item.jid);
   const tell = (type: SubscriptionType) =>
     ctx.server.routeXml(user, contact.bare, xml`<presence to='${contact.bare.text}' type='${type}'/>`);
   if (hasTo(item.state) || asked(item.state)) await tell("unsubscribe");
   if (hasFrom(item.state) || isAsked(item.state)) await tell("unsubscribed");
-  await announce(ctx, user, contact, { before: item, after: undefined });
 }
 
 /** Shows the requests that wait for an answer to a session that has become available (§3.1.3). */

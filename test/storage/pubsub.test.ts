@@ -11,6 +11,7 @@ import {
   type PubsubNode,
   type Subscription,
 } from "../../modules/pubsub/model.ts";
+import { manyTimes } from "../support/many-times.ts";
 import { whole } from "../support/personal.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
@@ -399,7 +400,7 @@ onEachDatabase("pubsub", (database: TestDatabase) => {
 
     test("goes with his domain, in batches that go on where they were stopped", async () => {
       const { goner, node } = await shared(GONE);
-      await each(MANY, (k) => store.publish(node, of(`many${k}`, 10 + k, goner.text), ALL));
+      await manyTimes(MANY, (k) => store.publish(node, of(`many${k}`, 10 + k, goner.text), ALL));
       const batches: number[] = [];
       const stopped = store.removeDomain(GONE, (n) => {
         batches.push(n);
@@ -419,13 +420,6 @@ onEachDatabase("pubsub", (database: TestDatabase) => {
     });
   });
 });
-
-/** Does something many times, some of it at once. */
-async function each(many: number, work: (k: number) => Promise<unknown>): Promise<void> {
-  for (let k = 0; k < many; k += 50) {
-    await Promise.all(Array.from({ length: Math.min(50, many - k) }, (_, i) => work(k + i)));
-  }
-}
 
 /** How the database goes about finding what somebody has published in others' nodes. */
 async function planOf(db: Db, { domain, user }: { domain: string; user: string }): Promise<string> {
