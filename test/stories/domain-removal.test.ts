@@ -7,7 +7,6 @@ import { asks } from "../support/archive.ts";
 import { BROADCASTS, feature, world } from "../support/broadcasts.ts";
 import type { Client } from "../support/client.ts";
 import { whole } from "../support/personal.ts";
-import { Pubsub } from "../support/pubsub.ts";
 import { covering, type Scene, stage } from "../support/story.ts";
 import type { Changes, StoryServer } from "../support/story-server.ts";
 
@@ -122,48 +121,6 @@ describe("mod_last", () => {
       expect(JSON.stringify(await alice.skipsTo((e) => e.attrs["id"] === "l2"))).toContain("forbidden");
     },
     covers("last_removal"),
-  );
-});
-
-describe("mod_roster", () => {
-  const { story } = staged({ mod_pubsub: {} });
-
-  story(
-    "contacts of other domains lose their subscriptions: who gets the name later sees nothing of them",
-    { mercutio: 1, tybalt: 0 },
-    async (scene) => {
-      const { mercutio, tybalt, server, befriend, another, door, graphql } = scene;
-      const [gone, stays] = await domains(scene);
-      const [bob, alice] = [await comes(scene, "bob", gone), await comes(scene, "alice", stays)];
-      await new Pubsub(mercutio, mercutio.bare).create("friends");
-      await befriend(bob, mercutio);
-      await befriend(bob, alice);
-      bob.says(`<presence type="subscribe" to="${tybalt.bare}"/>`);
-      await bob.settles();
-      const states = async (user: { local: string; domain: string }) => {
-        const sql = "SELECT jid, subscription, ask FROM rosterusers WHERE server = ? AND username = ?";
-        const rows = await server.node.db(undefined).query<Record<string, string>>(sql, [user.domain, user.local]);
-        return rows.map(({ jid, subscription, ask }) => [jid, subscription, ask]);
-      };
-      expect(await states(mercutio)).toEqual([[bob.bare, "B", "N"]]);
-      expect(await states(tybalt)).toEqual([[bob.bare, "N", "I"]]);
-      await mercutio.settles();
-      (await remove(scene, gone)).data;
-      await vi.waitFor(async () => expect(await server.node.domains.details(gone)).toBeUndefined(), 5000);
-      expect(await states(mercutio)).toEqual([[bob.bare, "N", "N"]]);
-      expect(await states(alice)).toEqual([[bob.bare, "N", "N"]]);
-      expect(await states(tybalt)).toEqual([]);
-      await mercutio.skipsTo((e) => e.name === "presence" && e.attrs["type"] === "unsubscribed");
-      (await graphql.admin.calls("domain.addDomain", { domain: gone, hostType: "dynamic" })).data;
-      await server.addAccount(bob.local, bob.domain, bob.account.password);
-      const next = await (await another(bob).logsIn(server.target(door))).comesOnline();
-      await new Pubsub(next, mercutio.bare).refused("get", `<items node="friends"/>`, [
-        "auth",
-        "not-authorized",
-        "presence-subscription-required",
-      ]);
-    },
-    { door: "tcp" },
   );
 });
 
