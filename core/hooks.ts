@@ -96,6 +96,11 @@ export interface NoticeHooks {
     deleted?: Deleted;
   };
   /**
+   * What was kept about an account of another host type, or about all of a domain, is gone from this one's stores: it goes
+   * from memory too. `of` is the bare JID, or the domain. Waited for. Ours, not MongooseIM's.
+   */
+  stranger_removed: { of: string };
+  /**
    * The last session of an anonymous user ended. What stores keep of him is deleted at 60, except by features with a
    * handler of their own.
    */

@@ -53,6 +53,12 @@ export const newCounters = (): StreamCounters => ({
 /** The names of a metric's labels, in the order in which it is declared with them. */
 export const metricLabels = ({ labels }: MetricDef): string[] => [...Object.keys(labels ?? {}), "host_type"];
 
+/** What a feature keeps about accounts, and where. */
+interface Keeping {
+  readonly db: Db;
+  readonly store: PersonalStore;
+}
+
 /** What a host type's features are given to run on. */
 export interface HostParts {
   config: HostConfig;
@@ -78,6 +84,8 @@ export class HostRuntime implements StreamHost {
   readonly registrationTimeout: number;
   accountCache: AccountCache | undefined = undefined;
   readonly offers = new Map<string, ChannelOffer>();
+  /** What features keep, by their names. */
+  readonly stores = new Map<string, Keeping>();
   private readonly running = new Map<string, RunningModule>();
 
   constructor(private readonly parts: HostParts) {
@@ -121,7 +129,8 @@ export class HostRuntime implements StreamHost {
   async startModule(def: AnyModule, config: unknown): Promise<void> {
     const { server, log } = this.parts;
     const backend = (config as { backend?: string }).backend;
-    const store: unknown = def.store?.(this.parts.db(backend));
+    const db = this.parts.db(backend);
+    const store: unknown = def.store?.(db);
     const ctx: ModuleContext = {
       config,
       store,
@@ -142,6 +151,7 @@ export class HostRuntime implements StreamHost {
     this.addServices(def, ctx);
     const personal = store as PersonalStore | undefined;
     if (personal !== undefined) {
+      this.stores.set(def.name, { db, store: personal });
       // Removal and export are the same for every store, so no feature can forget to register them.
       this.hooks.add(
         def.name,
@@ -184,6 +194,7 @@ export class HostRuntime implements StreamHost {
     const module = this.running.get(name);
     if (!module) return;
     this.running.delete(name);
+    this.stores.delete(name);
     this.hooks.remove(name);
     this.offers.clear();
     this.iqs.remove(name);

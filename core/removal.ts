@@ -5,11 +5,12 @@
 import type { RemovalStore } from "./auth/store.ts";
 import type { C2S } from "./c2s/stream.ts";
 import type { Domains } from "./domain/domains.ts";
+import { storesElsewhere } from "./elsewhere.ts";
 import { Interrupted, StreamError } from "./errors.ts";
 import type { HostRuntime } from "./host.ts";
 import type { BareJid } from "./jid.ts";
 import type { Log } from "./log/index.ts";
-import type { Session } from "./module.ts";
+import type { PersonalStore, Session } from "./module.ts";
 import type { Sessions } from "./session/directory.ts";
 import { UnderWay } from "./under-way.ts";
 import type { Wheel } from "./wheel.ts";
@@ -163,7 +164,35 @@ export class Removal {
   }
 
   private async eraseData(jid: BareJid, host: HostRuntime): Promise<undefined> {
-    await host.hooks.insist("remove_user", { jid });
+    await this.erase(host, jid.text, {
+      here: () => host.hooks.insist("remove_user", { jid }),
+      elsewhere: (store) => store.removeUser(jid),
+    });
+  }
+
+  /** Has everything of somebody deleted, in the stores of other host types too. Rejects, after all of it, when some failed. */
+  private async erase(
+    host: HostRuntime,
+    of: string,
+    { here, elsewhere }: { here(): Promise<void>; elsewhere(store: PersonalStore): Promise<void> },
+  ): Promise<void> {
+    const failures: unknown[] = [];
+    const tried = async (done: Promise<void>): Promise<void> => {
+      try {
+        await done;
+      } catch (error) {
+        if (error instanceof Interrupted) throw error;
+        failures.push(error);
+      }
+    };
+    const others = new Set<HostRuntime>();
+    for (const [other, store] of storesElsewhere(host, this.parts.hosts)) {
+      await tried(elsewhere(store));
+      others.add(other);
+    }
+    for (const other of others) await tried(other.hooks.insist("stranger_removed", { of }));
+    await tried(here());
+    if (failures.length > 0) throw failures[0];
   }
 
   /** Ends the sessions of an account that was removed, and the streams that are about to be such. */
@@ -237,12 +266,17 @@ export class Removal {
       log.notice("domain_removal_goes_on", { domain, rows, seconds: seconds() });
       cancel = wheel.after(PROGRESS_MS, tell);
     });
+    const erase = (): Promise<void> =>
+      this.erase(host, domain, {
+        here: () => host.hooks.insist("remove_domain", { domain, deleted }),
+        elsewhere: (store) => store.removeDomain(domain, deleted),
+      });
     try {
-      await host.hooks.insist("remove_domain", { domain, deleted });
+      await erase();
       if (late !== undefined) {
         await this.within(LATE_MS, late.done);
         deleted(0);
-        await host.hooks.insist("remove_domain", { domain, deleted });
+        await erase();
       }
       await host.auth.removeDomain(domain, deleted);
       await this.store.endAll(domain);

@@ -2,6 +2,7 @@
 
 import { realpath } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { storesElsewhere } from "../elsewhere.ts";
 import type { PersonalData, PersonalRows } from "../hooks.ts";
 import type { HostRuntime } from "../host.ts";
 import type { BareJid } from "../jid.ts";
@@ -22,7 +23,7 @@ export function personalOps(node: Node, { stateDir }: Pick<OperationParts, "stat
       const zip = await ZipFile.create(file);
       try {
         const names = new Map<string, number>();
-        for (const table of await personalTables(host, user)) {
+        for (const table of await personalTables(node, host, user)) {
           const text = csvOf(table);
           const first = await text.next();
           // As MongooseIM does: no file for a table with nothing in it.
@@ -50,15 +51,17 @@ async function outside(stateDir: string, file: string): Promise<void> {
   );
 }
 
-/** All that is kept about a user: of the account, then feature by feature. Rejects when something cannot be read. */
-async function personalTables(host: HostRuntime, user: BareJid): Promise<PersonalData[]> {
+/** All that is kept about a user: of the account, then feature by feature, other host types' last. Rejects when something cannot be read. */
+async function personalTables(node: Node, host: HostRuntime, user: BareJid): Promise<PersonalData[]> {
   const accounts = await host.auth.personalData(user.local, user.domain);
   const account: PersonalData = {
     name: "account",
     columns: ["jid", "method", "password", "created_at"],
     rows: accounts.map((a) => [user.text, a.method, a.password, a.created_at]),
   };
-  return host.hooks.foldWhole("get_personal_data", [account], { jid: user });
+  const tables = await host.hooks.foldWhole("get_personal_data", [account], { jid: user });
+  for (const [, store] of storesElsewhere(host, node.hosts)) tables.push(...(await store.personalData(user)));
+  return tables;
 }
 
 /** The text of a table, a page at a time; nothing at all for an empty one. */

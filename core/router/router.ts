@@ -38,6 +38,8 @@ export interface RouterParts {
 export class Router {
   /** Stanzas for domains that nobody serves, so far. */
   noRouteFound = 0;
+  /** Look-ups of accounts that messages for nobody's session wait for, by bare JID: what came first goes on first. */
+  private readonly looking = new Map<string, Promise<unknown>>();
 
   constructor(private readonly parts: RouterParts) {}
 
@@ -359,9 +361,17 @@ export class Router {
   private offline(host: RoutedHost, s: Stanza): MaybePromise<void> {
     // §8.5.2.2.1: headlines and errors for nobody are dropped.
     if (s.type === "error" || s.type === "headline") return;
-    const exists = this.parts.accountExists(host, s.to.bare);
-    if (exists instanceof Promise) return exists.then((ok) => this.store(host, s, ok));
-    return this.store(host, s, exists);
+    const { bare } = s.to;
+    const before = this.looking.get(bare.text);
+    const exists = this.parts.accountExists(host, bare);
+    if (before === undefined && !(exists instanceof Promise)) return this.store(host, s, exists);
+    const turn = Promise.allSettled([exists, before]);
+    this.looking.set(bare.text, turn);
+    return turn.then(([answer]) => {
+      if (this.looking.get(bare.text) === turn) this.looking.delete(bare.text);
+      if (answer.status === "rejected") throw answer.reason;
+      return this.store(host, s, answer.value);
+    });
   }
 
   private store(host: RoutedHost, s: Stanza, exists: boolean): MaybePromise<void> {

@@ -30,6 +30,8 @@ const TYPES = `SELECT t.typname AS name FROM pg_catalog.pg_type t
 const COLLATIONS = `SELECT table_name AS t, table_collation AS c FROM information_schema.tables
                     WHERE table_schema = DATABASE() AND table_collation IS NOT NULL`;
 
+const INDEXES = `SELECT DISTINCT index_name AS name FROM information_schema.statistics WHERE table_schema = DATABASE()`;
+
 /**
  * A row for each column of each unique index that holds all rows; PostgreSQL's tell which of their columns are the key, and
  * one that is looked at only at the end of a transaction serves no ON CONFLICT.
@@ -75,15 +77,17 @@ export interface Withheld {
 export const readWithheld = async (db: Db): Promise<Withheld[]> =>
   db.dialect === "pgsql" ? db.query<Withheld>(RIGHTS) : [];
 
-/** Reads the tables, columns, keys and types of a database. */
+/** Reads the tables, columns, keys, indexes and types of a database. */
 export async function inspect(db: Db): Promise<Existing> {
   const types = db.dialect === "pgsql" ? await db.query<{ name: string }>(TYPES) : [];
   const collations = db.dialect === "mysql" ? await db.query<{ t: string; c: string }>(COLLATIONS) : [];
+  const indexes = db.dialect === "mysql" ? await db.query<{ name: string }>(INDEXES) : [];
   return {
     dialect: db.dialect,
     tables: new Map([...(await readColumns(db))].map(([table, columns]) => [table, new Set(columns.keys())])),
     collations: new Map(collations.map(({ t, c }) => [t, c])),
     keys: await readKeys(db),
+    indexes: new Set(indexes.map(({ name }) => name)),
     types: new Set(types.map(({ name }) => name)),
   };
 }

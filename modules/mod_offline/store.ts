@@ -38,6 +38,8 @@ interface Row {
 
 /** A message that is to be stored. */
 interface Write {
+  /** Bare JID of the recipient. */
+  readonly to: string;
   readonly row: readonly SqlValue[];
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -49,8 +51,11 @@ const TABLE = "offline_message";
 const BATCH = 500;
 
 export class OfflineStore implements PersonalStore, Retained {
-  /** What has come in this turn of the event loop. */
+  /** What has come in this turn of the event loop, and what waits for an earlier message to the same recipient. */
   private batch: Write[] = [];
+  private flushing = false;
+  /** Recipients of what is being written. */
+  private readonly writing = new Set<string>();
   readonly endings = new Endings();
   /** Accounts whose messages are going out, by bare JID. */
   readonly delivering = new Map<string, Promise<void>>();
@@ -58,23 +63,42 @@ export class OfflineStore implements PersonalStore, Retained {
 
   constructor(private readonly db: Db) {}
 
-  /** Stores a message; resolves when it is committed. All that come in the same turn of the event loop are one commit. */
+  /**
+   * Stores a message; resolves when it is committed. All that come in the same turn of the event loop are one commit, but
+   * one recipient's messages are written one after the other: ids are the order of delivery, and a pool of connections
+   * keeps none.
+   */
   writeMessages(to: BareJid, message: Omit<Waiting, "id">): Promise<void> {
     const expire = message.expire ?? null;
     const row = [message.timestamp, expire, to.domain, to.local, message.from, message.packet, null];
-    if (this.batch.length === 0) setImmediate(() => this.flush());
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.batch.push({ row, resolve, reject });
+    this.batch.push({ to: to.text, row, resolve, reject });
+    this.flushSoon();
     return promise;
   }
 
-  private flush(): void {
-    const { batch } = this;
-    this.batch = [];
-    if (batch.length > 0) void this.insert(batch);
+  private flushSoon(): void {
+    if (this.flushing) return;
+    this.flushing = true;
+    setImmediate(() => {
+      this.flushing = false;
+      this.flush();
+    });
   }
 
-  /** Parts follow each other: ids are the order of delivery, and a pool of connections keeps none. */
+  private flush(): void {
+    const { writing } = this;
+    const ready = writing.size === 0 ? this.batch : this.batch.filter(({ to }) => !writing.has(to));
+    if (ready.length === 0) return;
+    this.batch = ready.length === this.batch.length ? [] : this.batch.filter(({ to }) => writing.has(to));
+    for (const { to } of ready) writing.add(to);
+    void this.insert(ready).finally(() => {
+      for (const { to } of ready) writing.delete(to);
+      if (this.batch.length > 0) this.flushSoon();
+    });
+  }
+
+  /** Parts follow each other. */
   private async insert(batch: readonly Write[]): Promise<void> {
     const insert = (some: readonly Write[]): Promise<void> =>
       this.db.insertMany(

@@ -199,6 +199,7 @@ export default defineModule<Config, PepStore>({
     // After the rows have gone, which the core sees to at 60.
     remove_user: { at: 70, run: (_params, ctx) => forgetAll(ctx) },
     remove_domain: { at: 70, run: (_params, ctx) => forgetAll(ctx) },
+    stranger_removed: (_params, ctx) => forgetAll(ctx),
     anonymous_purge: ({ jid }, ctx) => forget(jid, ctx),
   },
 });

@@ -4,6 +4,7 @@ import type { PersonalData } from "../../core/hooks.ts";
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import { type Deleted, deleteInBatches, PAGE, pages } from "../../core/storage/batches.ts";
 import type { Db } from "../../core/storage/db.ts";
+import { PUBLISHED_ELSEWHERE } from "../../core/storage/migrations/0028_pubsub_publisher.ts";
 import type { NodeConfig } from "../pubsub/model.ts";
 import { ITEM_COLUMNS, type ItemRow, itemOf, jidOfRow, NODE_KEY, SUBSCRIBER } from "./items.ts";
 import { configOf, NODE_COLUMNS, NODES, type NodeRow } from "./packed.ts";
@@ -12,11 +13,21 @@ const ITEM_KEY = [...NODE_KEY, "item_id"];
 const SUBSCRIBER_KEY = [...NODE_KEY, ...SUBSCRIBER];
 const ENTITY_KEY = [...NODE_KEY, "entity_domain", "entity_user"];
 
-/** Deletes an account's nodes with all that is in them, and what names it in others'. */
+/** What an account has published in others' nodes; domain, user. */
+const ELSEWHERE = `publisher_domain = ? AND publisher_user = ? AND ${PUBLISHED_ELSEWHERE}`;
+
+/**
+ * Deletes an account's nodes with all that is in them, and what it is and has published in others': whoever gets the name
+ * would count as the publisher, and might change it. Subscribers are told of the one as little as of the other: XEP-0060
+ * has notifications for what a publisher or an owner does (§7.2.2.1, §8.4), not for a service that deletes, and a removal
+ * that was cut short and goes on does not know any more whom it has told.
+ */
 export async function removeUser(db: Db, { local, domain }: BareJid): Promise<void> {
   const params = [domain, local];
   const own = "service_domain = ? AND service_user = ?";
-  await deleteInBatches(db, { table: "pubsub_item", key: ITEM_KEY, where: own, params });
+  for (const where of [own, ELSEWHERE]) {
+    await deleteInBatches(db, { table: "pubsub_item", key: ITEM_KEY, where, params });
+  }
   await db.transaction(
     [
       `DELETE FROM pubsub_node WHERE ${own}`,
@@ -27,17 +38,18 @@ export async function removeUser(db: Db, { local, domain }: BareJid): Promise<vo
   );
 }
 
-/** Deletes the nodes of a domain's accounts, items and subscriptions first, and what names them in others'. */
+/** Deletes the nodes of a domain's accounts, items and subscriptions first, and what they are and have published in others'. */
 export async function removeDomain(db: Db, domain: string, deleted?: Deleted): Promise<void> {
-  for (const [table, key, column] of [
-    ["pubsub_item", ITEM_KEY, "service_domain"],
-    ["pubsub_subscription", NODE_KEY, "service_domain"],
-    ["pubsub_node", NODE_KEY, "service_domain"],
-    ["pubsub_subscription", SUBSCRIBER_KEY, "subscriber_domain"],
-    ["mongooseim_pubsub_pending", SUBSCRIBER_KEY, "subscriber_domain"],
-    ["mongooseim_pubsub_affiliation", ENTITY_KEY, "entity_domain"],
+  for (const [table, key, where] of [
+    ["pubsub_item", ITEM_KEY, "service_domain = ?"],
+    ["pubsub_subscription", NODE_KEY, "service_domain = ?"],
+    ["pubsub_node", NODE_KEY, "service_domain = ?"],
+    ["pubsub_item", ITEM_KEY, `publisher_domain = ? AND ${PUBLISHED_ELSEWHERE}`],
+    ["pubsub_subscription", SUBSCRIBER_KEY, "subscriber_domain = ?"],
+    ["mongooseim_pubsub_pending", SUBSCRIBER_KEY, "subscriber_domain = ?"],
+    ["mongooseim_pubsub_affiliation", ENTITY_KEY, "entity_domain = ?"],
   ] as const) {
-    await deleteInBatches(db, { table, key, where: `${column} = ?`, params: [domain] }, deleted);
+    await deleteInBatches(db, { table, key, where, params: [domain] }, deleted);
   }
 }
 
@@ -65,8 +77,7 @@ function items(db: Db, where: string, params: readonly string[]): AsyncGenerator
 async function* itemsOf(db: Db, { domain, local }: BareJid): AsyncGenerator<string[][]> {
   const user = [domain, local];
   yield* items(db, "service_domain = ? AND service_user = ?", user);
-  const elsewhere = "publisher_domain = ? AND publisher_user = ? AND NOT (service_domain = ? AND service_user = ?)";
-  yield* items(db, elsewhere, [...user, ...user]);
+  yield* items(db, ELSEWHERE, user);
 }
 
 interface SubscribedRow {

@@ -194,6 +194,7 @@ export default defineModule<PubsubOldConfig, PubsubOldStore, Metric>({
     // 70: after the store has forgotten them
     remove_user: { at: 70, run: (_params, ctx) => forgetAll(ctx) },
     remove_domain: { at: 70, run: (_params, ctx) => forgetAll(ctx) },
+    stranger_removed: (_params, ctx) => forgetAll(ctx),
     anonymous_purge: async ({ jid }, ctx) => {
       if (await ctx.store.forget(jid)) forgetAll(ctx);
     },

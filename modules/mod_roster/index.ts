@@ -9,12 +9,13 @@ import { logOf } from "../../core/storage/away.ts";
 import { Markup, xml } from "../../core/xml/markup.ts";
 import { config, metrics, type RosterContext, rosterOf } from "./context.ts";
 import { askOf, isHidden, itemXml, queryXml, type RosterItem, subscriptionOf } from "./item.ts";
+import { leaving } from "./leaving.ts";
 import { operations } from "./operations.ts";
 import { hashVersion, newVersion, showInterest } from "./push.ts";
 import { Rosters, type Summary } from "./roster.ts";
 import { setFromIq } from "./set.ts";
 import { RosterStore } from "./store.ts";
-import { clientSent, deliverRequests, endSubscriptions, incoming } from "./subscribe.ts";
+import { clientSent, deliverRequests, incoming } from "./subscribe.ts";
 import { hasFrom, SUBSCRIPTION_TYPES, type SubscriptionType } from "./subscription.ts";
 
 const VERSION_FEATURE = xml`<ver xmlns='${NS_ROSTER_VER}'/>`;
@@ -110,8 +111,9 @@ export default defineModule({
       write_roster_version: "store.setVersion",
     },
   },
-  start({ config, store }) {
-    store.maxItems = config.max_items;
+  start(ctx) {
+    ctx.store.maxItems = ctx.config.max_items;
+    ctx.store.leave = leaving(ctx);
   },
   iq: {
     "get own jabber:iq:roster": get,
@@ -164,22 +166,10 @@ export default defineModule({
     },
 
     sm_remove_connection: ({ session }, ctx) => forgetIfGone(session, ctx),
-    // Before the data goes, which the core sees to at 60.
-    remove_user: ({ jid }, ctx) => leave(ctx, jid),
-    anonymous_purge: async ({ jid }, ctx) => {
-      await leave(ctx, jid);
-      await ctx.store.removeUser(jid);
-    },
   },
   operations,
 });
 
 function forgetIfGone(session: Session, { server, store }: RosterContext): void {
   if (server.sessionsOf(session.jid.bare).length === 0) store.forget(session.jid.bare);
-}
-
-/** The account is being removed: its contacts lose their subscriptions. */
-async function leave(ctx: RosterContext, user: BareJid): Promise<void> {
-  const items = await ctx.store.items(ctx.server, user);
-  for (const item of items) await endSubscriptions(ctx, user, item);
 }

@@ -34,6 +34,12 @@ const MAX_REQUESTS = 1000;
 /** Who is connected. */
 type Directory = Pick<Server, "sessionsOf">;
 
+/** What comes before the rows of accounts are deleted. */
+export interface Leaving {
+  user(user: BareJid): Promise<void>;
+  domain(domain: string, deleted: Deleted | undefined): Promise<void>;
+}
+
 export interface Change {
   readonly before: RosterItem | undefined;
   readonly after: RosterItem | undefined;
@@ -50,6 +56,9 @@ export class Rosters implements PersonalStore {
 
   /** Contacts that an account may have. */
   maxItems = Number.POSITIVE_INFINITY;
+
+  /** Ends the subscriptions of accounts that are removed; set at the start of the feature. */
+  leave: Leaving | undefined = undefined;
 
   constructor(readonly store: RosterStore) {}
 
@@ -123,11 +132,13 @@ export class Rosters implements PersonalStore {
   }
 
   async removeUser(user: BareJid): Promise<void> {
+    await this.leave?.user(user);
     await this.store.removeUser(user);
     this.forget(user);
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {
+    await this.leave?.domain(domain, deleted);
     await this.store.removeDomain(domain, deleted);
     for (const user of this.#summaries.keys()) if (user.endsWith(`@${domain}`)) this.#summaries.delete(user);
   }

@@ -1,11 +1,12 @@
 // Rosters in SQL: MongooseIM's tables rosterusers, rostergroups and roster_version, with its letters.
 
 import type { PersonalData } from "../../core/hooks.ts";
-import type { BareJid } from "../../core/jid.ts";
-import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
+import { type BareJid, makeBare } from "../../core/jid.ts";
+import { type Deleted, deleteInBatches, PAGE, pages } from "../../core/storage/batches.ts";
 import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
-import { DIALECTS, insert } from "../../core/storage/dialect.ts";
+import { DIALECTS, escapeLike, insert } from "../../core/storage/dialect.ts";
 import { type Ask, askOf, type RosterItem, type Subscription, stateOf, subscriptionOf } from "./item.ts";
+import type { State } from "./subscription.ts";
 
 const SUBSCRIPTION_LETTERS: Readonly<Record<Subscription, string>> = { both: "B", to: "T", from: "F", none: "N" };
 const SUBSCRIPTIONS: Readonly<Record<string, Subscription>> = { B: "both", T: "to", F: "from", N: "none" };
@@ -22,6 +23,8 @@ interface Row {
   grp: string | null;
 }
 
+type OutsideRow = Pick<Row, "jid" | "subscription" | "ask"> & { username: string };
+
 const SELECT = `SELECT r.jid, r.nick, r.subscription, r.ask, r.askmessage, g.grp FROM rosterusers r
   LEFT JOIN rostergroups g ON g.server = r.server AND g.username = r.username AND g.jid = r.jid
   WHERE r.server = ? AND r.username = ?`;
@@ -32,6 +35,14 @@ const REQUESTS = `SELECT jid, askmessage FROM rosterusers ${OF_USER} AND ask IN 
 const TABLES = ["rosterusers", "rostergroups", "roster_version"] as const;
 const KEYS = ["server", "username", "jid"] as const;
 const NO_GROUPS: readonly string[] = Object.freeze([]);
+
+const OUTSIDE = `SELECT username, jid, subscription, ask FROM rosterusers
+  WHERE server = ? AND jid NOT LIKE ? ESCAPE '$' AND (subscription <> 'N' OR ask <> 'N')`;
+
+/** What there is between an account of a domain and somebody of another one. */
+export interface Outside extends Pick<RosterItem, "jid" | "state"> {
+  readonly user: BareJid;
+}
 
 /** What a write does besides the item itself. */
 export interface WriteOptions {
@@ -63,6 +74,16 @@ export class RosterStore {
   /** The contacts who wait for an answer, each with the text of the request. */
   requests(user: BareJid): Promise<{ jid: string; askmessage: string }[]> {
     return this.db.query(REQUESTS, [user.domain, user.local]);
+  }
+
+  /** The subscriptions and requests between accounts of a domain and contacts of others, page after page. */
+  outside(domain: string): AsyncGenerator<Outside[]> {
+    const read = (last?: OutsideRow): Promise<OutsideRow[]> =>
+      this.db.query(
+        `${OUTSIDE}${last === undefined ? "" : " AND (username, jid) > (?, ?)"} ORDER BY username, jid LIMIT ${PAGE}`,
+        [domain, `%@${escapeLike(domain)}`, ...(last === undefined ? [] : [last.username, last.jid])],
+      );
+    return pages(read, (row) => ({ user: makeBare(row.username, domain), jid: row.jid, state: stateOfRow(row) }));
   }
 
   /** How many contacts have only asked, and how many others there are. */
@@ -144,6 +165,9 @@ function deletion(table: "rosterusers" | "rostergroups", key: readonly SqlValue[
   return { sql: `DELETE FROM ${table} ${OF_USER} AND jid = ?`, params: key };
 }
 
+const stateOfRow = ({ subscription, ask }: Pick<Row, "subscription" | "ask">): State =>
+  stateOf(SUBSCRIPTIONS[subscription] ?? "none", ASKS[ask] ?? "none");
+
 /** Rows of one contact follow each other, one for each group, or one without. */
 function itemsOf(rows: readonly Row[]): RosterItem[] {
   const items: (RosterItem & { groups: readonly string[] })[] = [];
@@ -151,7 +175,7 @@ function itemsOf(rows: readonly Row[]): RosterItem[] {
   for (const row of rows) {
     if (items.at(-1)?.jid !== row.jid) {
       groups = [];
-      const state = stateOf(SUBSCRIPTIONS[row.subscription] ?? "none", ASKS[row.ask] ?? "none");
+      const state = stateOfRow(row);
       const { jid, nick: name, askmessage: askMessage } = row;
       items.push({ jid, name, state, askMessage, groups: row.grp === null ? NO_GROUPS : groups });
     }

@@ -6,7 +6,7 @@ import type { Session } from "../../core/module.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { attr, xml } from "../../core/xml/markup.ts";
-import type { RosterContext } from "./context.ts";
+import { type RosterContext, rosterOf } from "./context.ts";
 import { isHidden, itemXml, newItem, type RosterItem } from "./item.ts";
 import { isInterested, newVersion, pushChange } from "./push.ts";
 import type { Change } from "./roster.ts";
@@ -141,17 +141,48 @@ function count({ metrics }: RosterContext, type: SubscriptionType): void {
   else metrics.sm_presence_subscription_unsubscription_count.add();
 }
 
-/**
- * What follows from the removal of an item (§2.5.2): the contact is told that the user wants no presence of theirs and
- * gives none, requests included.
- */
+/** What a contact is told when an item goes (§2.5.2): the user wants no presence of theirs and gives none, requests included. */
+function endsOf(state: State): SubscriptionType[] {
+  const ends: SubscriptionType[] = [];
+  if (hasTo(state) || asked(state)) ends.push("unsubscribe");
+  if (hasFrom(state) || isAsked(state)) ends.push("unsubscribed");
+  return ends;
+}
+
+const endStanza = (contact: BareJid, type: SubscriptionType) => xml`<presence to='${contact.text}' type='${type}'/>`;
+
+/** What follows from the removal of an item. */
 export async function endSubscriptions(ctx: RosterContext, user: BareJid, item: RosterItem): Promise<void> {
   const contact = parseJid(item.jid);
-  const tell = (type: SubscriptionType) =>
-    ctx.server.routeXml(user, contact.bare, xml`<presence to='${contact.bare.text}' type='${type}'/>`);
-  if (hasTo(item.state) || asked(item.state)) await tell("unsubscribe");
-  if (hasFrom(item.state) || isAsked(item.state)) await tell("unsubscribed");
+  for (const type of endsOf(item.state)) {
+    await ctx.server.routeXml(user, contact.bare, endStanza(contact.bare, type));
+  }
   await announce(ctx, user, contact, { before: item, after: undefined });
+}
+
+/**
+ * What follows for a contact when the user's account is removed: as when the item is, but also where the contact has
+ * blocked the user or is in another isolated domain, for it is somebody else who may have the name next. Rejects when the
+ * contact's roster could not be changed.
+ */
+export async function leaveContact(
+  ctx: RosterContext,
+  user: BareJid,
+  { jid, state }: Pick<RosterItem, "jid" | "state">,
+): Promise<void> {
+  const contact = parseJid(jid).bare;
+  const host = ctx.server.hostTypeOf(contact.domain);
+  const theirs = host && rosterOf(host);
+  for (const type of endsOf(state)) {
+    const markup = endStanza(contact, type);
+    if (theirs === undefined) await ctx.server.routeXml(user, contact, markup);
+    else {
+      const stanza = viewText(markup.text);
+      stanza.from = user;
+      stanza.to = contact;
+      await incoming(theirs, stanza, type);
+    }
+  }
 }
 
 /** Shows the requests that wait for an answer to a session that has become available (§3.1.3). */

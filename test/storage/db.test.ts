@@ -32,7 +32,10 @@ onEachDatabase("a database", (database) => {
   test.each(TYPES)("%s.%s keeps its value (%#)", async (table, column, row, value) => {
     await db.execute(`DELETE FROM ${table}`);
     await db.insertNew(table, row);
-    expect(await db.query(`SELECT ${column} FROM ${table}`)).toEqual([{ [column]: value }]);
+    const rows = await db.query<Record<string, SqlValue>>(`SELECT ${column} FROM ${table}`);
+    // MySQL's JSON has spaces of its own.
+    if (column === "form") for (const each of rows) each[column] = JSON.stringify(JSON.parse(String(each[column])));
+    expect(rows).toEqual([{ [column]: value }]);
   });
 
   test("an enum column keeps its value and refuses another", async () => {
@@ -75,7 +78,8 @@ onEachDatabase("a database", (database) => {
     expect(rows.map(({ domain }) => domain)).toEqual(["a", "b"]);
   });
 
-  test("a query that writes gives its rows", async () => {
+  // RETURNING, which Oracle's MySQL does not know: no store may use it.
+  test.skipIf(database.dialect === "mysql")("a query that writes gives its rows", async () => {
     const sql = "INSERT INTO domain_settings (domain, host_type) VALUES (?, ?) RETURNING domain, status";
     expect(await db.query(sql, ["example.com", "localhost"])).toEqual([{ domain: "example.com", status: 1 }]);
     expect(await db.query("SELECT domain FROM domain_settings")).toEqual([{ domain: "example.com" }]);

@@ -90,6 +90,7 @@ describe.skipIf(process.env["TEST_MYSQL"] === undefined)("a MySQL server of its 
   };
 
   test("TLS is used where it is asked for, and its certificate verified", async () => {
+    // The first log-in of a user: MySQL has no hash of the password at hand and wants the password itself, encrypted.
     expect(await cipher(false)).toBe("");
     expect(await cipher("prefer")).not.toBe("");
     expect(await cipher({ rejectUnauthorized: false })).not.toBe("");
@@ -107,7 +108,8 @@ describe.skipIf(process.env["TEST_MYSQL"] === undefined)("a MySQL server of its 
     });
   });
 
-  test("a way to log in that is not known is named", async () => {
+  test("a way to log in that is not known is named", async ({ skip }) => {
+    skip(server.isOracle, "the plugin is MariaDB's");
     const db = await openMysql(options());
     await db.execute("INSTALL SONAME 'auth_ed25519'");
     await db.execute("CREATE USER ed@'%' IDENTIFIED VIA ed25519 USING PASSWORD('secret')");
@@ -125,13 +127,14 @@ describe.skipIf(process.env["TEST_MYSQL"] === undefined)("a MySQL server of its 
   });
 
   test("connections to a server that was read-only are made anew until one may write", async () => {
+    const readOnly = server.isOracle ? "transaction_read_only" : "tx_read_only";
     const admin = await openMysql(options());
     await admin.execute("CREATE TABLE moved (id int PRIMARY KEY)");
-    await admin.execute("SET GLOBAL tx_read_only = 1");
+    await admin.execute(`SET GLOBAL ${readOnly} = 1`);
     const pool = await openMysql({ ...options(), poolSize: 2 });
     const write = (id: number) => pool.execute("INSERT INTO moved (id) VALUES (?)", [id]);
     await expect(write(1)).rejects.toMatchObject({ code: "unavailable" });
-    await admin.execute("SET GLOBAL tx_read_only = 0");
+    await admin.execute(`SET GLOBAL ${readOnly} = 0`);
     await expect.poll(() => write(1).catch(() => 0), { timeout: 5000 }).toBe(1);
     expect(await Promise.all([write(2), write(3)])).toEqual([1, 1]);
     await pool.close();

@@ -12,10 +12,12 @@ interface Server {
   options(): ServerOptions;
   /** Statements: do nothing for so many seconds, say which connection this is, end one. */
   pause(seconds: number): string;
+  /** Reads a table slowly. MySQL lets SLEEP alone return early in place of an error. */
+  slow(table: string, seconds: number): string;
   readonly id: string;
   end(id: number): string;
-  /** Makes an account that may have so many connections; its name is its password. */
-  account(name: string, connections: number): string;
+  /** Make an account that may have so many connections; its name, of at most 32 characters, is its password. */
+  account(name: string, connections: number): string[];
   dropAccount(name: string): string;
   /** How it refuses a wrong password and the database "nowhere". */
   readonly wrongPassword: string;
@@ -28,9 +30,10 @@ export const SERVERS: Readonly<Record<"pgsql" | "mysql", Server>> = {
     open: openPgsql,
     options: pgsqlOptions,
     pause: (seconds) => `SELECT pg_sleep(${seconds})`,
+    slow: (table, seconds) => `SELECT pg_sleep(${seconds}) FROM ${table}`,
     id: "SELECT pg_backend_pid() AS id",
     end: (id) => `SELECT pg_terminate_backend(${id})`,
-    account: (name, connections) => `CREATE ROLE ${name} LOGIN PASSWORD '${name}' CONNECTION LIMIT ${connections}`,
+    account: (name, connections) => [`CREATE ROLE ${name} LOGIN PASSWORD '${name}' CONNECTION LIMIT ${connections}`],
     dropAccount: (name) => `DROP ROLE ${name}`,
     wrongPassword: "password authentication failed for user",
     noDatabase: 'database "nowhere" does not exist',
@@ -40,10 +43,13 @@ export const SERVERS: Readonly<Record<"pgsql" | "mysql", Server>> = {
     open: openMysql,
     options: mysqlOptions,
     pause: (seconds) => `SELECT SLEEP(${seconds})`,
+    slow: (table, seconds) => `SELECT id FROM ${table} WHERE SLEEP(${seconds}) = 0`,
     id: "SELECT CONNECTION_ID() AS id",
     end: (id) => `KILL ${id}`,
-    account: (name, connections) =>
-      `GRANT SELECT ON *.* TO ${name}@'%' IDENTIFIED BY '${name}' WITH MAX_USER_CONNECTIONS ${connections}`,
+    account: (name, connections) => [
+      `CREATE USER ${name}@'%' IDENTIFIED BY '${name}' WITH MAX_USER_CONNECTIONS ${connections}`,
+      `GRANT SELECT ON *.* TO ${name}@'%'`,
+    ],
     dropAccount: (name) => `DROP USER ${name}@'%'`,
     wrongPassword: "Access denied for user",
     noDatabase: "Unknown database 'nowhere'",

@@ -9,7 +9,18 @@ const one = [{ n: 1 }];
 const PORTS = { pgsql: 5432, mysql: 3306 };
 
 describe.each(["pgsql", "mysql"] as const)("%s", (dialect) => {
-  const { name, open, pause, id: ownId, end, account, dropAccount, wrongPassword, noDatabase } = SERVERS[dialect];
+  const {
+    name,
+    open,
+    pause,
+    slow: slowly,
+    id: ownId,
+    end,
+    account,
+    dropAccount,
+    wrongPassword,
+    noDatabase,
+  } = SERVERS[dialect];
 
   test("a server that is not there is named at once", async () => {
     await expect(open({ ...nowhere, port: 1 })).rejects.toMatchObject({
@@ -42,7 +53,7 @@ describe.each(["pgsql", "mysql"] as const)("%s", (dialect) => {
 
     test("a slow statement ends in a timeout", async () => {
       const slow = await server.open({ statementTimeoutMs: 100 });
-      await expect(slow.query(pause(5))).rejects.toMatchObject({ code: "timeout" });
+      await expect(slow.query(slowly(table, 5))).rejects.toMatchObject({ code: "timeout" });
       expect(await slow.query("SELECT 1 AS n")).toEqual(one);
     });
 
@@ -86,8 +97,8 @@ describe.each(["pgsql", "mysql"] as const)("%s", (dialect) => {
     });
 
     test("a connection that breaks while others have taken all that the account may have takes no other along", async () => {
-      const user = `u_${crypto.randomUUID().replaceAll("-", "")}`;
-      await server.db.execute(account(user, 2));
+      const user = `u${crypto.randomUUID().replaceAll("-", "")}`.slice(0, 32);
+      for (const sql of account(user, 2)) await server.db.execute(sql);
       const login = { username: user, password: user };
       const changes: boolean[] = [];
       const pool = await server.open({ ...login, poolSize: 2, changed: ({ up }) => changes.push(up) });

@@ -261,12 +261,13 @@ const shaped = ({ dialect }: Db): Db =>
   ({ dialect, insertNew: refuse, insertMany: refuse, upsert: refuse, close: refuse }) as unknown as Db;
 
 /** A plan's line that reads a whole table of messages. */
-const SCAN = { sqlite: /^SCAN m\b/, pgsql: /Seq Scan/, mysql: /"access_type": "ALL"/ };
+const SCAN = { sqlite: /^SCAN m\b/, pgsql: /Seq Scan/, mysql: /"access_type": "(ALL|table)"/ };
 /** A plan that reads the index of words. */
 const INDEX = {
   sqlite: /SCAN w VIRTUAL TABLE INDEX/,
   pgsql: /Bitmap Index Scan on i_mongooseim_mam_message_words/,
-  mysql: /"access_type": "fulltext"/,
+  // MariaDB; MySQL 9.
+  mysql: /"access_type": "fulltext"|"index_access_type": "full_text_search"/,
 };
 
 async function explain(db: Db, form: SearchForm, owner: number, wanted: readonly string[]): Promise<string[]> {

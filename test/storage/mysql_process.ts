@@ -1,11 +1,14 @@
-// A MariaDB of a test's own: it can be killed and started again, and it speaks TLS.
+// A MariaDB of a test's own, or the MySQL whose program TEST_MYSQLD names (see test/mysql9.sh): it can be killed and
+// started again, and it speaks TLS.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openMysql } from "../../core/storage/mysql/client.ts";
 import { selfSigned } from "../../core/tls/selfsigned.ts";
 
+const MYSQLD = process.env["TEST_MYSQLD"];
 const PATH = `${process.env["PATH"]}:/usr/sbin:/sbin`;
 
 /** Options of the server, as `--name=value`. */
@@ -16,9 +19,13 @@ const OPTIONS = [
   "--innodb-flush-log-at-trx-commit=2",
   "--innodb-buffer-pool-size=32M",
   "--performance-schema=OFF",
+  // Its second door, which is on a port of its own by default.
+  ...(MYSQLD === undefined ? [] : ["--mysqlx=OFF"]),
 ];
 
 export class MysqlProcess {
+  /** One of Oracle's, and not MariaDB. */
+  readonly isOracle = MYSQLD !== undefined;
   readonly password = "secret";
   readonly dir = mkdtempSync(join(tmpdir(), "mongooseim-mariadb-"));
   /** Authority of the server's certificate, which is for "localhost". */
@@ -39,11 +46,13 @@ export class MysqlProcess {
        GRANT ALL PRIVILEGES ON *.* TO tls@'%';
        CREATE DATABASE IF NOT EXISTS test CHARACTER SET utf8mb4;\n`,
     );
-    this.#run("mariadb-install-db", [
-      "--auth-root-authentication-method=normal",
-      "--skip-test-db",
-      "--innodb-flush-method=nosync",
-    ]);
+    if (MYSQLD !== undefined) this.#run(MYSQLD, ["--initialize-insecure"]);
+    else
+      this.#run("mariadb-install-db", [
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+        "--innodb-flush-method=nosync",
+      ]);
   }
 
   /** Resolves when it takes connections; the port stays the same. */
@@ -52,20 +61,29 @@ export class MysqlProcess {
     const more = [
       `--port=${this.port}`,
       `--socket=${join(this.dir, "socket")}`,
+      `--pid-file=${join(this.dir, "pid")}`,
       `--init-file=${join(this.dir, "init.sql")}`,
       // A server that starts deletes the temporary tables of others in its directory.
       `--tmpdir=${this.dir}`,
       `--ssl-cert=${join(this.dir, "cert.pem")}`,
       `--ssl-key=${join(this.dir, "key.pem")}`,
     ];
-    const child = spawn("mariadbd", this.#words([...OPTIONS, ...more]), { env: { PATH }, stdio: "ignore" });
+    const child = spawn(MYSQLD ?? "mariadbd", this.#words([...OPTIONS, ...more]), { env: { PATH }, stdio: "ignore" });
     this.#child = child;
     const until = Date.now() + 30_000;
-    const credentials = ["--user=test", `--password=${this.password}`];
-    const words = ["--no-defaults", "--host=127.0.0.1", `--port=${this.port}`, ...credentials, "ping"];
-    while (spawnSync("mariadb-admin", words, { env: { PATH } }).status !== 0) {
-      if (child.exitCode !== null || Date.now() > until) throw new Error("MariaDB does not start");
+    while (!(await this.#answers())) {
+      if (child.exitCode !== null || Date.now() > until) throw new Error(`${MYSQLD ?? "MariaDB"} does not start`);
       await Bun.sleep(50);
+    }
+  }
+
+  async #answers(): Promise<boolean> {
+    const login = { username: "test", password: this.password, database: "test" };
+    try {
+      await (await openMysql({ host: "127.0.0.1", port: this.port, ...login, poolSize: 1 })).close();
+      return true;
+    } catch {
+      return false;
     }
   }
 

@@ -55,6 +55,20 @@ onEachDatabase("offline messages", (database: TestDatabase) => {
     expect(await waiting(other)).toHaveLength(700);
   });
 
+  test("messages written one soon after the other come in the order of writing", async () => {
+    const [user, other] = [newUser(), newUser()];
+    const bodies = Array.from({ length: 60 }, (_, i) => `message ${i}`);
+    const writes: Promise<void>[] = [];
+    for (const b of bodies) {
+      // More than one connection has work; each turn of the event loop is a commit of its own.
+      writes.push(store.writeMessages(user, message(b)), store.writeMessages(other, message(b)));
+      await new Promise(setImmediate);
+    }
+    await Promise.all(writes);
+    for (const each of [user, other])
+      expect((await waiting(each)).map(({ packet }) => packet)).toEqual(bodies.map((b) => message(b).packet));
+  });
+
   test("pages follow each other without gap or repetition", async () => {
     const user = newUser();
     for (let i = 0; i < 7; i++) await store.writeMessages(user, message(`m${i}`));

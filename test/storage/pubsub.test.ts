@@ -1,7 +1,8 @@
 // PEP nodes in MongooseIM's tables and ours: what is stored is there again, what MongooseIM has written is understood.
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type BareJid, makeBare, parseJid } from "../../core/jid.ts";
 import type { Db } from "../../core/storage/db.ts";
+import { PUBLISHED_ELSEWHERE } from "../../core/storage/migrations/0028_pubsub_publisher.ts";
 import { PepStore } from "../../modules/mod_pubsub/store.ts";
 import {
   type Item,
@@ -10,6 +11,7 @@ import {
   type PubsubNode,
   type Subscription,
 } from "../../modules/pubsub/model.ts";
+import { manyTimes } from "../support/many-times.ts";
 import { whole } from "../support/personal.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
@@ -357,4 +359,72 @@ onEachDatabase("pubsub", (database: TestDatabase) => {
       expect(await rows(`SELECT node_id FROM ${table}`)).toEqual([]);
     }
   });
+
+  describe("what somebody has published in others' nodes", () => {
+    const [GONE, STAYS] = ["published.example", "stays.example"];
+    /** More than one batch deletes. */
+    const MANY = 1100;
+    const of = (id: string, at: number, publisher: string): Item => item(id, at, publisher);
+    const left = async (node: PubsubNode) => ids(await store.newest(node, MANY)).toSorted();
+    let made = 0;
+
+    /** Somebody's node with items of several people, and the one who goes. */
+    async function shared(domain: string) {
+      const n = ++made;
+      const [goner, owner] = [makeBare(`goner${n}`, domain), makeBare(`owner${n}`, STAYS)];
+      const node = await make(owner, "shared");
+      await store.publish(node, of("his", 1, `${goner.text}/r`), ALL);
+      await store.publish(node, of("his2", 2, goner.text), ALL);
+      await store.publish(node, of("owners", 3, owner.text), ALL);
+      await store.publish(node, of("namesake", 4, `${goner.local}@${STAYS}`), ALL);
+      await store.publish(node, of("similar", 5, `${goner.local}x@other.example`), ALL);
+      return { goner, owner, node };
+    }
+
+    test("goes with him, and nothing else; he is told of it before", async () => {
+      const { goner, owner, node } = await shared(GONE);
+      const own = await make(goner, "own");
+      await store.publish(own, of("mine", 1, goner.text), ALL);
+      const [items] = await whole(store.personalData(goner));
+      expect(items.rows.map(([name, id, publisher]) => [name, id, publisher])).toEqual([
+        ["own", "mine", goner.text],
+        ["shared", "his", `${goner.text}/r`],
+        ["shared", "his2", goner.text],
+      ]);
+      expect((await whole(store.personalData(owner)))[0].rows).toHaveLength(5);
+      await store.removeUser(goner);
+      expect(await left(node)).toEqual(["namesake", "owners", "similar"]);
+      expect((await whole(store.personalData(goner)))[0].rows).toEqual([]);
+      expect(await store.item(node, "his")).toBeUndefined();
+    });
+
+    test("goes with his domain, in batches that go on where they were stopped", async () => {
+      const { goner, node } = await shared(GONE);
+      await manyTimes(MANY, (k) => store.publish(node, of(`many${k}`, 10 + k, goner.text), ALL));
+      const batches: number[] = [];
+      const stopped = store.removeDomain(GONE, (n) => {
+        batches.push(n);
+        throw new Error("stopped");
+      });
+      await expect(stopped).rejects.toThrow("stopped");
+      expect(batches).toEqual([1000]);
+      const [{ n }] = await rows(`SELECT count(*) AS n FROM pubsub_item WHERE publisher_domain = '${GONE}'`);
+      expect(Number(n)).toBe(MANY + 2 - 1000);
+      await store.removeDomain(GONE, (count) => void batches.push(count));
+      expect(batches).toEqual([1000, MANY + 2 - 1000]);
+      expect(await left(node)).toEqual(["namesake", "owners", "similar"]);
+    });
+
+    test("is found by its index", async () => {
+      expect(await planOf(db, { domain: GONE, user: "goner1" })).toContain("i_mongooseim_pubsub_item_publisher");
+    });
+  });
 });
+
+/** How the database goes about finding what somebody has published in others' nodes. */
+async function planOf(db: Db, { domain, user }: { domain: string; user: string }): Promise<string> {
+  const select = `SELECT item_id FROM pubsub_item WHERE publisher_domain = '${domain}' AND publisher_user = '${user}'
+    AND ${PUBLISHED_ELSEWHERE}`;
+  const explain = { sqlite: "EXPLAIN QUERY PLAN", pgsql: "EXPLAIN", mysql: "EXPLAIN" }[db.dialect];
+  return JSON.stringify(await db.query(`${explain} ${select}`));
+}

@@ -2,11 +2,13 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { StanzaError } from "../../core/errors.ts";
 import { type BareJid, makeBare } from "../../core/jid.ts";
+import { PAGE } from "../../core/storage/batches.ts";
 import type { Db } from "../../core/storage/db.ts";
 import type { RosterItem } from "../../modules/mod_roster/item.ts";
 import { Rosters } from "../../modules/mod_roster/roster.ts";
 import { RosterStore } from "../../modules/mod_roster/store.ts";
 import { STATES } from "../../modules/mod_roster/subscription.ts";
+import { manyTimes } from "../support/many-times.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 onEachDatabase("rosters", (database: TestDatabase) => {
@@ -53,6 +55,32 @@ onEachDatabase("rosters", (database: TestDatabase) => {
     await write(user, it);
     const back = await store.item(user, it.jid);
     expect({ ...back, groups: back?.groups.toSorted() }).toEqual({ ...it, groups: it.groups.toSorted() });
+  });
+
+  test("what there is between a domain's accounts and those of others, over more than one page", async () => {
+    const domain = "out_side.example";
+    const people = Array.from({ length: 12 }, () => newUser(domain));
+    const expected: string[] = [];
+    for (const user of people) {
+      // Those of the same domain go with it, a name that LIKE might take for it does not; one is of no state at all.
+      await write(user, item(`friend@${domain}`, { state: "both" }));
+      await write(user, item("friend@outxside.example", { state: "from" }));
+      await write(user, item("nothing@x.example"));
+      await write(user, item("asks@x.example", { state: "none/in" }));
+      expected.push(`${user.text} asks@x.example none/in`, `${user.text} friend@outxside.example from`);
+    }
+    const [first] = people;
+    await manyTimes(PAGE, (k) => write(first, item(`many${k}@x.example`, { state: "to", groups: ["a", "b"] })));
+    for (let k = 0; k < PAGE; k++) expected.push(`${first.text} many${k}@x.example to`);
+    await write(newUser("other.example"), item("friend@x.example", { state: "both" }));
+    const found: string[] = [];
+    const sizes: number[] = [];
+    for await (const page of store.outside(domain)) {
+      sizes.push(page.length);
+      for (const { user, jid, state } of page) found.push(`${user.text} ${jid} ${state}`);
+    }
+    expect(found.toSorted()).toEqual(expected.toSorted());
+    expect(sizes).toEqual([PAGE, expected.length - PAGE]);
   });
 
   test("contacts come in the same order each time, each with its own groups", async () => {

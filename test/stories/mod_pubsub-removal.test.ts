@@ -2,7 +2,7 @@
 import { describe, expect } from "vitest";
 import { parseBareJid } from "../../core/jid.ts";
 import { whole } from "../support/personal.ts";
-import { ENTRY, freshNode, itemEvent, NS_OWNER, Pubsub } from "../support/pubsub.ts";
+import { ENTRY, freshNode, itemEvent, NS_OWNER, Pubsub, publishing, item as pubsubItem } from "../support/pubsub.ts";
 import { type Scene, stage } from "../support/story.ts";
 
 const OPEN = { access_model: "open" };
@@ -47,6 +47,53 @@ describe("personal data", () => {
   );
 });
 
+describe("an item in another's node", () => {
+  const { story } = stage({ modules: { mod_pubsub: {} } });
+
+  story(
+    "goes with its publisher's account: nobody sees it any more, and the next owner of the name is not its publisher",
+    { romeo: 1, juliet: 1, mercutio: 1 },
+    async (scene) => {
+      const { romeo, juliet, mercutio, server, another, door } = scene;
+      const [node, open] = [freshNode(), freshNode()];
+      const hers = new Pubsub(juliet, juliet.bare);
+      await hers.create(node, OPEN);
+      await hers.create(open, { ...OPEN, publish_model: "open" });
+      await hers.gets(
+        "set",
+        `<affiliations node="${node}"><affiliation jid="${romeo.bare}" affiliation="publisher"/></affiliations>`,
+        NS_OWNER,
+      );
+      const atHers = new Pubsub(romeo, juliet.bare);
+      await hers.publish(node, "hers");
+      await hers.publish(open, "hers");
+      await atHers.publish(node, "his");
+      await atHers.publish(open, "his");
+      const reader = new Pubsub(mercutio, juliet.bare);
+      expect(await reader.items(node)).toEqual(["hers", "his"]);
+      expect((await personalData(scene, romeo.bare))["pubsub_items"].rows).toEqual(
+        [node, open].map((name) => [name, "his", romeo.full, ENTRY]),
+      );
+      await server.node.removeUser(parseBareJid(romeo.bare));
+      for (const name of [node, open]) {
+        for (const who of [hers, reader]) expect(await who.items(name)).toEqual(["hers"]);
+        expect(await reader.items(name, "", `<item id="his"/>`)).toEqual([]);
+      }
+      // What a new subscriber is sent is the newest of those that are left.
+      await reader.subscribe(node, mercutio.bare);
+      await mercutio.hears(itemEvent(juliet.bare, node, "hers"));
+      await server.addAccount(romeo.local, romeo.domain, romeo.account.password);
+      const next = new Pubsub(await another(romeo).logsIn(server.target(door)), juliet.bare);
+      await next.refused("set", publishing(node, pubsubItem("his")), ["auth", "forbidden"]);
+      for (const name of [node, open]) {
+        await next.refused("set", `<retract node="${name}"><item id="his"/></retract>`, ["auth", "forbidden"]);
+      }
+      await next.publish(open, "again");
+      expect(await reader.items(open)).toEqual(["hers", "again"]);
+    },
+  );
+});
+
 describe("a domain", () => {
   const { story } = stage({
     general: { hosts: ["localhost"], host_types: ["dynamic"] },
@@ -75,6 +122,11 @@ describe("a domain", () => {
       expect(await atRomeo.items(his)).toEqual(["item0"]);
       await julietOwn.publish(hers, "item1");
       await romeo.hears(itemEvent(juliet.bare, hers, "item1"));
+      await julietOwn.configure(hers, { publish_model: "open" });
+      const asked = elsewhere.asks("set", publishing(hers, pubsubItem("his")));
+      await romeo.skipsTo((e) => e.name === "message");
+      await romeo.hears(`<iq type="result" id="${asked}"/>`);
+      expect(await julietOwn.items(hers)).toEqual(["item1", "his"]);
       await server.node.hostOf(one)!.hooks.notify("remove_domain", { domain: one });
       await atRomeo.refused("get", `<items node="${his}"/>`, ["cancel", "item-not-found"]);
       await julietOwn.publish(hers, "item2");

@@ -88,6 +88,28 @@ const ACTS: Readonly<Record<string, Act>> = {
     run: ({ goner, other, graphql }) =>
       graphql.admin.calls("roster.setMutualSubscription", { userA: goner.bare, userB: other.bare, action: "CONNECT" }),
   },
+  "another's yes to his request": {
+    before: async ({ goner, other }) => {
+      goner.says(`<presence type="subscribe" to="${other.bare}"/>`);
+      await goner.settles();
+    },
+    run: ({ goner, other }) => other.says(`<presence type="subscribed" to="${goner.bare}"/>`),
+  },
+  "another's yes to his request, who is away": {
+    away: true,
+    before: async ({ goner, other }) => {
+      goner.says(`<presence type="subscribe" to="${other.bare}"/>`);
+      await goner.settles();
+    },
+    run: ({ goner, other }) => other.says(`<presence type="subscribed" to="${goner.bare}"/>`),
+  },
+  "his yes to another's request": {
+    before: async ({ goner, other }) => {
+      other.says(`<presence type="subscribe" to="${goner.bare}"/>`);
+      await other.settles();
+    },
+    run: ({ goner, other }) => goner.says(`<presence type="subscribed" to="${other.bare}"/>`),
+  },
   "a vCard": { run: says(VCARD) },
   "a vCard from an administrator": {
     away: true,
@@ -192,6 +214,16 @@ const ACTS: Readonly<Record<string, Act>> = {
     },
     run: ({ goner, other, word }) => goner.says(iq(publishes(word.replace("goner", "node")), other.bare)),
   },
+  "another version of his item in another's node": {
+    before: async ({ goner, other, word }) => {
+      const node = word.replace("goner", "node");
+      other.says(iq(creates(node)));
+      other.says(iq(affiliates(node, goner.bare)));
+      await other.settles();
+      goner.says(iq(publishes(node), other.bare));
+    },
+    run: ({ goner, other, word }) => goner.says(iq(publishes(word.replace("goner", "node")), other.bare)),
+  },
   "a node of his at the service": {
     run: (pair) => pair.goner.says(iq(creates(pair.word.replace("goner", "node")), serviceOf(pair))),
   },
@@ -231,14 +263,16 @@ const ACTS: Readonly<Record<string, Act>> = {
 
 /** What others have of somebody is theirs; servers of a cluster tell each other of domains. */
 const THEIRS: Readonly<Record<string, (row: Record<string, unknown>, word: string) => boolean>> = {
-  rosterusers: ({ username }, word) => username !== word,
+  // A contact in a roster, who is not shown anything and has nobody's presence.
+  rosterusers: ({ username, subscription }, word) => username !== word && asLetter(subscription) === "N",
   rostergroups: ({ username }, word) => username !== word,
   mam_message: () => true, // looked at by its owner's number
   inbox: ({ luser }, word) => luser !== word,
   offline_message: ({ username }, word) => username !== word,
-  pubsub_item: ({ service_user }, word) => service_user !== word,
   domain_events: () => true,
 };
+
+const asLetter = (value: unknown): string => (value instanceof Uint8Array ? asText(value) : String(value));
 
 async function leftOf(db: Db, word: string, domain: string | undefined): Promise<string[]> {
   const found: string[] = [];

@@ -11,6 +11,7 @@ import { mongooseimColumns } from "./0016_mongooseim_columns.ts";
 import { mongooseimKeys } from "./0017_mongooseim_keys.ts";
 import { offlineAge } from "./0022_offline_age.ts";
 import { archiveIndex } from "./0027_archive_index.ts";
+import { pubsubPublisher } from "./0028_pubsub_publisher.ts";
 import type { Migration } from "./migration.ts";
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -26,4 +27,5 @@ export const MIGRATIONS: readonly Migration[] = [
   mongooseimKeys,
   offlineAge,
   archiveIndex,
+  pubsubPublisher,
 ];

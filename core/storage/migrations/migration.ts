@@ -10,6 +10,8 @@ export interface Existing {
   collations?: ReadonlyMap<string, string>;
   /** Unique keys by table, as `keyOf` writes them; undefined where they are ours in any case. */
   keys?: ReadonlyMap<string, ReadonlySet<string>>;
+  /** The names of all indexes (MySQL, which cannot be told to make one only if it is not there). */
+  indexes?: ReadonlySet<string>;
   /** Named types (PostgreSQL). */
   types: ReadonlySet<string>;
 }

@@ -110,9 +110,10 @@ export class Ageing {
   private async *owners(domain: string, id: bigint): AsyncGenerator<number[]> {
     for (let after: SqlValue | undefined; ; ) {
       // A subquery that gives a value is looked up for each owner, whatever a planner thinks of it. With the id in it MySQL
-      // would read on to the end of an archive that has nothing so old.
+      // would read on to the end of an archive that has nothing so old; without the owner in the order, which is always the
+      // same, MySQL 9 reads and sorts each archive.
       const sql = `SELECT u.id, u.user_name,
-          (SELECT m.id FROM mam_message m WHERE m.user_id = u.id ORDER BY m.id LIMIT 1) AS oldest
+          (SELECT m.id FROM mam_message m WHERE m.user_id = u.id ORDER BY m.user_id, m.id LIMIT 1) AS oldest
         FROM mam_server_user u WHERE u.server = ?${after === undefined ? "" : " AND u.user_name > ?"}
         ORDER BY u.user_name LIMIT ${OWNERS}`;
       const params: SqlValue[] = after === undefined ? [domain] : [domain, after];
