@@ -7,6 +7,7 @@ import type { PersonalStore } from "../../core/module.ts";
 import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
 import { asBoolean, type Db, type SqlValue } from "../../core/storage/db.ts";
 import { LIMIT_OFFSET } from "../../core/storage/dialect.ts";
+import { KEEPS_A_NAME } from "../../core/storage/migrations/0029_whose_rows.ts";
 import { Turns } from "../../core/turns.ts";
 
 const TABLE = "mongooseim_invites";
@@ -106,7 +107,7 @@ export class InviteStore implements PersonalStore {
    */
   async isReserved(domain: string, account: string, now: number, but?: string): Promise<boolean> {
     const rows = await this.db.query<{ id: number | bigint }>(
-      `SELECT id FROM ${TABLE} WHERE server = ? AND account = ? AND ${USABLE}`,
+      `SELECT id FROM ${TABLE} WHERE server = ? AND account = ? AND ${KEEPS_A_NAME} AND ${USABLE}`,
       [domain, account, now],
     );
     return rows.some(({ id }) => but === undefined || BigInt(id) < BigInt(but));
