@@ -1,8 +1,10 @@
 // The stores of chat markers, on every database.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { makeBare, parseBareJid } from "../../core/jid.ts";
+import type { HostType } from "../../core/module.ts";
 import { type Db, type Dialect, StorageError } from "../../core/storage/db.ts";
 import { OfflineMarkerStore } from "../../modules/mod_offline_chatmarkers/store.ts";
+import { keptMarkers } from "../../modules/mod_smart_markers/index.ts";
 import { MarkerStore, type MarkerType, type Sent } from "../../modules/mod_smart_markers/store.ts";
 import { holdNext } from "../support/held-call.ts";
 import { onEachDatabase } from "./db_each.ts";
@@ -39,6 +41,21 @@ onEachDatabase("smart markers", ({ open, dialect }) => {
   });
   const ids = async (from = alice, to = bob, thread = "", after = 0) =>
     (await store.getConversation(from, to, thread, after)).map((m) => m.id);
+
+  test("who reads what was sent waits for what is being written for somebody else", async () => {
+    const ctx = { store, config: { async_writer: { pool_size: 1 } } };
+    const host = { modules: new Map([["mod_smart_markers", { ctx }]]) } as unknown as HostType;
+    await store.later([mark(1, "a"), mark(1, "e", { user: eve })], NONE);
+    const held = holdNext(db, "transaction");
+    const first = keptMarkers(host);
+    await held.come;
+    const of = { to: bob.text, thread: "", type: "displayed", id: "e", user: eve } as const;
+    const second = keptMarkers(host).then((markers) => markers?.timeOf(of));
+    await Bun.sleep(50);
+    held.go();
+    expect(await second).toBe(1);
+    await first;
+  });
 
   describe.each(["write", "later"] as const)("%s", (way) => {
     const put = async (markers: Sent[], max = NONE): Promise<boolean> => {
