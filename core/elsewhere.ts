@@ -5,10 +5,10 @@ import type { HostRuntime } from "./host.ts";
 import type { PersonalStore } from "./module.ts";
 import type { Db } from "./storage/db.ts";
 
-type Hosts = ReadonlyMap<string, HostRuntime>;
+type Host = Pick<HostRuntime, "stores">;
 
 /** The stores beside those of a host type, with the host type that runs each: of a feature in a database, one. */
-export function* storesElsewhere(own: HostRuntime, hosts: Hosts): Generator<[HostRuntime, PersonalStore]> {
+export function* storesElsewhere<H extends Host>(own: H, hosts: ReadonlyMap<string, H>): Generator<[H, PersonalStore]> {
   const seen = new Map<string, Set<Db>>();
   for (const host of [own, ...hosts.values()]) {
     for (const [feature, { db, store }] of host.stores) {

@@ -17,8 +17,8 @@ export interface Conn {
    * when they could not be handed to the kernel in the same turn.
    */
   write(bytes: Buffer, n: number, sender?: AckHolder): void;
-  /** Takes a whole element as text. */
-  writeText(text: string): void;
+  /** Takes a whole element as text. Returns its bytes in UTF-8. */
+  writeText(text: string): number;
   /** Calls `late` of the owner after every connection's output of this turn has been written: to acknowledge it. */
   askLate(): void;
   /** Begins TLS with the certificate of `domain`, after what was written has gone out. Calls `secured` on the stream. */

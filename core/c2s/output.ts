@@ -275,17 +275,14 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
   /** Writes messages at once, from one on, until they are so many bytes. Returns where to go on. */
   private serveSome(conn: Conn, messages: readonly string[], from: number): number {
     const { counters } = this.host;
-    let text = "";
     let to = from;
-    while (to < messages.length && text.length < TOGETHER) {
-      const message = messages[to++];
-      const bytes = Buffer.byteLength(message);
-      text += message;
+    for (let sent = 0; to < messages.length && sent < TOGETHER; ) {
+      const bytes = conn.writeText(messages[to++]);
+      sent += bytes;
       counters.messagesSent++;
       counters.sizesOut.observe(bytes);
       this.traffic.out += bytes;
     }
-    conn.writeText(text);
     return to;
   }
 
@@ -343,10 +340,9 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
   /** Writes what is no element: the beginning and the end of the stream. Returns its bytes. */
   say(text: string): number {
     if (this.conn === undefined) return 0;
-    const n = Buffer.byteLength(text);
-    this.traffic.out += n;
-    this.conn.writeText(text);
-    return n;
+    const bytes = this.conn.writeText(text);
+    this.traffic.out += bytes;
+    return bytes;
   }
 
   request(type: "get" | "set", payload: Markup, timeoutMs: number, from?: Jid): Promise<Stanza | undefined> {

@@ -385,13 +385,13 @@ export function viewElement(bytes: Buffer, scope: Scope = STREAM_ONLY, limits: L
  * Throws FrameError for what `viewElement` could not make a view on, and makes none.
  * @param scan is used and may be used again
  */
-export function checkElement(bytes: Buffer, scan: Scan): void {
+export function checkElement(bytes: Uint8Array, scan: Scan): void {
   const end = scanElement(bytes, scan, STREAM_ONLY, TRUSTED);
-  if (scan.odd) viewOf(bytes, end, scan, STREAM_ONLY, TRUSTED);
+  if (scan.odd) viewOf(Buffer.from(bytes), end, scan, STREAM_ONLY, TRUSTED);
 }
 
 /** Scans one whole element; returns its end. */
-function scanElement(bytes: Buffer, scan: Scan, scope: Scope, limits: Limits): number {
+function scanElement(bytes: Uint8Array, scan: Scan, scope: Scope, limits: Limits): number {
   if (bytes.length > limits.size) throw new FrameError("policy-violation", "element too big");
   if (bytes[0] !== 0x3c) throw new FrameError("not-well-formed", "text outside of an element");
   scan.reset(0);

@@ -1,14 +1,15 @@
 // Archives on: chat that is durable before it is acknowledged, and look-ups, ours beside the peers.
 //
 //   bun test/bench/archive.ts chat [--servers embedded,pgsql,ejabberd,prosody] [--reps N] [--seconds N]
-//   bun test/bench/archive.ts lookup --state-dir DIR [--rate N] [--chat N] [--seconds N]
-//   bun test/bench/archive.ts lookup-pgsql [--owners N] [--rate N] [--chat N] [--seconds N]
+//   bun test/bench/archive.ts lookup --state-dir DIR [--rate N] [--chat N] [--seconds N] [--free]
+//   bun test/bench/archive.ts lookup-pgsql [--owners N] [--rate N] [--chat N] [--seconds N] [--free]
 //   bun test/bench/archive.ts lookup-peers [--servers ejabberd,prosody] [--seconds N]
 //
 // `chat`: 200 accounts, saturated and at 10,000 messages a second; PostgreSQL's processes count as the server's.
 // `lookup`: pages of five from a state directory that archive-fill.ts has filled, at a rate, while others chat; `lookup-pgsql`
 // fills a PostgreSQL of its own with archives of 10,000.
-// The server is pinned to one core, the generator to the other, PostgreSQL to none.
+// The server is pinned to one core, the generator to the other, PostgreSQL to none; with --free nothing is, and the machine
+// is as its users have it.
 
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -30,15 +31,18 @@ const { values, positionals } = parseArgs({
     chat: { type: "string", default: "1000" },
     clients: { type: "string", default: "200" },
     owners: { type: "string", default: "1000" },
+    free: { type: "boolean", default: false },
   },
 });
 const seconds = ["--seconds", values.seconds];
 const xmppload = join(benchDir, "xmppload");
+/** Of the server that answers look-ups. */
+const placed = values.free ? {} : { cpu: SERVER_CPU };
 
 type Measured = Omit<Row, "peer" | "step">;
 
 function show(name: string, what: string, row: Measured): void {
-  const { measured, server, latency_us: latency, lost, duplicated, out_of_order, other_cpu_util } = row;
+  const { measured, server, generator, latency_us: latency, lost, duplicated, out_of_order, other_cpu_util } = row;
   console.log(
     [
       name,
@@ -48,7 +52,7 @@ function show(name: string, what: string, row: Measured): void {
       `CPU ${server?.cpu_us_per_delivered?.toFixed(1)} us`,
       `p50 ${((latency?.p50 ?? 0) / 1000).toFixed(1)} p99 ${((latency?.p99 ?? 0) / 1000).toFixed(1)} ms`,
       `lost ${lost ?? 0} doubled ${duplicated ?? 0} order ${out_of_order ?? 0}`,
-      `other ${other_cpu_util?.toFixed(2)}`,
+      `generator ${generator?.cpu_util.toFixed(2)} other ${other_cpu_util?.toFixed(2)}`,
     ].join("\t"),
   );
 }
@@ -102,7 +106,7 @@ async function lookup(): Promise<void> {
   const stateDir = values["state-dir"];
   if (stateDir === undefined) throw new Error("lookup: which --state-dir?");
   const port = await freePort();
-  const server = new BinaryServer({ config: await Ours.lookupConfig(port), port, stateDir, cpu: SERVER_CPU });
+  const server = new BinaryServer({ config: await Ours.lookupConfig(port), port, stateDir, ...placed });
   await server.start();
   await lookUp("embedded", port, String(server.pid));
   await server.stop();
@@ -136,7 +140,7 @@ async function lookupPgsql(): Promise<void> {
   const port = await freePort();
   const stateDir = mkdtempSync(join(tmpdir(), "mongooseim-bench-"));
   const config = await Ours.lookupConfig(port, postgres.port);
-  const server = new BinaryServer({ config, port, stateDir, cpu: SERVER_CPU });
+  const server = new BinaryServer({ config, port, stateDir, ...placed });
   await server.start();
   await fill(postgres.url(), Number(values.owners));
   await lookUp("pgsql", port, [server.pid, postgres.pid].join(","));
@@ -148,13 +152,15 @@ async function lookUp(name: string, port: number, pids: string): Promise<void> {
   const where = ["--port", String(port), "--domain", "localhost"];
   const asking = [...where, "--clients", values.clients, "--archive", "0", "--page", "5", "--pid", pids];
   await generate([xmppload, "register", ...where, "--clients", String(Number(values.clients) + 40), "--settle", "0"]);
-  const ask = (...args: string[]) => generate([xmppload, "mam", ...asking, ...args, ...seconds]).then(lastLine);
+  const ask = (...args: string[]) =>
+    generate([xmppload, "mam", ...asking, ...args, ...seconds], {}, values.free).then(lastLine);
   for (let i = 0; i < Number(values.reps); i++) {
     show(name, "as fast as it goes", await ask("--outstanding", "1"));
     show(name, `${values.rate} look-ups/s`, await ask("--rate", values.rate));
     if (values.chat === "0") continue;
     const others = [...where, "--first", values.clients, "--clients", "40", "--rate", values.chat];
-    const beside = generate([xmppload, "chat", ...others, "--seconds", String(Number(values.seconds) + 2)]);
+    const long = ["--seconds", String(Number(values.seconds) + 2)];
+    const beside = generate([xmppload, "chat", ...others, ...long], {}, values.free);
     show(name, `${values.rate} look-ups/s beside ${values.chat} messages/s`, await ask("--rate", values.rate));
     show(name, "    those messages", lastLine(await beside));
   }

@@ -41,8 +41,9 @@ export class StubConn implements Conn {
   write(bytes: Buffer, n: number): void {
     this.written += bytes.utf8Slice(0, n);
   }
-  writeText(text: string): void {
+  writeText(text: string): number {
     this.written += text;
+    return Buffer.byteLength(text);
   }
   askLate(): void {
     queueMicrotask(() => this.owner?.late());

@@ -87,9 +87,10 @@ export class WebSocketConn implements Conn {
     this.senders.push(sender);
   }
 
-  writeText(text: string): void {
+  writeText(text: string): number {
     // -1: the kernel has not taken everything, the rest waits in Bun.
     if (!this.closed && this.socket?.sendText(text) === -1) this.patience ??= this.waitFor(STALLED);
+    return Buffer.byteLength(text);
   }
 
   /** The peer has read something. */

@@ -155,11 +155,12 @@ export class TcpConn implements Conn {
     this.touched();
   }
 
-  writeText(text: string): void {
-    if (this.closed || this.ending) return;
-    const out = this.room(text.length * 3);
-    this.n += out.utf8Write(text, this.n);
+  writeText(text: string): number {
+    if (this.closed || this.ending) return 0;
+    const bytes = this.room(text.length * 3).utf8Write(text, this.n);
+    this.n += bytes;
     this.touched();
+    return bytes;
   }
 
   askLate(): void {

@@ -36,7 +36,8 @@ const cannotRead = (why: string, options?: ErrorOptions): TermError =>
 
 function decoder(): (stored: Uint8Array | string) => string {
   const scan = new Scan();
-  const check = (markup: Buffer): void => {
+  const utf8 = new TextDecoder();
+  const check = (markup: Uint8Array): void => {
     try {
       checkElement(markup, scan);
     } catch (cause) {
@@ -45,10 +46,10 @@ function decoder(): (stored: Uint8Array | string) => string {
     }
   };
   return (stored) => {
-    const bytes = typeof stored === "string" ? Buffer.from(stored) : asBuffer(stored);
+    const bytes = typeof stored === "string" ? Buffer.from(stored) : stored;
     if (bytes[0] === LESS_THAN) {
       check(bytes);
-      return typeof stored === "string" ? stored : bytes.utf8Slice();
+      return typeof stored === "string" ? stored : utf8.decode(stored);
     }
     if (bytes[0] !== VERSION || typeof stored === "string") {
       throw cannotRead(`it begins with ${bytes[0] ?? "nothing"}`);
@@ -59,9 +60,6 @@ function decoder(): (stored: Uint8Array | string) => string {
     return text;
   };
 }
-
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /**
  * An element as a term. Line ends as they were sent mean one line feed (XML 1.0 §2.11); in a term a carriage return is one

@@ -33,7 +33,7 @@ function readsNothing(conn: StubConn): void {
   const beforeText = conn.writeText.bind(conn);
   conn.writeText = (text: string) => {
     conn.backlog += Buffer.byteLength(text);
-    beforeText(text);
+    return beforeText(text);
   };
 }
 
