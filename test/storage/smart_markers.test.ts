@@ -311,6 +311,15 @@ onEachDatabase("offline markers", ({ open }) => {
     expect(await store.get(alice)).toHaveLength(1);
   });
 
+  test("the time is the earliest, whichever of two that came at once is noted first", async () => {
+    const at = (since: number) => store.maybeStore(alice, { thread: "", room: "", since }, 1);
+    expect([await at(6), await at(5)]).toEqual([true, true]);
+    expect(await store.get(alice)).toEqual([{ thread: "", room: "", since: 5 }]);
+    await db.execute("DELETE FROM offline_markers");
+    expect(await Promise.all([9, 8, 4, 7, 6].map(at))).toEqual([true, true, true, true, true]);
+    expect(await store.get(alice)).toEqual([{ thread: "", room: "", since: 4 }]);
+  });
+
   test("users, domains and rooms are removed", async () => {
     const none = { thread: "", room: "", since: 1 };
     for (const jid of [alice, bob, eve]) await store.maybeStore(jid, none, 9);
