@@ -140,12 +140,11 @@ export class InviteStore implements PersonalStore {
     return (await this.db.execute(`DELETE FROM ${TABLE} WHERE server = ? AND id = ? ${of}`, params)) > 0;
   }
 
-  /** Removes what nobody can use any more. */
-  async removeUseless(domain: string, now: number): Promise<void> {
-    await this.db.execute(`DELETE FROM ${TABLE} WHERE server = ? AND (expires_at <= ? OR uses_left <= 0)`, [
-      domain,
-      now,
-    ]);
+  /** Removes what nobody can use any more: whatever has ended, and what a user has made that was used. */
+  async removeUseless(inviter: BareJid | undefined, now: number): Promise<void> {
+    await this.db.execute(`DELETE FROM ${TABLE} WHERE expires_at <= ?`, [now]);
+    if (inviter === undefined) return;
+    await this.db.execute(`DELETE FROM ${TABLE} ${OF_USER} AND uses_left <= 0`, [inviter.domain, inviter.local]);
   }
 
   async removeUser(jid: BareJid): Promise<void> {

@@ -186,6 +186,7 @@ export const READ: Readonly<Record<string, (store: PersonalStore, user: BareJid,
     await store.take(invite.id);
     await store.giveBack(invite.id);
     await store.remove(user.domain, BigInt(invite.id), user.local);
+    await store.removeUseless(user, 0);
   },
   mod_spam_reporting: async (generic, user) => {
     const store = generic as ReportStore;

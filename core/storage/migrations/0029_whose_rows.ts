@@ -1,6 +1,6 @@
 // Indexes of our own, so that what is about one user does not read the rows of all: who has changed others' items last
 // (his removal), whose item is kept ready as the last one of a node, which services have a node of a name and which nodes
-// are in a collection, and for whom a user name is kept. SQLite and PostgreSQL leave out the items that nobody else has
+// are in a collection, for whom a user name is kept, and which invitations have ended. SQLite and PostgreSQL leave out the items that nobody else has
 // changed and the invitations that keep no name, which are nearly all: writing those costs no more than before. MySQL has
 // no such indexes.
 import type { Migration } from "./migration.ts";
@@ -27,6 +27,7 @@ const INDEXES: readonly Index[] = [
   { name: "i_mongooseim_pubsub_nodes_name", on: "pubsub_nodes (name, p_key)" },
   { name: "i_mongooseim_pubsub_node_collections_parent", on: "pubsub_node_collections (parent_name, name)" },
   { name: "i_mongooseim_invites_account", on: "mongooseim_invites (server, account)", where: KEEPS_A_NAME },
+  { name: "i_mongooseim_invites_end", on: "mongooseim_invites (expires_at)" },
 ];
 
 export const whoseRows: Migration = {
