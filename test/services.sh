@@ -6,7 +6,8 @@
 #
 # PostgreSQL listens on 127.0.0.1:54329 and MariaDB on 127.0.0.1:54306, with their data in a temporary directory, beside
 # any others. Neither waits for the disk: they are there to try statements on, and for what survives a crash of a server
-# (not of the machine). What cannot be had has its tests skipped; with CI=true that is an error.
+# (not of the machine). What cannot be had has its tests skipped; with CI=true that is an error. Oracle's MySQL is
+# test/mysql9.sh's.
 set -eu
 # runuser and mariadbd are there, which not every PATH has.
 PATH="$PATH:/usr/sbin:/sbin"

@@ -77,7 +77,7 @@ async function make(ctx: InviteContext, wish: Wish): Promise<Made> {
     throw new StanzaError("not-allowed", "Accounts cannot be made by clients here");
   }
   const now = ctx.now();
-  await store.removeUseless(domain, now);
+  await store.removeUseless(inviter, now);
   if (account !== "") {
     const taken = (await host.auth.exists(account, domain)) || (await store.isReserved(domain, account, now));
     if (taken) throw new StanzaError("conflict", "The user name is taken");

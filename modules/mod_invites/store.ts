@@ -7,6 +7,7 @@ import type { PersonalStore } from "../../core/module.ts";
 import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
 import { asBoolean, type Db, type SqlValue } from "../../core/storage/db.ts";
 import { LIMIT_OFFSET } from "../../core/storage/dialect.ts";
+import { KEEPS_A_NAME } from "../../core/storage/migrations/0029_whose_rows.ts";
 import { Turns } from "../../core/turns.ts";
 
 const TABLE = "mongooseim_invites";
@@ -106,7 +107,7 @@ export class InviteStore implements PersonalStore {
    */
   async isReserved(domain: string, account: string, now: number, but?: string): Promise<boolean> {
     const rows = await this.db.query<{ id: number | bigint }>(
-      `SELECT id FROM ${TABLE} WHERE server = ? AND account = ? AND ${USABLE}`,
+      `SELECT id FROM ${TABLE} WHERE server = ? AND account = ? AND ${KEEPS_A_NAME} AND ${USABLE}`,
       [domain, account, now],
     );
     return rows.some(({ id }) => but === undefined || BigInt(id) < BigInt(but));
@@ -139,12 +140,11 @@ export class InviteStore implements PersonalStore {
     return (await this.db.execute(`DELETE FROM ${TABLE} WHERE server = ? AND id = ? ${of}`, params)) > 0;
   }
 
-  /** Removes what nobody can use any more. */
-  async removeUseless(domain: string, now: number): Promise<void> {
-    await this.db.execute(`DELETE FROM ${TABLE} WHERE server = ? AND (expires_at <= ? OR uses_left <= 0)`, [
-      domain,
-      now,
-    ]);
+  /** Removes what nobody can use any more: whatever has ended, and what a user has made that was used. */
+  async removeUseless(inviter: BareJid | undefined, now: number): Promise<void> {
+    await this.db.execute(`DELETE FROM ${TABLE} WHERE expires_at <= ?`, [now]);
+    if (inviter === undefined) return;
+    await this.db.execute(`DELETE FROM ${TABLE} ${OF_USER} AND uses_left <= 0`, [inviter.domain, inviter.local]);
   }
 
   async removeUser(jid: BareJid): Promise<void> {

@@ -1,5 +1,5 @@
 // Which conversations have had chat markers while their reader was away: table `offline_markers`. The markers are in
-// mod_smart_markers' table; a row says since when, and is not changed until they are delivered.
+// mod_smart_markers' table; a row says since when, which no newer marker changes until they are delivered.
 
 import type { PersonalData } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
@@ -26,14 +26,20 @@ export class OfflineMarkerStore implements PersonalStore {
 
   /** Notes that there is something for a user; false when that would be more than `max` rows. */
   async maybeStore(jid: BareJid, { thread, room, since }: Unseen, max: number): Promise<boolean> {
-    const [{ n, there }] = await this.db.query<{ n: number | string; there: number | string | null }>(
-      `SELECT count(*) AS n, sum(CASE WHEN thread = ? AND room = ? THEN 1 ELSE 0 END) AS there
+    const [{ n, earliest }] = await this.db.query<{ n: number | string; earliest: number | string | null }>(
+      `SELECT count(*) AS n, min(CASE WHEN thread = ? AND room = ? THEN timestamp END) AS earliest
        FROM offline_markers WHERE jid = ?`,
       [thread, room, jid.text],
     );
-    if (Number(there) > 0) return true;
-    if (Number(n) >= max) return false;
-    await this.db.insertNew(TABLE, { jid: jid.text, thread, room, timestamp: since });
+    if (earliest === null) {
+      if (Number(n) >= max) return false;
+      if (await this.db.insertNew(TABLE, { jid: jid.text, thread, room, timestamp: since })) return true;
+    } else if (Number(earliest) <= since) return true;
+    // Of two markers that came at once the older is the later to be noted, or another connection was first.
+    await this.db.execute(
+      "UPDATE offline_markers SET timestamp = ? WHERE jid = ? AND thread = ? AND room = ? AND timestamp > ?",
+      [since, jid.text, thread, room, since],
+    );
     return true;
   }
 

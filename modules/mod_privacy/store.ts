@@ -91,10 +91,18 @@ export class PrivacyStore {
   async remove(user: BareJid, name: string): Promise<void> {
     const params = [user.domain, user.local, name];
     await this.db.transaction([
-      { sql: `DELETE FROM privacy_list_data WHERE id IN (${ID})`, params },
+      { sql: this.#itemsOf("AND l.name = ?"), params },
       { sql: `DELETE FROM privacy_list ${OF_USER} AND name = ?`, params },
       { sql: `DELETE FROM privacy_default_list ${OF_USER} AND name = ?`, params },
     ]);
+  }
+
+  /** Deletes the items of a user's lists. MySQL and MariaDB would look at everybody's for a subquery. */
+  #itemsOf(which: string): string {
+    const lists = `l.server = ? AND l.username = ? ${which}`;
+    return this.db.dialect === "mysql"
+      ? `DELETE i FROM privacy_list_data i JOIN privacy_list l ON l.id = i.id WHERE ${lists}`
+      : `DELETE FROM privacy_list_data WHERE id IN (SELECT l.id FROM privacy_list l WHERE ${lists})`;
   }
 
   /** Makes a list the default one. */
@@ -110,7 +118,7 @@ export class PrivacyStore {
   async removeUser(user: BareJid): Promise<void> {
     const params = [user.domain, user.local];
     await this.db.transaction([
-      { sql: `DELETE FROM privacy_list_data WHERE id IN (SELECT id FROM privacy_list ${OF_USER})`, params },
+      { sql: this.#itemsOf(""), params },
       { sql: `DELETE FROM privacy_list ${OF_USER}`, params },
       { sql: `DELETE FROM privacy_default_list ${OF_USER}`, params },
     ]);

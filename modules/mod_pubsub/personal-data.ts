@@ -61,9 +61,14 @@ const placeOf = ({ service_domain, service_user, node_id, item_id }: PlacedItem)
   item_id,
 ];
 
-/** Items that `where` holds for, page after page in the order of the key. */
-function items(db: Db, where: string, params: readonly string[]): AsyncGenerator<string[][]> {
-  const key = ITEM_KEY.join(", ");
+/** Items that `where` holds for, page after page in the order of the key, whose columns are written as `order` has them. */
+function items(
+  db: Db,
+  where: string,
+  params: readonly string[],
+  order: readonly string[] = ITEM_KEY,
+): AsyncGenerator<string[][]> {
+  const key = order.join(", ");
   const read = (last: PlacedItem | undefined): Promise<PlacedItem[]> =>
     db.query(
       `SELECT ${NODE_KEY.join(", ")}, ${ITEM_COLUMNS} FROM pubsub_item
@@ -73,11 +78,14 @@ function items(db: Db, where: string, params: readonly string[]): AsyncGenerator
   return pages(read, (row) => [row.node_id, row.item_id, itemOf(row).publisher.text, row.payload]);
 }
 
+/** In these words the key serves no planner: some would read all items that come after one, rather than sort a user's. */
+const SORTED = ITEM_KEY.map((column) => `coalesce(${column}, '')`);
+
 /** All items in a user's own nodes, and then those that he has published in others'. */
 async function* itemsOf(db: Db, { domain, local }: BareJid): AsyncGenerator<string[][]> {
   const user = [domain, local];
   yield* items(db, "service_domain = ? AND service_user = ?", user);
-  yield* items(db, ELSEWHERE, user);
+  yield* items(db, ELSEWHERE, user, SORTED);
 }
 
 interface SubscribedRow {

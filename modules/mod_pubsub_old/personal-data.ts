@@ -5,6 +5,7 @@ import type { BareJid } from "../../core/jid.ts";
 import { type Deleted, deleteInBatches, deleteThroughout, PAGE, pages } from "../../core/storage/batches.ts";
 import type { Db, Statement } from "../../core/storage/db.ts";
 import { escapeLike } from "../../core/storage/dialect.ts";
+import { CHANGED_BY_ANOTHER } from "../../core/storage/migrations/0029_whose_rows.ts";
 import { affiliationCode, type NodeRow, nodeRemoval, payloadOf } from "./rows.ts";
 
 /** Nodes that are removed in one transaction. */
@@ -37,7 +38,10 @@ export async function removeUser(db: Db, jid: BareJid): Promise<boolean> {
   );
   const statements: Statement[] = [
     { sql: "DELETE FROM pubsub_items WHERE created_luser = ? AND created_lserver = ?", params: who },
-    { sql: "DELETE FROM pubsub_items WHERE modified_luser = ? AND modified_lserver = ?", params: who },
+    {
+      sql: `DELETE FROM pubsub_items WHERE modified_luser = ? AND modified_lserver = ? AND ${CHANGED_BY_ANOTHER}`,
+      params: who,
+    },
     { sql: "DELETE FROM pubsub_last_item WHERE created_luser = ? AND created_lserver = ?", params: who },
     { sql: "DELETE FROM pubsub_subscriptions WHERE luser = ? AND lserver = ?", params: who },
     { sql: "DELETE FROM pubsub_affiliations WHERE luser = ? AND lserver = ?", params: who },

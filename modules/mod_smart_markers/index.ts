@@ -67,7 +67,7 @@ export async function keptMarkers(host: HostType): Promise<Pick<MarkerStore, "ti
 
 /** The store, with everything in the database that was sent so far. */
 async function written({ store, config }: Context): Promise<MarkerStore> {
-  if (store.waiting > 0) await store.flush(config.async_writer.pool_size);
+  if (store.unwritten) await store.flush(config.async_writer.pool_size);
   return store;
 }
 

@@ -66,6 +66,11 @@ export class MarkerStore implements PersonalStore {
     return this.pending.size;
   }
 
+  /** Whether markers wait to be written, or are being written by a `flush`. */
+  get unwritten(): boolean {
+    return this.pending.size > 0 || this.flushing !== undefined;
+  }
+
   /** Writes markers, in order; false, with the others written, when a new one would be more than `max` of its user. */
   write(markers: readonly Sent[], max: number): Promise<boolean> {
     return this.taking.add(this.writeNow(markers, max));

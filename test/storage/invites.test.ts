@@ -100,10 +100,15 @@ onEachDatabase("invitations", (database: TestDatabase) => {
     await store.add("old", invite({ expiresAt: 1500 }));
     const used = await store.add("used", invite());
     await store.take(used.id);
+    const others = await store.add("others", invite({ inviter: "juliet" }));
+    await store.take(others.id);
     await store.add("good", invite());
-    await store.removeUseless(DOMAIN, 1500);
-    expect(await db.query("SELECT id FROM mongooseim_invites")).toHaveLength(1);
+    await store.removeUseless(makeBare("romeo", DOMAIN), 1500);
+    const left = async () => (await db.query("SELECT id FROM mongooseim_invites")).length;
+    expect(await left()).toBe(2);
     expect(await store.find(DOMAIN, "good", 1500)).toBeDefined();
+    await store.removeUseless(undefined, 2000);
+    expect(await left()).toBe(0);
   });
 });
 

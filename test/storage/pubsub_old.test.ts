@@ -237,6 +237,21 @@ onEachDatabase("pubsub_old", (database: TestDatabase) => {
     expect((await store.item(node, "a"))!.publisher.text).toBe("juliet@example.org/b");
   });
 
+  test("of an account that goes, what it has published and what it has changed last goes too", async () => {
+    const node = await newNode();
+    const [goner, namesake] = ["goner@example.org/b", "goner@example.net/b"];
+    await store.publish(node, newItem("others"), ALL);
+    await store.publish(node, newItem("changed"), ALL);
+    await store.publish(node, newItem("changed", "<z xmlns='urn:z'/>", goner), ALL);
+    await store.publish(node, newItem("own", "", goner), ALL);
+    await store.publish(node, newItem("begun", "", goner), ALL);
+    await store.publish(node, newItem("begun"), ALL);
+    await store.publish(node, newItem("namesakes"), ALL);
+    await store.publish(node, newItem("namesakes", "", namesake), ALL);
+    await store.removeUser(makeBare("goner", "example.org"));
+    expect(ids(await store.newest(node, 10))).toEqual(["others", "namesakes"]);
+  });
+
   test("item_publisher puts the publisher's JID into the row", async () => {
     const naming = new PubsubOldStore(db);
     naming.settings = { ...naming.settings, itemPublisher: true };

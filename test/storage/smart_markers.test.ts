@@ -1,8 +1,10 @@
 // The stores of chat markers, on every database.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { makeBare, parseBareJid } from "../../core/jid.ts";
+import type { HostType } from "../../core/module.ts";
 import { type Db, type Dialect, StorageError } from "../../core/storage/db.ts";
 import { OfflineMarkerStore } from "../../modules/mod_offline_chatmarkers/store.ts";
+import { keptMarkers } from "../../modules/mod_smart_markers/index.ts";
 import { MarkerStore, type MarkerType, type Sent } from "../../modules/mod_smart_markers/store.ts";
 import { holdNext } from "../support/held-call.ts";
 import { onEachDatabase } from "./db_each.ts";
@@ -39,6 +41,21 @@ onEachDatabase("smart markers", ({ open, dialect }) => {
   });
   const ids = async (from = alice, to = bob, thread = "", after = 0) =>
     (await store.getConversation(from, to, thread, after)).map((m) => m.id);
+
+  test("who reads what was sent waits for what is being written for somebody else", async () => {
+    const ctx = { store, config: { async_writer: { pool_size: 1 } } };
+    const host = { modules: new Map([["mod_smart_markers", { ctx }]]) } as unknown as HostType;
+    await store.later([mark(1, "a"), mark(1, "e", { user: eve })], NONE);
+    const held = holdNext(db, "transaction");
+    const first = keptMarkers(host);
+    await held.come;
+    const of = { to: bob.text, thread: "", type: "displayed", id: "e", user: eve } as const;
+    const second = keptMarkers(host).then((markers) => markers?.timeOf(of));
+    await Bun.sleep(50);
+    held.go();
+    expect(await second).toBe(1);
+    await first;
+  });
 
   describe.each(["write", "later"] as const)("%s", (way) => {
     const put = async (markers: Sent[], max = NONE): Promise<boolean> => {
@@ -292,6 +309,15 @@ onEachDatabase("offline markers", ({ open }) => {
     expect(await store.get(bob)).toEqual([]);
     await store.forget(alice, { thread: "T", room: "", since: 4 });
     expect(await store.get(alice)).toHaveLength(1);
+  });
+
+  test("the time is the earliest, whichever of two that came at once is noted first", async () => {
+    const at = (since: number) => store.maybeStore(alice, { thread: "", room: "", since }, 1);
+    expect([await at(6), await at(5)]).toEqual([true, true]);
+    expect(await store.get(alice)).toEqual([{ thread: "", room: "", since: 5 }]);
+    await db.execute("DELETE FROM offline_markers");
+    expect(await Promise.all([9, 8, 4, 7, 6].map(at))).toEqual([true, true, true, true, true]);
+    expect(await store.get(alice)).toEqual([{ thread: "", room: "", since: 4 }]);
   });
 
   test("users, domains and rooms are removed", async () => {

@@ -12,6 +12,7 @@ import { mongooseimKeys } from "./0017_mongooseim_keys.ts";
 import { offlineAge } from "./0022_offline_age.ts";
 import { archiveIndex } from "./0027_archive_index.ts";
 import { pubsubPublisher } from "./0028_pubsub_publisher.ts";
+import { whoseRows } from "./0029_whose_rows.ts";
 import type { Migration } from "./migration.ts";
 
 export const MIGRATIONS: readonly Migration[] = [
@@ -28,4 +29,5 @@ export const MIGRATIONS: readonly Migration[] = [
   offlineAge,
   archiveIndex,
   pubsubPublisher,
+  whoseRows,
 ];

@@ -111,6 +111,8 @@ export class MysqlConnection {
         "time_zone = '+00:00'",
         // MySQL limits SELECT only; what other statements wait for are locks. They are tried again after half of the time.
         isMariaDb ? `max_statement_time = ${ms / 1000}` : `max_execution_time = ${ms}`,
+        // MySQL would tell for a day how many rows a table had when somebody asked.
+        ...(isMariaDb ? [] : ["information_schema_stats_expiry = 0"]),
         ...(ms === 0 ? [] : [`innodb_lock_wait_timeout = ${Math.max(1, Math.floor(ms / 2000))}`]),
       ].join(", "),
     );
