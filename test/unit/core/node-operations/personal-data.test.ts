@@ -15,7 +15,8 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true }));
 
 const node = {
-  hostOf: () => ({ auth: { personalData: async () => [] }, hooks: { foldWhole: async () => [] } }),
+  hosts: new Map(),
+  hostOf: () => ({ auth: { personalData: async () => [] }, hooks: { foldWhole: async () => [] }, stores: new Map() }),
   log: { notice: () => undefined },
 } as unknown as Node;
 

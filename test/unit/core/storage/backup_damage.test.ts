@@ -172,24 +172,24 @@ describe("a file", () => {
 
   test("that is a database no more, whatever its sum says", () => {
     const r = new Random(13);
-    let found = 0;
     for (let n = 0; n < 25; n++) {
       const dir = join(root, `resummed${n}`);
       cpSync(good, dir, { recursive: true });
       const file = join(dir, DATABASE);
       const bytes = readFileSync(file);
-      for (let hits = r.pick([1, 50, 2000]); hits > 0; hits--) bytes[r.below(bytes.length)] = r.below(256);
+      const hits = r.pick([1, 50, 2000]);
+      for (let i = 0; i < hits; i++) bytes[r.below(bytes.length)] = r.below(256);
       if (n === 0) bytes.fill(0, 0, 100);
       writeFileSync(file, bytes);
       edited((m) => {
         const sha256 = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
         Object.assign(m.files.find(({ path }) => path === DATABASE)!, { sha256 });
       })(dir);
-      // Some bytes mean nothing, or are another text: neither a check of pages nor a count of rows can know.
-      if (tell(() => verifyBackup(dir).problems).length > 0) found++;
+      const problems = tell(() => verifyBackup(dir).problems);
+      // A few bytes may mean nothing, or be another text: neither a check of pages nor a count of rows can know.
+      if (n === 0 || hits === 2000) expect(problems, `round ${n}`).not.toHaveLength(0);
       rmSync(dir, { recursive: true });
     }
-    expect(found).toBeGreaterThan(12);
   });
 
   test("that is missing, a directory, or a link to nothing", () => {
