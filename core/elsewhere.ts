@@ -7,6 +7,10 @@ import type { Db } from "./storage/db.ts";
 
 type Host = Pick<HostRuntime, "stores">;
 
+/** The host types beside one that have such stores. */
+export const hostsElsewhere = <H extends Host>(own: H, hosts: ReadonlyMap<string, H>): ReadonlySet<H> =>
+  new Set([...storesElsewhere(own, hosts)].map(([other]) => other));
+
 /** The stores beside those of a host type, with the host type that runs each: of a feature in a database, one. */
 export function* storesElsewhere<H extends Host>(own: H, hosts: ReadonlyMap<string, H>): Generator<[H, PersonalStore]> {
   const seen = new Map<string, Set<Db>>();

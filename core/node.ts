@@ -5,7 +5,7 @@ import { Access } from "./access/access.ts";
 import { AddressLimits } from "./address-limits.ts";
 import { openHostAuth, PasswordHasher } from "./auth/index.ts";
 import { RemovalStore } from "./auth/store.ts";
-import type { StreamCounters, StreamEngine } from "./c2s/engine.ts";
+import type { StreamCounters, StreamEngine, StreamHost } from "./c2s/engine.ts";
 import type { C2S } from "./c2s/stream.ts";
 import type { Config } from "./config/index.ts";
 import { Domains } from "./domain/domains.ts";
@@ -422,6 +422,10 @@ export class Node implements StreamEngine, Server {
       if (there && accountCache.removals === removals) accountCache.add(jid.text);
       return there;
     });
+  }
+
+  forgetAnonymous(jid: BareJid, { name }: StreamHost): Promise<void> {
+    return this.removal.forgetAnonymous(jid, this.hosts.get(name));
   }
 
   removeUser(jid: BareJid, removed?: () => void, asking?: Session): Promise<boolean> {

@@ -5,7 +5,7 @@
 import type { RemovalStore } from "./auth/store.ts";
 import type { C2S } from "./c2s/stream.ts";
 import type { Domains } from "./domain/domains.ts";
-import { storesElsewhere } from "./elsewhere.ts";
+import { hostsElsewhere, storesElsewhere } from "./elsewhere.ts";
 import { Interrupted, StreamError } from "./errors.ts";
 import type { HostRuntime } from "./host.ts";
 import type { BareJid } from "./jid.ts";
@@ -193,6 +193,14 @@ export class Removal {
     for (const other of others) await tried(other.hooks.insist("stranger_removed", { of }));
     await tried(here());
     if (failures.length > 0) throw failures[0];
+  }
+
+  /** Has everything of an anonymous account deleted that has ended with its last session. */
+  async forgetAnonymous(jid: BareJid, host: HostRuntime | undefined): Promise<void> {
+    if (host === undefined) return;
+    for (const one of [host, ...hostsElsewhere(host, this.parts.hosts)]) {
+      await one.hooks.notify("anonymous_purge", { jid });
+    }
   }
 
   /** Ends the sessions of an account that was removed, and the streams that are about to be such. */

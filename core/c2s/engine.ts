@@ -3,7 +3,7 @@
 import type { AddressLimits } from "../address-limits.ts";
 import type { HostAuth } from "../auth/host.ts";
 import type { StreamError } from "../errors.ts";
-import type { JidCache } from "../jid.ts";
+import type { BareJid, JidCache } from "../jid.ts";
 import type { Log } from "../log/index.ts";
 import type { Histogram } from "../metrics/instrument.ts";
 import type { HostType, MaybePromise, Session } from "../module.ts";
@@ -124,6 +124,8 @@ export interface StreamEngine {
   reroute(stanza: Stanza): MaybePromise<void>;
   /** Gives a client's answer to whoever asked; false when nobody did. */
   answered(session: Session, stanza: Stanza): boolean;
+  /** An anonymous account of a host type has ended with its last session: what is kept of it goes.. */
+  forgetAnonymous(jid: BareJid, host: StreamHost): Promise<void>;
   /** Remembers a request made to a client; resolves undefined on time-out. */
   expect(session: Session, id: string, timeoutMs: number): Promise<Stanza | undefined>;
 }

@@ -277,7 +277,7 @@ export class C2S extends ClientStanzas implements ConnOwner {
       await host.hooks.notify("reroute_unacked_messages", { session: this });
       this.presence = undefined;
       if (this.anonymous && this.engine.sessions.of(this.jid.bare.text).length === 0) {
-        await host.hooks.notify("anonymous_purge", { jid: this.jid.bare });
+        await this.engine.forgetAnonymous(this.jid.bare, host);
       }
       this.conn = undefined;
     };

@@ -1,6 +1,6 @@
 // Which stores of other host types know of somebody: of each feature one in each database.
 import { expect, test } from "vitest";
-import { storesElsewhere } from "../../../core/elsewhere.ts";
+import { hostsElsewhere, storesElsewhere } from "../../../core/elsewhere.ts";
 import type { PersonalStore } from "../../../core/module.ts";
 import { MemoryDb } from "../../support/memory-db.ts";
 
@@ -32,6 +32,11 @@ test("host types that have everything in the same database have nothing else to 
       ]),
     ),
   ).toEqual([]);
+});
+
+test("host types are told once, however many stores they have", () => {
+  expect([...hostsElsewhere(one, hosts)]).toEqual([other]);
+  expect([...hostsElsewhere(third, hosts)]).toEqual([one]);
 });
 
 test("another database, and a feature that only another host type runs, once each", () => {
