@@ -1,4 +1,6 @@
-// The real server under the stories: everything but the process, on ports of its own.
+// The real server under the stories: everything but the process, on ports of its own. It keeps everything in the embedded
+// store, or with TEST_STORIES_DB=pgsql (or mysql) in a database of its own on that server, unless the story names
+// `outgoing_pools` itself (see story-database.ts).
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,8 +9,10 @@ import { moduleSchemas, type RunningServer, startServer } from "../../cmd/server
 import { type Config, formatProblem, parseConfig } from "../../core/config/index.ts";
 import { Log, type LogLevel, MemorySink } from "../../core/log/index.ts";
 import type { Node } from "../../core/node.ts";
+import type { Db } from "../../core/storage/db.ts";
 import type { Target } from "./client.ts";
 import type { Door } from "./client-wire.ts";
+import { inDatabase, OwnDatabase, STORIES_DB } from "./story-database.ts";
 
 export type Toml = string | number | boolean | Toml[] | { [key: string]: Toml };
 /** Changes to the usual configuration: tables are merged, null takes a key out. */
@@ -95,8 +99,9 @@ export interface LogLine {
   [field: string]: unknown;
 }
 
-function configOf(changes: Changes): Config {
-  const text = stringify(merged(USUAL, changes));
+function configOf(changes: Changes, database: OwnDatabase | undefined): Config {
+  const tables = merged(USUAL, changes);
+  const text = stringify(database === undefined ? tables : inDatabase(tables, database.pools));
   const { config, problems } = parseConfig(text, { file: "story.toml", modules: moduleSchemas() });
   if (!config) throw new Error(`The story's configuration is wrong:\n${problems.map(formatProblem).join("\n")}`);
   return config;
@@ -107,12 +112,20 @@ export class StoryServer {
   private readonly sink: MemorySink;
   readonly log: Log;
   readonly stateDir: string;
+  private readonly database: OwnDatabase | undefined;
 
-  private constructor(running: RunningServer, log: Log, sink: MemorySink, stateDir: string) {
+  private constructor(
+    running: RunningServer,
+    log: Log,
+    sink: MemorySink,
+    stateDir: string,
+    database: OwnDatabase | undefined,
+  ) {
     this.running = running;
     this.log = log;
     this.sink = sink;
     this.stateDir = stateDir;
+    this.database = database;
   }
 
   /** `level`: what is logged, and so kept; for runs without end. */
@@ -120,14 +133,22 @@ export class StoryServer {
     const sink = new MemorySink();
     const log = new Log({ sink, level, format: "json" });
     const stateDir = mkdtempSync(join(tmpdir(), "story-"));
-    return new StoryServer(await startServer(configOf(changes), { stateDir }, log), log, sink, stateDir);
+    const dialect = changes["outgoing_pools"] === undefined ? STORIES_DB : undefined;
+    const database = dialect === undefined ? undefined : await OwnDatabase.create(dialect);
+    try {
+      const running = await startServer(configOf(changes, database), { stateDir }, log);
+      return new StoryServer(running, log, sink, stateDir, database);
+    } catch (error) {
+      await database?.drop();
+      throw error;
+    }
   }
 
   /** Stops the server and starts one with these changes to the usual configuration on the same state directory. */
   async restarts(changes: Changes, databasePatienceMs?: number): Promise<void> {
     await this.stops();
     const { stateDir } = this;
-    this.running = await startServer(configOf(changes), { stateDir, databasePatienceMs }, this.log);
+    this.running = await startServer(configOf(changes, this.database), { stateDir, databasePatienceMs }, this.log);
     this.closed = false;
   }
 
@@ -160,11 +181,19 @@ export class StoryServer {
     if (result !== "ok") throw new Error(`Cannot make the account ${local}@${domain}: ${result}`);
   }
 
+  /** The database of features that have backend "rdbms", and so of all of them where stories have a server's. */
+  get db(): Db {
+    return this.node.db("rdbms");
+  }
+
   private closed = false;
+  private removed = false;
 
   /** Stops the server; a story that is about that may do it itself. */
   async close(): Promise<void> {
     await this.stops();
+    if (!this.removed) await this.database?.drop();
+    this.removed = true;
     rmSync(this.stateDir, { recursive: true, force: true });
   }
 
