@@ -124,7 +124,7 @@ export interface StreamEngine {
   reroute(stanza: Stanza): MaybePromise<void>;
   /** Gives a client's answer to whoever asked; false when nobody did. */
   answered(session: Session, stanza: Stanza): boolean;
-  /** An anonymous account of a host type has ended with its last session: what is kept of it goes.. */
+  /** An anonymous account of a host type has ended with its last session: what is kept of it goes. */
   forgetAnonymous(jid: BareJid, host: StreamHost): Promise<void>;
   /** Remembers a request made to a client; resolves undefined on time-out. */
   expect(session: Session, id: string, timeoutMs: number): Promise<Stanza | undefined>;

@@ -1,8 +1,8 @@
 // Indexes of our own, so that what is about one user does not read the rows of all: who has changed others' items last
 // (his removal), whose item is kept ready as the last one of a node, which services have a node of a name and which nodes
-// are in a collection, for whom a user name is kept, and which invitations have ended. SQLite and PostgreSQL leave out the items that nobody else has
-// changed and the invitations that keep no name, which are nearly all: writing those costs no more than before. MySQL has
-// no such indexes.
+// are in a collection, for whom a user name is kept, and which invitations have ended. SQLite and PostgreSQL leave out the
+// items that nobody else has changed and the invitations that keep no name, which are nearly all: writing those costs no
+// more than before. MySQL has no such indexes.
 import type { Migration } from "./migration.ts";
 
 /** Which items the index has; a statement has to say it in the same words to be served by it. */
