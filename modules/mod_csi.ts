@@ -87,15 +87,21 @@ export default defineModule({
     // 85: after what stream management has, which was sent earlier
     reroute_unacked_messages: {
       at: 85,
-      run: ({ session }, { server }) => {
+      run: async ({ session }, { server }) => {
         const buffer = waiting.get(session);
-        if (buffer !== undefined) leaveToOthers(session, buffer, server);
-        activate(session, server);
-        return forgetAll(session);
+        if (buffer !== undefined) {
+          leaveToOthers(session, buffer, server);
+          waiting.set(session, undefined);
+          await release(session, buffer, server);
+        }
+        await forgetAll(session);
       },
     },
   },
 });
+
+/** What waits for a client that is inactive; undefined for one that is active. */
+export const heldBack = (session: Session): readonly Stanza[] | undefined => waiting.get(session)?.stanzas;
 
 /** Requests and answers have somebody waiting for them, and errors belong to something the client did. */
 function urgent(stanza: Stanza): boolean {
@@ -152,6 +158,11 @@ function leaveToOthers(session: Session, buffer: Waiting, server: Server): void 
 
 /** Lets go what waits. */
 function flush(session: Session, buffer: Waiting, server: Server): void {
+  void release(session, buffer, server);
+}
+
+/** The same; resolves when all is written, or is where it went in place of the client. */
+function release(session: Session, buffer: Waiting, server: Server): Promise<unknown> {
   const { stanzas, key, kept } = buffer;
   buffer.stanzas = [];
   buffer.key = "";
@@ -162,7 +173,9 @@ function flush(session: Session, buffer: Waiting, server: Server): void {
     // Rejected is what went back to routing and found no place: routing has told its sender.
     if (done !== undefined) writing.push(done.catch(() => undefined));
   }
-  if (key !== "") leave(session, key, Promise.all(writing), server);
+  const written = Promise.all(writing);
+  if (key !== "") leave(session, key, written, server);
+  return written;
 }
 
 /** Forgets messages that were kept safe when the client has taken them from us: a slow one may take its time. */
