@@ -81,8 +81,7 @@ export default defineModule({
       },
     },
     user_terminate: { at: 1, run: ({ session }, { store }) => store.endings.begins(session) },
-    // 84: between what was not acknowledged (50) and what was held back for an inactive client (85)
-    reroute_unacked_messages: { at: 84, run: ({ session }, { store }) => store.endings.ends(session) },
+    message_held: ({ session }, { store }) => store.endings.holds(session),
     resend_offline_messages: ({ session }, ctx) => (session.priority >= 0 ? deliver(session, ctx) : undefined),
   },
   operations,

@@ -324,7 +324,7 @@ describe.each(["an account", "a domain"] as const)("%s is removed in the middle 
       {},
       async (scene) => {
         const { server, graphql, account } = scene;
-        const db = server.node.db(undefined);
+        const db = server.db;
         const left: string[] = [];
         let stopped = 0;
         for (let at = 0, held = true; held && at < MOST; at++) {
