@@ -292,10 +292,9 @@ describe("a removal", () => {
       await server.restarts({ ...DYNAMIC, modules: { mod_mam: { pm: {} } } });
       const store = hostOf(server).modules.get("mod_last")?.ctx.store as LastStore;
       await vi.waitFor(async () => expect(await store.getLast(jid)).toBeUndefined());
-      const marks = await server.node.pools.embedded.query("SELECT 1 FROM mongooseim_removals WHERE server = ?", [
-        domain,
-      ]);
-      expect(marks).toEqual([]);
+      const marks = () =>
+        server.node.pools.embedded.query("SELECT 1 FROM mongooseim_removals WHERE server = ?", [domain]);
+      await vi.waitFor(async () => expect(await marks()).toEqual([]));
     },
     { door: "tcp" },
   );

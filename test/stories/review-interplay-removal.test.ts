@@ -129,7 +129,7 @@ for (const inBand of [false, true])
         new Pubsub(second, c.bare).asks("set", publishing(`urn:m${n}`, item("1")));
         // Some of it is done by then.
         await new Promise((resolve) => setTimeout(resolve, n * 3));
-        if (n === 4) expect((await traces(server, c)).length).toBeGreaterThan(5);
+        if (n === 4) await expect.poll(async () => (await traces(server, c)).length).toBeGreaterThan(5);
         if (inBand) {
           second.says(`<iq type="set" id="rm"><query xmlns="jabber:iq:register"><remove/></query></iq>`);
           await second.skipsTo((e) => e.name === "error");
