@@ -50,6 +50,9 @@ describe("acknowledgements", () => {
   );
 
   story("come to a client that never stops sending", { alice: 1, bob: 1 }, async ({ alice, bob, server }) => {
+    // Both archives are known from now on: what goes into them is one write.
+    alice.sendsRaw(chat(bob.full, "0"));
+    await bob.hears("<message id='0'/>");
     await alice.managesStream();
     const writes = HeldWrites.of(server);
     alice.sendsRaw(chat(bob.full, "1"));
