@@ -136,7 +136,8 @@ export interface NoticeHooks {
   roster_out_subscription: { from: BareJid; to: BareJid; type: string; stanza: Stanza };
   /** A message that the client had not acknowledged when its connection was lost, or that has come for it since. */
   unacknowledged_message: { session: Session; stanza: Stanza };
-  vcard_set: { jid: BareJid; vcard: Markup };
+  /** A vCard was stored; `derived`: another feature has changed it (see changeVcard of mod_vcard). */
+  vcard_set: { jid: BareJid; vcard: Markup; derived?: true };
   user_ping_response: { session: Session; ms: number; ok: boolean };
 }
 

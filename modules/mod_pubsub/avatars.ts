@@ -4,15 +4,17 @@
 import { createHash } from "node:crypto";
 import type { Element } from "@xmpp/xml";
 import { subscriptionLists } from "../../core/contacts.ts";
+import { StanzaError } from "../../core/errors.ts";
 import type { MaybePromise } from "../../core/hooks.ts";
 import type { BareJid } from "../../core/jid.ts";
 import { type Session, Slot } from "../../core/module.ts";
 import { NS_VCARD } from "../../core/ns.ts";
 import type { Stanza } from "../../core/stanza.ts";
+import { Turns } from "../../core/turns.ts";
 import { type Markup, xml } from "../../core/xml/markup.ts";
 import { parseElement } from "../../core/xml/tree.ts";
-import { readVcard, storeVcard } from "../mod_vcard/index.ts";
-import type { PubsubNode } from "../pubsub/model.ts";
+import { readVcard, updateVcard } from "../mod_vcard/index.ts";
+import type { Item } from "../pubsub/model.ts";
 import { ownNode, publishOwn } from "./own.ts";
 import type { Pep, PepContext } from "./profile.ts";
 
@@ -21,6 +23,10 @@ const NS_AVATAR_DATA = "urn:xmpp:avatar:data";
 const NS_UPDATE = "vcard-temp:x:update";
 /** What XEP-0153 §3.2 recommends at most is 8 kB; clients of today send ten times that. */
 const MAX_IMAGE = 256 * 1024;
+/** Of an image of which nobody says it. */
+const DEFAULT_TYPE = "image/png";
+/** Between what two clients of an account do at once, at most; in microseconds. */
+const AT_ONCE = 60 * 1e6;
 
 /**
  * The SHA-1 of the avatar in the vCard, for sessions that are available. Most accounts have none, and their sessions
@@ -43,48 +49,93 @@ function imageOf(base64: string, type: string): Image | undefined {
   return { bytes, hash: createHash("sha1").update(bytes).digest("hex"), type };
 }
 
+/**
+ * Converts the avatars of accounts, for one account one after the other, and always from what is there by then: of two that
+ * were set at once, the conversion that comes last finds both places as they will stay.
+ */
+export class Avatars {
+  readonly #turns = new Turns();
+
+  constructor(
+    private readonly engine: Pep,
+    private readonly ctx: PepContext,
+  ) {}
+
+  /** An account has published the metadata of its avatar. */
+  published(account: BareJid): Promise<void> {
+    return this.#convert(account, () => fromNodes(this.engine, this.ctx, account));
+  }
+
+  /** An account's vCard was set; not by a conversion, which would wait for itself. */
+  vcardSet(account: BareJid): Promise<void> {
+    return this.#convert(account, () => fromVcard(this.engine, this.ctx, account));
+  }
+
+  /** A conversion that fails is no failure of what was converted. */
+  async #convert(account: BareJid, work: () => Promise<void>): Promise<void> {
+    const { log } = this.ctx;
+    try {
+      await this.#turns.take(account.text, work);
+    } catch (error) {
+      // Too big for the other place: nothing that the sysadmin has to do about.
+      if (error instanceof StanzaError) log.info("avatar_not_converted", { reason: error.message });
+      else log.error("avatar_not_converted", { error });
+    }
+  }
+}
+
 // --- From the nodes to the vCard (§3.1) ------------------------------------------------------------------------------------
 
 /** The item of the metadata that is in the data node: not one of an image elsewhere. */
 const infoOf = (metadata: Element): Element | undefined =>
   metadata.getChildren("info", NS_METADATA).find((info) => info.attrs["url"] === undefined);
 
-/**
- * The metadata of an account's avatar was published. Only open nodes are copied: everybody may read a vCard (§7).
- */
-export async function metadataPublished(
-  engine: Pep,
-  ctx: PepContext,
-  node: PubsubNode,
-  metadata: Element,
-): Promise<void> {
-  const account = node.service;
-  if (node.config.access_model !== "open") return;
+/** Makes the vCard show what the metadata says. Only open nodes are copied: everybody may read a vCard (§7). */
+async function fromNodes(engine: Pep, ctx: PepContext, account: BareJid): Promise<void> {
+  const node = await engine.nodes.get(account, NS_METADATA);
+  if (node?.config.access_model !== "open") return;
+  const [item] = await engine.store.newest(node, 1);
+  // Whoever else may publish there: the vCard is its owner's.
+  if (item === undefined || item.payload === "" || item.publisher.bare.text !== account.text) return;
+  const metadata = parseElement(item.payload);
   const info = infoOf(metadata);
   if (info === undefined) {
     if (metadata.getChildElements().length === 0) await setPhoto(ctx, account, undefined);
     return;
   }
   const dataNode = await engine.nodes.get(account, NS_AVATAR_DATA);
-  if (dataNode === undefined || dataNode.config.access_model !== "open") return;
+  if (dataNode?.config.access_model !== "open") return;
   const id = info.attrs["id"] ?? "";
-  const item = await engine.store.item(dataNode, id);
-  const data = item === undefined ? undefined : parseElement(item.payload);
-  const image = data?.is("data", NS_AVATAR_DATA) ? imageOf(data.text(), info.attrs["type"] ?? "image/png") : undefined;
-  if (image !== undefined && image.hash === id) await setPhoto(ctx, account, image);
+  const said = await engine.store.item(dataNode, id);
+  if (said !== undefined) {
+    const image = imageIn(said, info.attrs["type"] ?? DEFAULT_TYPE);
+    if (image?.hash === id) await setPhoto(ctx, account, image);
+    return;
+  }
+  // Another client has put its image in the place of this one before the metadata came: both would show nothing.
+  const [last] = await engine.store.newest(dataNode, 1);
+  if (last === undefined || last.publisher.text === item.publisher.text || item.at - last.at > AT_ONCE) return;
+  const image = imageIn(last, DEFAULT_TYPE);
+  if (image?.hash !== last.id) return;
+  await publishOwn(engine, node, image.hash, metadataOf(image));
+  await setPhoto(ctx, account, image);
 }
 
 /** Puts an image into the vCard, or takes the one that is there out. */
 async function setPhoto(ctx: PepContext, account: BareJid, image: Image | undefined): Promise<void> {
-  const before = await readVcard(ctx.host, account);
-  const there = before && photoOf(before);
-  if (there?.hash !== image?.hash) {
+  await updateVcard(ctx.host, account, (before) => {
+    if ((before && photoOf(before))?.hash === image?.hash) return undefined;
     const vcard = before ?? parseElement(`<vCard xmlns='${NS_VCARD}'/>`);
     vcard.children = vcard.children.filter((c) => typeof c === "string" || !c.is("PHOTO", NS_VCARD));
     if (image !== undefined) vcard.append(photo(image));
-    await storeVcard(ctx.host, account, vcard);
-  }
+    return vcard;
+  });
   remember(ctx, account, image?.hash ?? "");
+}
+
+function imageIn({ payload }: Item, type: string): Image | undefined {
+  const data = payload === "" ? undefined : parseElement(payload);
+  return data?.is("data", NS_AVATAR_DATA) ? imageOf(data.text(), type) : undefined;
 }
 
 const photo = ({ bytes, type }: Image): Element =>
@@ -95,14 +146,15 @@ const photo = ({ bytes, type }: Image): Element =>
 function photoOf(vcard: Element): Image | undefined {
   const element = vcard.getChild("PHOTO", NS_VCARD);
   const base64 = element?.getChildText("BINVAL", NS_VCARD);
-  return base64 ? imageOf(base64, element?.getChildText("TYPE", NS_VCARD) || "image/png") : undefined;
+  return base64 ? imageOf(base64, element?.getChildText("TYPE", NS_VCARD) || DEFAULT_TYPE) : undefined;
 }
 
 // --- From the vCard to the nodes (§3.2) ------------------------------------------------------------------------------------
 
-/** A user has set his vCard. */
-export async function vcardSet(engine: Pep, ctx: PepContext, account: BareJid, vcard: Markup): Promise<void> {
-  const image = photoOf(parseElement(vcard.text));
+/** Publishes what the vCard shows. */
+async function fromVcard(engine: Pep, ctx: PepContext, account: BareJid): Promise<void> {
+  const vcard = await readVcard(ctx.host, account);
+  const image = vcard && photoOf(vcard);
   remember(ctx, account, image?.hash ?? "");
   if (image === undefined) return;
   // What everybody may read in the vCard may be read here.
@@ -118,8 +170,12 @@ export async function vcardSet(engine: Pep, ctx: PepContext, account: BareJid, v
     image.hash,
     xml`<data xmlns='${NS_AVATAR_DATA}'>${image.bytes.toString("base64")}</data>`,
   );
-  const info = xml`<info bytes='${image.bytes.length}' id='${image.hash}' type='${image.type}'/>`;
-  await publishOwn(engine, metadata, image.hash, xml`<metadata xmlns='${NS_METADATA}'>${info}</metadata>`);
+  await publishOwn(engine, metadata, image.hash, metadataOf(image));
+}
+
+function metadataOf({ bytes, hash, type }: Image): Markup {
+  const info = xml`<info bytes='${bytes.length}' id='${hash}' type='${type}'/>`;
+  return xml`<metadata xmlns='${NS_METADATA}'>${info}</metadata>`;
 }
 
 function remember({ server }: PepContext, account: BareJid, hash: string): void {

@@ -2,7 +2,6 @@
 // that of modules/pubsub; what is personal about it is there in personal.ts, and in profile.ts.
 
 import type { Element } from "@xmpp/xml";
-import { StanzaError } from "../../core/errors.ts";
 import { type MaybePromise, STOP } from "../../core/hooks.ts";
 import type { BareJid, Jid } from "../../core/jid.ts";
 import { defineModule, type Iq, type Server, type Session } from "../../core/module.ts";
@@ -17,7 +16,7 @@ import type { PubsubNode } from "../pubsub/model.ts";
 import { publisherGone } from "../pubsub/offline.ts";
 import { clientGone, clientKnown, contactAdmitted, type Personal } from "../pubsub/personal.ts";
 import { parseRequest } from "../pubsub/request.ts";
-import { forgetHash, metadataPublished, NS_METADATA, stampPresence, vcardSet } from "./avatars.ts";
+import { Avatars, forgetHash, NS_METADATA, stampPresence } from "./avatars.ts";
 import { type Config, config } from "./config.ts";
 import { features, identities, items } from "./disco.ts";
 import { NS_DISPLAYED, publishDisplayed } from "./displayed.ts";
@@ -27,6 +26,7 @@ import { isBookmarks, Unifier } from "./unify.ts";
 
 interface Running {
   readonly engine: Pep;
+  readonly avatars: Avatars;
   readonly bookmarks: Unifier;
 }
 
@@ -50,7 +50,7 @@ function runningOf(ctx: PepContext): Running {
       },
     };
     const engine = new PubsubEngine(ctx.store, profile, ctx.host, ctx.server, ctx.log);
-    known = { engine, bookmarks: new Unifier(engine, ctx) };
+    known = { engine, avatars: new Avatars(engine, ctx), bookmarks: new Unifier(engine, ctx) };
     running.set(ctx, known);
     const others = onServer.get(ctx.server) ?? new Set();
     onServer.set(ctx.server, others.add(engine));
@@ -64,22 +64,12 @@ const personalOf = (ctx: PepContext): Personal => ({ engine: engineOf(ctx), part
 /** What is kept in other forms too is copied there. */
 function published(ctx: PepContext, node: PubsubNode, by: Jid, payload: Element | undefined): MaybePromise<void> {
   if (node.name !== NS_METADATA) return changed(ctx, node);
-  // Whoever else may publish there: the vCard is its owner's.
-  if (payload === undefined || by.bare.text !== node.service.text) return;
-  return failing(ctx, metadataPublished(engineOf(ctx), ctx, node, payload));
+  if (payload !== undefined && by.bare.text === node.service.text)
+    return runningOf(ctx).avatars.published(node.service);
 }
 
 function changed(ctx: PepContext, node: PubsubNode): MaybePromise<void> {
   if (isBookmarks(node.name)) return runningOf(ctx).bookmarks.changed(node);
-}
-
-/** A conversion that fails is no failure of what was converted. */
-function failing(ctx: PepContext, done: Promise<void>): Promise<void> {
-  return done.catch((error: unknown) => {
-    // Too big for the other place: nothing that the sysadmin has to do about.
-    if (error instanceof StanzaError) ctx.log.info("avatar_not_converted", { reason: error.message });
-    else ctx.log.error("avatar_not_converted", { error });
-  });
 }
 
 function answer(iq: Iq, ctx: PepContext): Answer {
@@ -157,7 +147,7 @@ export default defineModule<Config, PepStore>({
     // 40: before the presence goes anywhere (mod_presence: 50)
     // "available" is no type, but mod_presence takes it
     user_send_presence: { at: 40, type: ["", "available"], run: stampPresence },
-    vcard_set: ({ jid, vcard }, ctx) => failing(ctx, vcardSet(engineOf(ctx), ctx, jid, vcard)),
+    vcard_set: ({ jid, derived }, ctx) => (derived ? undefined : runningOf(ctx).avatars.vcardSet(jid)),
     private_stored: ({ jid, namespaces }, ctx) => {
       if (namespaces.some(isBookmarks)) return runningOf(ctx).bookmarks.privateStored(jid);
     },

@@ -4,9 +4,8 @@ import type { BareJid } from "../../core/jid.ts";
 import type { Markup } from "../../core/xml/markup.ts";
 import { parseElement } from "../../core/xml/tree.ts";
 import { makeNode } from "../pubsub/create.ts";
-import { broadcast, eventOf, retractEvent } from "../pubsub/event.ts";
 import type { NodeConfig, PubsubNode } from "../pubsub/model.ts";
-import { publishItem } from "../pubsub/publish.ts";
+import { publishItem, retractItem } from "../pubsub/publish.ts";
 import type { Pep } from "./profile.ts";
 
 /** A node of an account, made with this configuration over the default one when it is not there. */
@@ -29,5 +28,5 @@ export async function publishOwn(engine: Pep, node: PubsubNode, id: string, payl
 
 /** Deletes an item and says so. */
 export async function retractOwn(engine: Pep, node: PubsubNode, id: string): Promise<void> {
-  if (await engine.store.retract(node, id)) await broadcast(engine, node, eventOf(node, retractEvent(node, [id])));
+  await retractItem(engine, node, id);
 }

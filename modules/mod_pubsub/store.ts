@@ -57,6 +57,7 @@ export class PepStore implements PubsubStore {
   readonly #putConfig: string;
   readonly #newSubscription: Readonly<Record<string, string>>;
   readonly #putAffiliation: string;
+  readonly inOrder: boolean;
   /** Longest payload in bytes. */
   readonly maxPayload: number;
   /** What a node has that somebody else has written; set at the start of the feature. */
@@ -65,6 +66,7 @@ export class PepStore implements PubsubStore {
   constructor(private readonly db: Db) {
     const { upsert, insertNew } = DIALECTS[db.dialect];
     this.#items = new ItemTable(db);
+    this.inOrder = db.dialect === "sqlite";
     this.#newNode = insertNew("pubsub_node", [...NODE_KEY, "access_model", "max_items"]);
     this.#newConfig = insertNew("mongooseim_pubsub_config", [...NODE_KEY, "config"]);
     this.#putConfig = upsert("mongooseim_pubsub_config", NODE_KEY, ["config"]);

@@ -56,7 +56,11 @@ export class ItemRows {
   /** Where last items are kept ready; undefined: nowhere. */
   cache: LastItems | undefined = undefined;
 
-  constructor(protected readonly db: Db) {}
+  readonly inOrder: boolean;
+
+  constructor(protected readonly db: Db) {
+    this.inOrder = db.dialect === "sqlite";
+  }
 
   protected async count(sql: string, params: readonly SqlValue[]): Promise<number> {
     const [row] = await this.db.query<{ n: number | string }>(sql, params);

@@ -6,6 +6,7 @@ import type { BareJid } from "../../core/jid.ts";
 import { NS_VCARD } from "../../core/ns.ts";
 import { Markup, xml } from "../../core/xml/markup.ts";
 import { standalone } from "../../core/xml/standalone.ts";
+import { parseElement } from "../../core/xml/tree.ts";
 import { FIELDS, fieldText } from "./fields.ts";
 import type { Context } from "./index.ts";
 
@@ -23,7 +24,32 @@ const NONCHARACTER = /[\p{Noncharacter_Code_Point}]/u;
  * Stores a vCard and tells it. Throws policy-violation for one that is too big, bad-request for a field that cannot be
  * searched.
  */
-export async function keepVcard({ config, store, host }: Context, jid: BareJid, vcard: Element): Promise<void> {
+export async function keepVcard(ctx: Context, jid: BareJid, vcard: Element): Promise<void> {
+  const text = checked(ctx, vcard);
+  await ctx.store.writers.take(jid.text, () => ctx.store.setVcard(jid, vcard, text));
+  await ctx.host.hooks.notify("vcard_set", { jid, vcard: new Markup(text) });
+}
+
+/** Stores what `change` makes of a vCard, undefined: nothing, and tells it. Throws as `keepVcard` does. */
+export async function changeVcard(
+  ctx: Context,
+  jid: BareJid,
+  change: (vcard: Element | undefined) => Element | undefined,
+): Promise<void> {
+  const { store, host } = ctx;
+  const stored = await store.writers.take(jid.text, async () => {
+    const before = await store.getVcard(jid);
+    const vcard = change(before === undefined ? undefined : parseElement(before));
+    if (vcard === undefined) return undefined;
+    const text = checked(ctx, vcard);
+    await store.setVcard(jid, vcard, text);
+    return text;
+  });
+  if (stored !== undefined) await host.hooks.notify("vcard_set", { jid, vcard: new Markup(stored), derived: true });
+}
+
+/** The markup of a vCard that may be stored. */
+function checked({ config }: Context, vcard: Element): string {
   const text = standalone(vcard);
   if (Buffer.byteLength(text) > config.max_vcard_size) {
     throw new StanzaError("policy-violation", `A vCard has ${config.max_vcard_size} bytes at most`);
@@ -32,6 +58,5 @@ export async function keepVcard({ config, store, host }: Context, jid: BareJid, 
   if (bad !== undefined) {
     throw new StanzaError("bad-request", `Invalid input for vcard field ${bad.paths[0].join("/")}`);
   }
-  await store.setVcard(jid, vcard, text);
-  await host.hooks.notify("vcard_set", { jid, vcard: new Markup(text) });
+  return text;
 }

@@ -9,7 +9,7 @@ import { defineModule, type HostType, type Iq, type ModuleContext } from "../../
 import { NS_VCARD } from "../../core/ns.ts";
 import { Markup } from "../../core/xml/markup.ts";
 import { parseElement } from "../../core/xml/tree.ts";
-import { keepVcard, serverCard } from "./card.ts";
+import { changeVcard, keepVcard, serverCard } from "./card.ts";
 import { config } from "./config.ts";
 import { directory } from "./directory.ts";
 import { operations } from "./operations.ts";
@@ -89,5 +89,20 @@ export async function storeVcard(host: HostType, jid: BareJid, vcard: Element): 
   const ctx = contextOf(host);
   if (ctx === undefined) return false;
   await keepVcard(ctx, jid, vcard);
+  return true;
+}
+
+/**
+ * Stores what `change` makes of a user's vCard (undefined: nothing), which nobody else writes meanwhile. `vcard_set` is
+ * told that it is derived. False when mod_vcard does not run; throws the StanzaErrors that the user would get.
+ */
+export async function updateVcard(
+  host: HostType,
+  jid: BareJid,
+  change: (vcard: Element | undefined) => Element | undefined,
+): Promise<boolean> {
+  const ctx = contextOf(host);
+  if (ctx === undefined) return false;
+  await changeVcard(ctx, jid, change);
   return true;
 }

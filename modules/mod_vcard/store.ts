@@ -7,6 +7,7 @@ import type { PersonalStore } from "../../core/module.ts";
 import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
 import type { Db, SqlValue } from "../../core/storage/db.ts";
 import { DIALECTS, escapeLike } from "../../core/storage/dialect.ts";
+import { Turns } from "../../core/turns.ts";
 import { FIELDS, fieldText, folded } from "./fields.ts";
 
 /** A user that a search has found: the columns of FIELDS, as written. */
@@ -25,6 +26,9 @@ export interface Condition {
 }
 
 export class VcardStore implements PersonalStore {
+  /** Who writes the vCard of an account, one after the other: what is changed in it is what is there. */
+  readonly writers = new Turns();
+
   constructor(private readonly db: Db) {}
 
   /** The vCard as markup. */

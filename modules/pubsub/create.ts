@@ -111,7 +111,11 @@ export async function deleteNode(engine: PubsubEngine, asker: Asker, request: Of
 /** §8.5 */
 export async function purge(engine: PubsubEngine, asker: Asker, { node: name }: Of<"purge">): Promise<void> {
   const node = await ownedNode(engine, asker, name);
-  await engine.store.purge(node);
+  const event = eventOf(node, xml`<purge node='${name}'/>`);
+  await engine.change(
+    node,
+    () => engine.store.purge(node),
+    () => broadcast(engine, node, event),
+  );
   await engine.profile.purged?.(node);
-  await broadcast(engine, node, eventOf(node, xml`<purge node='${name}'/>`));
 }

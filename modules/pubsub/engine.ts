@@ -69,7 +69,7 @@ export interface Profile {
   /** Whom an item names as its publisher; undefined for nobody. */
   publisherOf(node: PubsubNode, item: Item): Jid | undefined;
   audience(node: PubsubNode): MaybePromise<Audience>;
-  /** Told after an item was stored, before anybody gets it. */
+  /** Told after an item was stored and sent. */
   published?(node: PubsubNode, item: Item, payload: Element | undefined): MaybePromise<void>;
   retracted?(node: PubsubNode, id: string): MaybePromise<void>;
   purged?(node: PubsubNode): MaybePromise<void>;
@@ -96,6 +96,7 @@ export class PubsubEngine<S extends PubsubStore = PubsubStore> {
   readonly fleeting = new FleetingItems();
   /** Who makes a node, one after the other: so many nodes and no more. Outside of the turn of the node itself. */
   readonly makers = new Turns();
+  readonly #writes = new Turns();
 
   constructor(
     readonly store: S,
@@ -110,6 +111,23 @@ export class PubsubEngine<S extends PubsubStore = PubsubStore> {
   /** The time of an item that is published now, in microseconds: the newest of a node is the last one that came. */
   now(): number {
     return this.server.tick();
+  }
+
+  /**
+   * Changes the items of a node and tells of it. What comes first is stored first, whichever connections of a pool the
+   * requests go by, and subscribers hear of it first: the last that they hear of is what is there. Not for inside a turn of
+   * the node.
+   * @param store begins its request at once
+   */
+  change<T>(node: PubsubNode, store: () => Promise<T>, tell: (stored: T) => MaybePromise<void>): Promise<T> {
+    // Where requests cannot overtake each other they go together: a busy node does not wait for each commit.
+    const begun = this.store.inOrder ? store() : undefined;
+    begun?.catch(nothing);
+    return this.#writes.take(`${node.service.text}\n${node.name}`, async () => {
+      const stored = await (begun ?? store());
+      await tell(stored);
+      return stored;
+    });
   }
 
   affiliation(node: PubsubNode, who: BareJid): Affiliation {
@@ -139,3 +157,5 @@ export class PubsubEngine<S extends PubsubStore = PubsubStore> {
     return { newest, since };
   }
 }
+
+const nothing = (): void => {};

@@ -31,10 +31,15 @@ export async function publisherGone(engine: PubsubEngine, publisher: BareJid): P
   for (const { service, name } of engine.fleeting.take(publisher)) {
     const node = await engine.nodes.get(service, name);
     if (node === undefined || !node.config.purge_offline) continue;
-    const ids = await engine.store.purgePublisher(node, publisher);
-    for (const id of ids) await engine.profile.retracted?.(node, id);
-    if (ids.length > 0 && node.config.notify_retract) {
-      await broadcast(engine, node, eventOf(node, retractEvent(node, ids)));
-    }
+    const purged = await engine.change(
+      node,
+      () => engine.store.purgePublisher(node, publisher),
+      (ids) => {
+        if (ids.length > 0 && node.config.notify_retract) {
+          return broadcast(engine, node, eventOf(node, retractEvent(node, ids)));
+        }
+      },
+    );
+    for (const id of purged) await engine.profile.retracted?.(node, id);
   }
 }

@@ -120,17 +120,21 @@ export async function publishItem(
   checkSize(engine, config, text);
   const item: Item = { id: id ?? engine.server.token(8), publisher, payload: text, at: engine.now() };
   const keep = engine.keep(node);
-  const gone = keep.newest > 0 ? await stored(engine.store.publish(node, item, keep), engine, node) : undefined;
-  if (config.purge_offline && engine.server.sessionsOf(publisher.bare).length > 0) {
-    engine.fleeting.remember(node, publisher.bare);
-  }
+  const store = async () =>
+    keep.newest > 0 ? stored(engine.store.publish(node, item, keep), engine, node) : undefined;
+  await engine.change(node, store, async (gone) => {
+    if (config.purge_offline && engine.server.sessionsOf(publisher.bare).length > 0) {
+      engine.fleeting.remember(node, publisher.bare);
+    }
+    const event = eventOf(node, itemEvent(engine, node, item));
+    await broadcast(engine, node, config.deliver_payloads ? { ...event, payload: text } : event);
+    // After the news of the item that took their place.
+    if (gone && gone.length > 0 && config.notify_retract) {
+      await broadcast(engine, node, eventOf(node, retractEvent(node, gone)));
+    }
+  });
+  // Outside of the node's turn: what is copied from node to node would wait in a circle.
   if (!derived) await engine.profile.published?.(node, item, payload);
-  const event = eventOf(node, itemEvent(engine, node, item));
-  await broadcast(engine, node, config.deliver_payloads ? { ...event, payload: text } : event);
-  // After the news of the item that took their place.
-  if (gone && gone.length > 0 && config.notify_retract) {
-    await broadcast(engine, node, eventOf(node, retractEvent(node, gone)));
-  }
   return item;
 }
 
@@ -166,8 +170,17 @@ export async function retract(
     const item = affiliation === "outcast" ? undefined : await engine.store.item(node, id);
     if (item?.publisher.bare.text !== who.text) throw new StanzaError("forbidden");
   }
-  if (!(await engine.store.retract(node, id))) throw new StanzaError("item-not-found");
+  // Unasked, it is told only where the node is configured to (§7.2.2.1).
+  const told = notify || node.config.notify_retract;
+  if (!(await retractItem(engine, node, id, told))) throw new StanzaError("item-not-found");
   await engine.profile.retracted?.(node, id);
-  // Unasked, only where the node is configured to (§7.2.2.1).
-  if (notify || node.config.notify_retract) await broadcast(engine, node, eventOf(node, retractEvent(node, [id])));
+}
+
+/** Deletes an item, and says so when it is to be `told`; false when there is none. */
+export function retractItem(engine: PubsubEngine, node: PubsubNode, id: string, told = true): Promise<boolean> {
+  return engine.change(
+    node,
+    () => engine.store.retract(node, id),
+    (gone) => (gone && told ? broadcast(engine, node, eventOf(node, retractEvent(node, [id]))) : undefined),
+  );
 }

@@ -3,7 +3,7 @@ import { parseBareJid } from "../../../core/jid.ts";
 import type { ModuleContext, PersonalStore } from "../../../core/module.ts";
 import { parseElement } from "../../../core/xml/tree.ts";
 import { fromElement } from "../../../modules/mod_vcard/graphql.ts";
-import modVcard, { readVcard, storeVcard } from "../../../modules/mod_vcard/index.ts";
+import modVcard, { readVcard, storeVcard, updateVcard } from "../../../modules/mod_vcard/index.ts";
 import { type FakeClient, FakeServer } from "../../support/fake-server.ts";
 import { runner } from "./operations.ts";
 
@@ -61,17 +61,25 @@ test("a prefix that was declared around the vCard is kept", async () => {
 });
 
 test("other features read and store vCards, with the user's bounds", async () => {
-  const told: string[] = [];
-  server.hook({ vcard_set: ({ jid }) => void told.push(jid.text) });
+  const told: unknown[] = [];
+  server.hook({ vcard_set: ({ jid, derived }) => void told.push([jid.text, derived]) });
   const jid = parseBareJid("romeo@localhost");
   expect(await readVcard(server.host, jid)).toBeUndefined();
   expect(await storeVcard(server.host, jid, parseElement(CARD))).toBe(true);
+  expect(await updateVcard(server.host, jid, () => undefined)).toBe(true);
+  expect(await updateVcard(server.host, jid, (before) => before)).toBe(true);
   expect((await readVcard(server.host, jid))?.getChildText("FN")).toBe("Romeo M.");
   expect(await server.host.hooks.fold("set_vcard", false, { jid, vcard: parseElement(CARD) })).toBe(true);
-  expect(told).toEqual([jid.text, jid.text]);
+  expect(told).toEqual([
+    [jid.text, undefined],
+    [jid.text, true],
+    [jid.text, undefined],
+  ]);
   const big = parseElement(`<vCard xmlns='vcard-temp'><FN>${"x".repeat(262_144)}</FN></vCard>`);
   await expect(storeVcard(server.host, jid, big)).rejects.toThrow("policy-violation");
+  await expect(updateVcard(server.host, jid, () => big)).rejects.toThrow("policy-violation");
   expect(await storeVcard(new FakeServer().host, jid, big)).toBe(false);
+  expect(await updateVcard(new FakeServer().host, jid, () => big)).toBe(false);
 });
 
 test("the server has a vCard", async () => {
