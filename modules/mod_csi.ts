@@ -2,12 +2,14 @@
 // Their senders are told that they are handled (XEP-0198), so messages are kept safe before that: mod_stream_management
 // holds them, as it does those for a broken stream, until they have been written to the client.
 import { z } from "zod";
+import { C2S } from "../core/c2s/stream.ts";
 import { nonNegativeOrInfinity } from "../core/config/types.ts";
 import { storable } from "../core/hints.ts";
 import { type MaybePromise, STOP, type Stop } from "../core/hooks.ts";
 import { defineModule, type Server, type Session, Slot } from "../core/module.ts";
+import { NS_DELAY } from "../core/ns.ts";
 import { MESSAGE, PRESENCE, type Stanza } from "../core/stanza.ts";
-import { Markup } from "../core/xml/markup.ts";
+import { Markup, xml } from "../core/xml/markup.ts";
 import { stanzaText } from "../core/xml/stanza-text.ts";
 
 const NS_CSI = "urn:xmpp:csi:0";
@@ -16,9 +18,15 @@ const FEATURE = new Markup(`<csi xmlns='${NS_CSI}'/>`);
 const LOOK_MS = 1000;
 const NOTHING: Promise<unknown> = Promise.resolve();
 
+interface Held {
+  readonly stanza: Stanza;
+  /** Since when, in milliseconds since 1970. */
+  readonly at: number;
+}
+
 /** What waits for an inactive client. */
 class Waiting {
-  stanzas: Stanza[] = [];
+  stanzas: Held[] = [];
   /** The name under which its messages are kept safe; "" while none is. */
   key = "";
   /** Settles when all of them are. */
@@ -75,7 +83,7 @@ export default defineModule({
         const buffer = waiting.get(session);
         if (buffer === undefined) return;
         if (urgent(stanza)) return flush(session, buffer, server);
-        hold(buffer.stanzas, stanza);
+        hold(buffer.stanzas, { stanza, at: server.now() });
         if (buffer.stanzas.length <= config.buffer_max) return keep(session, buffer, stanza, server);
         flush(session, buffer, server);
         return STOP;
@@ -87,21 +95,15 @@ export default defineModule({
     // 85: after what stream management has, which was sent earlier
     reroute_unacked_messages: {
       at: 85,
-      run: async ({ session }, { server }) => {
+      run: ({ session }, { server }) => {
         const buffer = waiting.get(session);
-        if (buffer !== undefined) {
-          leaveToOthers(session, buffer, server);
-          waiting.set(session, undefined);
-          await release(session, buffer, server);
-        }
-        await forgetAll(session);
+        if (buffer !== undefined) leaveToOthers(session, buffer, server);
+        activate(session, server);
+        return forgetAll(session);
       },
     },
   },
 });
-
-/** What waits for a client that is inactive; undefined for one that is active. */
-export const heldBack = (session: Session): readonly Stanza[] | undefined => waiting.get(session)?.stanzas;
 
 /** Requests and answers have somebody waiting for them, and errors belong to something the client did. */
 function urgent(stanza: Stanza): boolean {
@@ -109,12 +111,15 @@ function urgent(stanza: Stanza): boolean {
 }
 
 /** Puts a stanza at the end; of the presence of one sender only the last is of interest. */
-function hold(buffer: Stanza[], stanza: Stanza): void {
-  if (stanza.kind === PRESENCE && isAvailability(stanza)) {
-    const old = buffer.findIndex((s) => s.kind === PRESENCE && isAvailability(s) && s.from.text === stanza.from.text);
+function hold(buffer: Held[], held: Held): void {
+  const { kind, from } = held.stanza;
+  if (kind === PRESENCE && isAvailability(held.stanza)) {
+    const old = buffer.findIndex(
+      ({ stanza }) => stanza.kind === PRESENCE && isAvailability(stanza) && stanza.from.text === from.text,
+    );
     if (old >= 0) buffer.splice(old, 1);
   }
-  buffer.push(stanza);
+  buffer.push(held);
 }
 
 const isAvailability = (presence: Stanza): boolean => presence.type === "" || presence.type === "unavailable";
@@ -152,30 +157,35 @@ function activate(session: Session, server: Server): void {
 function leaveToOthers(session: Session, buffer: Waiting, server: Server): void {
   for (const other of server.sessionsOf(session.jid.bare)) {
     const theirs = other === session ? undefined : waiting.get(other);
-    if (theirs !== undefined) buffer.stanzas = buffer.stanzas.filter((stanza) => !theirs.stanzas.includes(stanza));
+    if (theirs === undefined) continue;
+    const waits = new Set(theirs.stanzas.map(({ stanza }) => stanza));
+    buffer.stanzas = buffer.stanzas.filter(({ stanza }) => !waits.has(stanza));
   }
+}
+
+/** A message of a session that is gone is on its way again: it has been counted, and was sent when it came here. */
+function turnBack({ stanza, at }: Held, session: Session): void {
+  if (stanza.kind !== MESSAGE || stanza.revived) return;
+  stanza.revived = true;
+  stanza.append(xml`<delay xmlns='${NS_DELAY}' from='${session.domain}' stamp='${new Date(at).toISOString()}'/>`);
 }
 
 /** Lets go what waits. */
 function flush(session: Session, buffer: Waiting, server: Server): void {
-  void release(session, buffer, server);
-}
-
-/** The same; resolves when all is written, or is where it went in place of the client. */
-function release(session: Session, buffer: Waiting, server: Server): Promise<unknown> {
   const { stanzas, key, kept } = buffer;
   buffer.stanzas = [];
   buffer.key = "";
   buffer.kept = NOTHING;
   const writing: (Promise<unknown> | undefined)[] = [kept];
-  for (const stanza of stanzas) {
+  const gone = session instanceof C2S && session.gone;
+  for (const held of stanzas) {
+    const { stanza } = held;
+    if (gone) turnBack(held, session);
     const done = session.put(stanza, addressee(stanza, session));
     // Rejected is what went back to routing and found no place: routing has told its sender.
     if (done !== undefined) writing.push(done.catch(() => undefined));
   }
-  const written = Promise.all(writing);
-  if (key !== "") leave(session, key, written, server);
-  return written;
+  if (key !== "") leave(session, key, Promise.all(writing), server);
 }
 
 /** Forgets messages that were kept safe when the client has taken them from us: a slow one may take its time. */

@@ -5,6 +5,7 @@ import type { BareJid } from "../../core/jid.ts";
 import type { PersonalStore } from "../../core/module.ts";
 import { type Deleted, deleteInBatches } from "../../core/storage/batches.ts";
 import type { Db } from "../../core/storage/db.ts";
+import { Turns } from "../../core/turns.ts";
 
 export interface Last {
   /** Unix seconds. */
@@ -16,18 +17,23 @@ export interface Last {
 const MAX_SECONDS = 2_147_483_647;
 
 export class LastStore implements PersonalStore {
+  /** What concerns one account, by bare JID: nobody waits for a time to be stored, and the next one may come meanwhile. */
+  readonly #turns = new Turns();
+
   constructor(private readonly db: Db) {}
 
   async getLast(jid: BareJid): Promise<Last | undefined> {
-    const [row] = await this.db.query<{ seconds: number; state: string }>(
-      "SELECT seconds, state FROM last WHERE server = ? AND username = ?",
-      [jid.domain, jid.local],
+    const sql = "SELECT seconds, state FROM last WHERE server = ? AND username = ?";
+    const [row] = await this.#turns.take(jid.text, () =>
+      this.db.query<{ seconds: number; state: string }>(sql, [jid.domain, jid.local]),
     );
     return row && { seconds: row.seconds, status: row.state };
   }
 
   setLastInfo(jid: BareJid, { seconds, status }: Last): Promise<void> {
-    return this.db.upsert("last", { server: jid.domain, username: jid.local }, { seconds, state: status });
+    return this.#turns.take(jid.text, () =>
+      this.db.upsert("last", { server: jid.domain, username: jid.local }, { seconds, state: status }),
+    );
   }
 
   /** Seconds by localpart, of those of the users that have been seen. */
@@ -49,7 +55,9 @@ export class LastStore implements PersonalStore {
   }
 
   async removeUser(jid: BareJid): Promise<void> {
-    await this.db.execute("DELETE FROM last WHERE server = ? AND username = ?", [jid.domain, jid.local]);
+    await this.#turns.take(jid.text, () =>
+      this.db.execute("DELETE FROM last WHERE server = ? AND username = ?", [jid.domain, jid.local]),
+    );
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {

@@ -56,7 +56,6 @@ export default defineModule({
     { n: 334, version: "0.3.0" },
   ],
   config,
-  uses: ["mod_csi"],
   features: [FEATURE],
   accountFeatures: [FEATURE],
   store: (db) => new OfflineStore(db),
@@ -82,8 +81,7 @@ export default defineModule({
       },
     },
     user_terminate: { at: 1, run: ({ session }, { store }) => store.endings.begins(session) },
-    // 84: before what was held back for an inactive client goes its way (85)
-    reroute_unacked_messages: { at: 84, run: ({ session }, { store }) => store.endings.givesBack(session) },
+    message_held: ({ session }, { store }) => store.endings.holds(session),
     resend_offline_messages: ({ session }, ctx) => (session.priority >= 0 ? deliver(session, ctx) : undefined),
   },
   operations,
@@ -95,7 +93,7 @@ async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefin
   if (stanza.copy) return STOP;
   if (!storable(stanza)) return;
   const { hooks } = ctx.host;
-  const older = ctx.store.endings.older(stanza);
+  const older = stanza.revived ? undefined : ctx.store.endings.older(stanza.to.bare);
   if (older !== undefined) await older;
   try {
     await write(stanza, ctx);

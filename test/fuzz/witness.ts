@@ -2,6 +2,7 @@
 
 import type { Node } from "../../core/node.ts";
 import type { Db, SqlValue } from "../../core/storage/db.ts";
+import { tableNames } from "../support/table-names.ts";
 
 /** Tables that change by themselves, or with what is only asked for. */
 const LIVELY: ReadonlySet<string> = new Set([
@@ -40,12 +41,7 @@ export class Witness {
   private async list(): Promise<{ db: Db; name: string }[]> {
     const found: { db: Db; name: string }[] = [];
     for (const db of this.dbs) {
-      const sql =
-        db.dialect === "sqlite"
-          ? "SELECT name FROM sqlite_master WHERE type = 'table'"
-          : `SELECT table_name AS name FROM information_schema.tables
-             WHERE table_schema = ${db.dialect === "pgsql" ? "'public'" : "database()"}`;
-      for (const { name } of await db.query<{ name: string }>(sql)) {
+      for (const name of await tableNames(db)) {
         if (!LIVELY.has(name)) found.push({ db, name });
       }
     }

@@ -10,15 +10,15 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 const host = () => server.node.hostOf("localhost")!;
-const db = () => server.node.db(undefined);
+const marks = () => server.node.pools.embedded;
 const kept = (table: string, column: string, local: string) =>
-  db().query(`SELECT 1 FROM ${table} WHERE ${column} = ?`, [local]);
+  (table === "mongooseim_removals" ? marks() : server.db).query(`SELECT 1 FROM ${table} WHERE ${column} = ?`, [local]);
 
 /** An account with something in a table of a feature. */
 async function account(local: string) {
   const jid = makeBare(local, "localhost");
   expect(await host().auth.create(local, "localhost", "secret")).toBe("ok");
-  await db().upsert("last", { server: "localhost", username: local }, { seconds: 1, state: "" });
+  await server.db.upsert("last", { server: "localhost", username: local }, { seconds: 1, state: "" });
   return jid;
 }
 
@@ -59,7 +59,7 @@ test("a feature that cannot remove its data is asked again, and the name is not 
 
 test("a removal that was begun and did not take the account is forgotten at the next start", async () => {
   await account("paris");
-  await db().upsert("mongooseim_removals", { server: "localhost", username: "paris" }, { began_at: 1 });
+  await marks().upsert("mongooseim_removals", { server: "localhost", username: "paris" }, { began_at: 1 });
   await server.restarts({});
   await until(async () => (await kept("mongooseim_removals", "username", "paris")).length === 0);
   expect(await host().auth.checkPassword("paris", "localhost", "secret")).toBe(true);
@@ -70,7 +70,7 @@ test("what takes longer than a removal waits for leaves nothing: the name is not
   const jid = await account("rosaline");
   const gate = Promise.withResolvers<void>();
   const late = gate.promise.then(() =>
-    db().upsert("last", { server: "localhost", username: "rosaline" }, { seconds: 2, state: "" }),
+    server.db.upsert("last", { server: "localhost", username: "rosaline" }, { seconds: 2, state: "" }),
   );
   void server.node.underWay.add(late);
   expect(await server.node.removeUser(jid)).toBe(true);

@@ -282,17 +282,19 @@ describe("a removal", () => {
       const { server } = scene;
       const [domain] = await domains(scene);
       const jid = makeBare("tybalt", domain);
-      const db = server.node.db(undefined);
-      await db.upsert("last", { server: domain, username: "tybalt" }, { seconds: 1, state: "" });
-      await db.upsert("mongooseim_removals", { server: domain, username: "tybalt" }, { began_at: 1 });
+      await server.db.upsert("last", { server: domain, username: "tybalt" }, { seconds: 1, state: "" });
+      await server.node.pools.embedded.upsert(
+        "mongooseim_removals",
+        { server: domain, username: "tybalt" },
+        { began_at: 1 },
+      );
       (await scene.graphql.admin.calls("domain.disableDomain", { domain })).data;
       await server.restarts({ ...DYNAMIC, modules: { mod_mam: { pm: {} } } });
       const store = hostOf(server).modules.get("mod_last")?.ctx.store as LastStore;
       await vi.waitFor(async () => expect(await store.getLast(jid)).toBeUndefined());
-      const marks = await server.node
-        .db(undefined)
-        .query("SELECT 1 FROM mongooseim_removals WHERE server = ?", [domain]);
-      expect(marks).toEqual([]);
+      const marks = () =>
+        server.node.pools.embedded.query("SELECT 1 FROM mongooseim_removals WHERE server = ?", [domain]);
+      await vi.waitFor(async () => expect(await marks()).toEqual([]));
     },
     { door: "tcp" },
   );

@@ -103,7 +103,7 @@ story("presence between domains is not shown", { romeo: 1 }, async ({ romeo, act
     [romeo, bis],
     [bis, romeo],
   ]) {
-    await server.node.db("mnesia").insertNew("rosterusers", {
+    await server.db.insertNew("rosterusers", {
       server: one.domain,
       username: one.local,
       jid: other.bare,

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, vi } from "vitest";
 import type { Face, Graphql } from "../support/graphql.ts";
 import { readExport, retrieved } from "../support/personal.ts";
 import { covering, stage } from "../support/story.ts";
+import { STORIES_AUTH } from "../support/story-database.ts";
 
 const covers = covering("graphql_gdpr_SUITE", { door: "tcp" });
 const both = ({ admin, ctl }: Graphql): readonly Face[] => [admin, ctl];
@@ -32,7 +33,9 @@ describe("retrievePersonalData", () => {
           expect(statSync(file).mode & 0o777).toBe(0o600);
           const { account } = readExport(file);
           expect(account.columns).toEqual(["jid", "method", "password", "created_at"]);
-          expect(account.rows).toEqual([[romeo.bare, "internal", "plain", expect.stringMatching(/^\d{4}-\d\d-\d\d/)]]);
+          expect(account.rows).toEqual([
+            [romeo.bare, STORIES_AUTH, "plain", expect.stringMatching(/^\d{4}-\d\d-\d\d/)],
+          ]);
         }
       }
     },

@@ -2,6 +2,7 @@
 import { describe, expect } from "vitest";
 import type { Face, Graphql } from "../support/graphql.ts";
 import { covering, stage } from "../support/story.ts";
+import { STORIES_AUTH } from "../support/story-database.ts";
 
 const covers = covering("graphql_server_SUITE", { door: "tcp" });
 const globals = (graphql: Graphql): readonly Face[] => [graphql.admin, graphql.ctl];
@@ -27,7 +28,7 @@ describe("the server", () => {
           modules: { name: string; options: { key: string; value: string | null }[] }[];
         }[];
         expect(types.map(({ name, authMethods }) => ({ name, authMethods }))).toEqual([
-          { name: "localhost", authMethods: ["internal"] },
+          { name: "localhost", authMethods: [STORIES_AUTH] },
         ]);
         const [{ modules }] = types;
         expect(modules.map(({ name }) => name)).toEqual(expect.arrayContaining(["mod_last", "mod_roster"]));

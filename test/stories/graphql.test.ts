@@ -223,7 +223,7 @@ describe("a database that is away", () => {
     "is one line of the log a minute, however many knock",
     { alice: 0 },
     async ({ graphql, alice, server }) => {
-      const db = server.node.db("mnesia");
+      const db = server.db;
       db.query = () => Promise.reject(new StorageError("unavailable", "The test has it fail"));
       const face = graphql.user(alice);
       for (let i = 0; i < 3; i++) expect((await face.asks("{ checkAuth { authStatus } }")).status).toBe(500);

@@ -97,8 +97,9 @@ describe("a large inbox", () => {
       expect((await next.next()).name).toBe("failed");
       await next.binds();
       next.says("<presence/>");
-      const stored = (await next.settles()).filter((e) => e.name === "message");
-      expect(stored.map((e) => textOf(childOf(e, "body")!))).toEqual(["Hello"]);
+      // The old session may still be on its way out.
+      const stored = await next.skipsTo((e) => e.name === "message");
+      expect(textOf(childOf(stored, "body")!)).toBe("Hello");
     },
     { door: "tcp" },
   );
@@ -127,7 +128,7 @@ describe("a large inbox", () => {
       // The oldest, which is still to come, is the newest now.
       const user = parseBareJid(alice.bare);
       const content = `<message from='${friend(0)}' to='${alice.bare}' id='again'><body>Again</body></message>`;
-      await store.setInboxIncrUnread({ user, remote: friend(0) }, { msgId: "again", content }, START * 1.1);
+      await store.setInboxIncrUnread({ user, remote: friend(0) }, { msgId: "again", content }, START + 1_000_000);
       alice.wire.resume();
       const given: string[] = [];
       for (;;) {

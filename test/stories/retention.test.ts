@@ -14,7 +14,7 @@ async function ages(server: StoryServer, days: number): Promise<void> {
   const kept = server.node.db("rdbms");
   await kept.execute("UPDATE mam_message SET id = id - ?", [back * 256n]);
   await kept.execute("UPDATE inbox SET timestamp = timestamp - ?", [back]);
-  await server.node.db("mnesia").execute("UPDATE offline_message SET timestamp = timestamp - ?", [back]);
+  await server.db.execute("UPDATE offline_message SET timestamp = timestamp - ?", [back]);
 }
 
 const run = async (face: Face, args: Readonly<Record<string, unknown>>): Promise<string[]> => {

@@ -1,6 +1,5 @@
 // Ids that clients make up in the name of an archive, and messages that come to it a second time.
 import { describe, expect } from "vitest";
-import type { Db } from "../../core/storage/db.ts";
 import { asks } from "../support/archive.ts";
 import { find, type XElement } from "../support/match.ts";
 import { stage } from "../support/story.ts";
@@ -64,8 +63,7 @@ describe("a message that was held for a broken stream when the process ended", (
       await first.leaves();
       // What a process that is killed leaves behind, as it was written for the client.
       const text = `<message from='${alice.full}' to='${first.full}' type='chat' id='m'><body>Hi</body></message>`;
-      const { db } = server.node.hosts.get("localhost")!.modules.get("mod_mam")!.ctx.store as { db: Db };
-      await db.insertMany(
+      await server.node.pools.embedded.insertMany(
         "mongooseim_held_stanzas",
         ["server", "username", "stream_id", "stanza", "held_at"],
         [[bob.domain, bob.local, "stream", text, Date.now()]],

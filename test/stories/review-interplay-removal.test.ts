@@ -4,6 +4,7 @@ import { makeBare } from "../../core/jid.ts";
 import type { Client } from "../support/client.ts";
 import { item, Pubsub, publishing } from "../support/pubsub.ts";
 import { stage } from "../support/story.ts";
+import { tableNames } from "../support/table-names.ts";
 
 const anonymous = stage({
   auth: { methods: ["anonymous"], anonymous: { protocol: "login_anon" }, internal: null, password: null },
@@ -69,9 +70,8 @@ async function traces(server: Parameters<Parameters<typeof story>[2]>[0]["server
   const found = new Set<string>();
   for (const backend of ["rdbms", undefined]) {
     const db = server.node.db(backend);
-    const tables = await db.query<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'");
-    for (const { name } of tables) {
-      const rows = await db.query<Record<string, unknown>>(`SELECT * FROM "${name}"`);
+    for (const name of await tableNames(db)) {
+      const rows = await db.query<Record<string, unknown>>(`SELECT * FROM ${name}`);
       for (const row of rows) {
         const values = Object.values(row).map(String);
         if (values.includes(c.local) || values.some((v) => v === c.bare || v.startsWith(`${c.bare}/`))) found.add(name);
@@ -129,7 +129,7 @@ for (const inBand of [false, true])
         new Pubsub(second, c.bare).asks("set", publishing(`urn:m${n}`, item("1")));
         // Some of it is done by then.
         await new Promise((resolve) => setTimeout(resolve, n * 3));
-        if (n === 4) expect((await traces(server, c)).length).toBeGreaterThan(5);
+        if (n === 4) await expect.poll(async () => (await traces(server, c)).length).toBeGreaterThan(5);
         if (inBand) {
           second.says(`<iq type="set" id="rm"><query xmlns="jabber:iq:register"><remove/></query></iq>`);
           await second.skipsTo((e) => e.name === "error");
@@ -180,12 +180,10 @@ for (const before of [true, false])
       if (!before) expect(await server.node.removeUser(jidOf(romeo))).toBe(true);
       await new Promise((resolve) => setTimeout(resolve, 100));
       // The contact stays in the guest's roster, without a subscription to somebody who may be another one tomorrow.
-      const rows = await server.node
-        .db(undefined)
-        .query<{ jid: string; subscription: string }>(
-          "SELECT jid, subscription FROM rosterusers WHERE jid = ? OR username = ?",
-          [romeo.bare, romeo.local],
-        );
+      const rows = await server.db.query<{ jid: string; subscription: string }>(
+        "SELECT jid, subscription FROM rosterusers WHERE jid = ? OR username = ?",
+        [romeo.bare, romeo.local],
+      );
       expect(rows.map((row) => row.subscription)).toEqual(before ? [] : ["N"]);
       romeo.tally.assertions++;
     },

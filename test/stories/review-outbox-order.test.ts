@@ -50,7 +50,7 @@ describe("acknowledgements", () => {
   );
 
   story("come to a client that never stops sending", { alice: 1, bob: 1 }, async ({ alice, bob, server }) => {
-    // Both archives are known: what goes into them is one write.
+    // Both archives are known from now on: what goes into them is one write.
     alice.sendsRaw(chat(bob.full, "0"));
     await bob.hears("<message id='0'/>");
     await alice.managesStream();

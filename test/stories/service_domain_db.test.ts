@@ -6,10 +6,11 @@ import { covering, stage } from "../support/story.ts";
 import type { StoryServer } from "../support/story-server.ts";
 
 const covers = covering("service_domain_db_SUITE", { door: "tcp" });
-const { story } = stage({
+const usual = {
   general: { hosts: ["localhost", "example.cfg"], host_types: ["type1", "type2"] },
   services: { service_domain_db: {} },
-});
+};
+const { story } = stage(usual);
 let count = 0;
 const name = () => `domain${++count}.example.db`;
 
@@ -120,7 +121,7 @@ story(
 );
 
 story(
-  "all domains are read, page by page; events of other nodes are seen in whatever order they are committed",
+  "all domains are read, page by page",
   {},
   async ({ graphql, server }) => {
     const domain = name();
@@ -128,27 +129,40 @@ story(
     const all: string[] = [];
     await elsewhere(server).all((rows) => all.push(...rows.map((row) => row.domain)));
     expect(all).toContain(domain);
-
-    const [first, second] = [name(), name()];
-    const db = server.node.db("rdbms");
-    const enable = (which: string) => ({
-      sql: "INSERT INTO domain_settings (domain, host_type, status) VALUES (?, 'type1', 1)",
-      params: [which],
-    });
-    const announce = (which: string, id: number) => ({
-      sql: "INSERT INTO domain_events (id, domain) VALUES (?, ?)",
-      params: [id, which],
-    });
-    const newest = (await server.node.domainStore?.lastEvent()) ?? 0;
-    await db.transaction([enable(second), announce(second, newest + 2)]);
-    await server.node.domains.refresh();
-    expect([serving(server, first), serving(server, second)]).toEqual([undefined, "type1"]);
-    await db.transaction([enable(first), announce(first, newest + 1)]);
-    await server.node.domains.refresh();
-    expect([serving(server, first), serving(server, second)]).toEqual(["type1", "type1"]);
   },
-  covers("sql_select_from", "db_event_could_appear_with_lower_id"),
+  covers("sql_select_from"),
 );
+
+describe("events of other nodes", () => {
+  // The ids that the story gives are given again by databases that count.
+  const { story } = stage(usual);
+
+  story(
+    "are seen in whatever order they are committed",
+    {},
+    async ({ graphql, server }) => {
+      await add(graphql, name());
+      const [first, second] = [name(), name()];
+      const db = server.node.db("rdbms");
+      const enable = (which: string) => ({
+        sql: "INSERT INTO domain_settings (domain, host_type, status) VALUES (?, 'type1', 1)",
+        params: [which],
+      });
+      const announce = (which: string, id: number) => ({
+        sql: "INSERT INTO domain_events (id, domain) VALUES (?, ?)",
+        params: [id, which],
+      });
+      const newest = (await server.node.domainStore?.lastEvent()) ?? 0;
+      await db.transaction([enable(second), announce(second, newest + 2)]);
+      await server.node.domains.refresh();
+      expect([serving(server, first), serving(server, second)]).toEqual([undefined, "type1"]);
+      await db.transaction([enable(first), announce(first, newest + 1)]);
+      await server.node.domains.refresh();
+      expect([serving(server, first), serving(server, second)]).toEqual(["type1", "type1"]);
+    },
+    covers("db_event_could_appear_with_lower_id"),
+  );
+});
 
 describe("a server that starts again", () => {
   const before = {
