@@ -40,8 +40,9 @@ story(
   async ({ server, graphql }) => {
     const domain = "later.example";
     for (const name of ["bob", "alice", "aaalice", "bbbob"]) await server.addAccount(name, domain, "secret");
+    // MySQL's times end in 2038.
     await server.db.execute(
-      "UPDATE users SET created_at = '2099-01-01 00:00:00' WHERE username IN ('aaalice', 'bbbob')",
+      "UPDATE users SET created_at = '2037-01-01 00:00:00' WHERE username IN ('aaalice', 'bbbob')",
     );
     const { auth } = server.node.hostOf(domain)!;
     const until = Date.now() + 2 * SECOND;

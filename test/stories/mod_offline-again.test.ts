@@ -1,8 +1,9 @@
 // Messages that were stored, given to a client, and did not reach it.
-import { expect } from "vitest";
+import { describe, expect } from "vitest";
 import { StorageError } from "../../core/storage/db.ts";
 import type { OfflineStore } from "../../modules/mod_offline/store.ts";
 import type { Client } from "../support/client.ts";
+import { holdNext } from "../support/held-call.ts";
 import { HeldWrites } from "../support/held-writes.ts";
 import { childrenOf } from "../support/match.ts";
 import { stage } from "../support/story.ts";
@@ -64,6 +65,39 @@ story(
     expect(given.map((one) => one.split(" ")[0])).toEqual(["m1", "m2", "m3", "m4", "m5"]);
   },
 );
+
+describe("where each message asks whether there is such an account", () => {
+  const { story: asking } = stage({ modules: { mod_cache_users: null } });
+  asking(
+    "what was held back for a client comes before what comes while its session ends",
+    { alice: 1, bob: 0 },
+    async ({ alice, bob, server }) => {
+      const first = await bob.comes("pc");
+      await first.managesStream();
+      expect(await waiting(first)).toEqual([]);
+      alice.says(chat(bob.bare, "m1"));
+      await alice.receivesNothing();
+      await first.settles();
+      first.sendsRaw("<inactive xmlns='urn:xmpp:csi:0'/>");
+      await first.settles();
+      for (const id of ["m2", "m3"]) alice.says(chat(bob.bare, id));
+      await alice.receivesNothing();
+      const writes = HeldWrites.of(server, "offline_message", "mod_offline");
+      await first.leaves();
+      await writes.next();
+      // The database takes its time with the question, too: what was held back asks after it.
+      const question = holdNext(server.db, "query");
+      alice.says(chat(bob.bare, "m4"));
+      await question.come;
+      writes.open();
+      await Bun.sleep(50);
+      question.go();
+      await alice.receivesNothing();
+      const given = await waiting(await bob.comes());
+      expect(given.map((one) => one.split(" ")[0])).toEqual(["m1", "m2", "m3", "m4"]);
+    },
+  );
+});
 
 story(
   "they come before what follows when a broken stream has too many of them to wait for its client",

@@ -324,7 +324,8 @@ describe.each(["an account", "a domain"] as const)("%s is removed in the middle 
       {},
       async (scene) => {
         const { server, graphql, account } = scene;
-        const db = server.db;
+        // One and the same, where all is in the embedded store.
+        const dbs = new Set([server.db, server.node.db(undefined)]);
         const left: string[] = [];
         let stopped = 0;
         for (let at = 0, held = true; held && at < MOST; at++) {
@@ -342,7 +343,7 @@ describe.each(["an account", "a domain"] as const)("%s is removed in the middle 
           await goner.settles();
           if (act.away) await goner.leaves();
           await Bun.sleep(20);
-          const step = new HeldStep(db, at);
+          const step = new HeldStep(dbs, at);
           const done = Promise.resolve(act.run(pair)).catch(() => undefined);
           held = await Promise.race([step.come.then(() => true), Bun.sleep(150).then(() => false)]);
           if (held) stopped++;
@@ -363,8 +364,11 @@ describe.each(["an account", "a domain"] as const)("%s is removed in the middle 
           await done;
           await step.quiet();
           step.end();
-          const rows = await leftOf(db, pair.word, what === "a domain" ? domain : undefined);
-          left.push(...rows.filter((row) => !row.startsWith("domain_settings")).map((row) => `request ${at}: ${row}`));
+          for (const db of dbs) {
+            const rows = await leftOf(db, pair.word, what === "a domain" ? domain : undefined);
+            const others = rows.filter((row) => !row.startsWith("domain_settings"));
+            left.push(...others.map((row) => `request ${at}: ${row}`));
+          }
           other.wire.cut();
         }
         expect(stopped).toBeGreaterThan(0);

@@ -279,6 +279,14 @@ export class Client implements WireEvents {
     }
   }
 
+  /** The first element that is like this; what has come before it stays where it is. */
+  async takes(wanted: (e: XElement) => boolean): Promise<XElement> {
+    await this.until(() => this.queue.some(wanted) || this.gone);
+    const at = this.queue.findIndex(wanted);
+    if (at < 0) throw new Error(`${this.name} has not received what was looked for`);
+    return this.queue.splice(at, 1)[0];
+  }
+
   /** Nothing has come, and nothing comes from what anybody in the story has sent so far. */
   async receivesNothing(): Promise<void> {
     this.tally.assertions++;

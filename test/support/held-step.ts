@@ -1,4 +1,4 @@
-// A database that stops somebody in the middle of something: the n-th request from now on waits until the test lets it
+// Databases that stop somebody in the middle of something: the n-th request from now on waits until the test lets it
 // through.
 import type { Db } from "../../core/storage/db.ts";
 
@@ -15,16 +15,21 @@ export class HeldStep {
   private readonly arrived = Promise.withResolvers<void>();
   private readonly gate = Promise.withResolvers<void>();
 
+  private readonly dbs: readonly Db[];
+
   /** @param which 0 is the next request */
   constructor(
-    private readonly db: Db,
+    db: Db | Iterable<Db>,
     private readonly which: number,
   ) {
     this.come = this.arrived.promise;
-    for (const method of METHODS) {
-      const through = (db[method] as Method).bind(db);
-      const value = (...args: unknown[]): Promise<unknown> => this.request(() => through(...args));
-      Object.defineProperty(db, method, { value, configurable: true, writable: true });
+    this.dbs = Symbol.iterator in db ? [...db] : [db];
+    for (const db of this.dbs) {
+      for (const method of METHODS) {
+        const through = (db[method] as Method).bind(db);
+        const value = (...args: unknown[]): Promise<unknown> => this.request(() => through(...args));
+        Object.defineProperty(db, method, { value, configurable: true, writable: true });
+      }
     }
   }
 
@@ -57,6 +62,6 @@ export class HeldStep {
   /** The methods of the class are seen again. */
   end(): void {
     this.go();
-    for (const method of METHODS) Reflect.deleteProperty(this.db, method);
+    for (const db of this.dbs) for (const method of METHODS) Reflect.deleteProperty(db, method);
   }
 }

@@ -137,13 +137,16 @@ export function capabilities(features: readonly string[]) {
   return { c, query };
 }
 
-/** The client comes online and wants events of these nodes; the server has asked it, or knows its kind. */
+/**
+ * The client comes online and wants events of these nodes; the server has asked it, or knows its kind: then the newest
+ * items may come before its own presence.
+ */
 export async function wantsEvents(client: Client, ...nodes: readonly string[]): Promise<void> {
   const { c, query } = capabilities(nodes.flatMap((n) => [n, `${n}+notify`]));
   client.says(`<presence>${c}</presence>`);
   await client.settled();
   for (;;) {
-    const next = await client.next();
+    const next = await client.takes((e) => e.name !== "message");
     if (next.name === "presence") return client.settled();
     if (next.name !== "iq") throw new Error(`${client.full} got ${next.name}`);
     client.says(`<iq type="result" id="${next.attrs["id"]}" to="${next.attrs["from"]}">${query}</iq>`);
