@@ -72,7 +72,7 @@ describe("an item in another's node", () => {
       const reader = new Pubsub(mercutio, juliet.bare);
       expect(await reader.items(node)).toEqual(["hers", "his"]);
       expect((await personalData(scene, romeo.bare))["pubsub_items"].rows).toEqual(
-        [node, open].map((name) => [name, "his", romeo.full, ENTRY]),
+        [node, open].toSorted().map((name) => [name, "his", romeo.full, ENTRY]),
       );
       await server.node.removeUser(parseBareJid(romeo.bare));
       for (const name of [node, open]) {
