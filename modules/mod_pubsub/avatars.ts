@@ -36,6 +36,9 @@ const HASH = new Slot<string>();
 /** In place of the hash, of an available session for which nobody has looked: its client says the hash itself. */
 const UNKNOWN = "?";
 
+/** Sessions whose first presence waits for the look-up, and the hash that has been set meanwhile. */
+const looking = new WeakMap<Session, { now?: string }>();
+
 /** An image of an account. */
 interface Image {
   readonly bytes: Buffer;
@@ -179,7 +182,11 @@ function metadataOf({ bytes, hash, type }: Image): Markup {
 }
 
 function remember({ server }: PepContext, account: BareJid, hash: string): void {
-  for (const session of server.sessionsOf(account)) if (session.available) keep(session, hash);
+  for (const session of server.sessionsOf(account)) {
+    const look = looking.get(session);
+    if (look !== undefined) look.now = hash;
+    if (session.available) keep(session, hash);
+  }
 }
 
 function keep(session: Session, hash: string): void {
@@ -209,12 +216,16 @@ export function stampPresence(presence: Stanza, session: Session, ctx: PepContex
     return undefined;
   }
   const { bare } = session.jid;
+  const look: { now?: string } = {};
+  looking.set(session, look);
   const hash = avatarHash(ctx, bare);
   // mod_presence is about to ask for the roster: both are read in one go.
   const lists = subscriptionLists(ctx.host, bare);
   const give = (found: string): undefined => {
-    keep(session, found);
-    return stamp(presence, update, found);
+    if (looking.get(session) === look) looking.delete(session);
+    const hashNow = look.now ?? found;
+    keep(session, hashNow);
+    return stamp(presence, update, hashNow);
   };
   return lists instanceof Promise ? Promise.all([hash, lists]).then(([found]) => give(found)) : hash.then(give);
 }

@@ -56,11 +56,10 @@ export class ItemRows {
   /** Where last items are kept ready; undefined: nowhere. */
   cache: LastItems | undefined = undefined;
 
-  readonly inOrder: boolean;
+  /** What is too much is looked for before an item is stored: of two at once one would be forgotten. */
+  readonly inOrder = false;
 
-  constructor(protected readonly db: Db) {
-    this.inOrder = db.dialect === "sqlite";
-  }
+  constructor(protected readonly db: Db) {}
 
   protected async count(sql: string, params: readonly SqlValue[]): Promise<number> {
     const [row] = await this.db.query<{ n: number | string }>(sql, params);

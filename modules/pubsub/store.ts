@@ -42,7 +42,7 @@ export interface PubsubStore extends PersonalStore {
   /** The subscriptions at a service of all JIDs of an account. */
   subscriptionsOf(service: BareJid, who: BareJid): Promise<{ node: string; subscription: Subscription }[]>;
 
-  /** Requests are done in the order in which they are asked for; those of a pool of connections may overtake each other. */
+  /** What is asked for at once is done in order, as if one had waited for the other: not by a pool of connections. */
   readonly inOrder: boolean;
   /** Stores an item, over one with the same id, and drops those that are too many or too old: the ids that went. */
   publish(node: PubsubNode, item: Item, keep: Keep): Promise<readonly string[] | void>;

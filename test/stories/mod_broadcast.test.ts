@@ -172,7 +172,8 @@ describe("lifecycle", () => {
     },
   );
 
-  story(
+  // On a server of its own: other stories leave broadcasts that run.
+  stage(BROADCASTS).story(
     "the metrics count jobs and recipients",
     {},
     async (scene) => {

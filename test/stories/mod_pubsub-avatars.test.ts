@@ -1,6 +1,7 @@
 // XEP-0084 avatars, and their conversion from and to vCards (XEP-0153) by XEP-0398.
 import { createHash } from "node:crypto";
 import { expect } from "vitest";
+import type { PepStore } from "../../modules/mod_pubsub/store.ts";
 import type { Client } from "../support/client.ts";
 import { childOf, childrenOf, type XElement } from "../support/match.ts";
 import { follows, item, NS_PUBSUB, Pubsub, publishing, wantsEvents } from "../support/pubsub.ts";
@@ -41,6 +42,35 @@ const photoOf = (vcard: XElement) => {
 const photo = ({ base64 }: Image) => `<PHOTO><TYPE>image/jpeg</TYPE><BINVAL>${base64}</BINVAL></PHOTO>`;
 const stamped = (c: Client, hash: string) =>
   `<presence from="${c.full}"><x xmlns="${UPDATE}"><photo>${hash}</photo></x></presence>`;
+
+story(
+  "XEP-0398 §4: an avatar that is set while a session's first presence looks for it is the one that is shown",
+  { romeo: 2 },
+  async ({ romeo: [laptop, phone], another, server, door }) => {
+    await publishesAvatar(laptop, image("Romeo before"));
+    await phone.settles();
+    const tablet = await another(laptop).logsIn(server.target(door), "tablet");
+    const store = server.node.hosts.get("localhost")!.modules.get("mod_pubsub")!.ctx.store as PepStore;
+    const come = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<void>();
+    const newestOpen = store.newestOpen.bind(store);
+    store.newestOpen = async (service, name) => {
+      const found = await newestOpen(service, name);
+      come.resolve();
+      await gate.promise;
+      return found;
+    };
+    tablet.says("<presence/>");
+    await come.promise;
+    Reflect.deleteProperty(store, "newestOpen");
+    await setsVcard(phone, photo(image("Romeo now")));
+    gate.resolve();
+    await laptop.skipsTo((e) => e.name === "presence" && e.attrs["from"] === tablet.full);
+    tablet.says("<presence><show>away</show></presence>");
+    await laptop.hears(stamped(tablet, image("Romeo now").hash));
+    for (const c of [laptop, phone, tablet]) await c.settles();
+  },
+);
 
 story("the account says that it converts", { romeo: 1 }, async ({ romeo }) => {
   romeo.says(`<iq type="get" id="d"><query xmlns="http://jabber.org/protocol/disco#info"/></iq>`);
