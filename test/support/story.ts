@@ -11,7 +11,6 @@ import { afterAll, beforeAll, describe, test } from "vitest";
 import { type Account, Client, type Tally } from "./client.ts";
 import type { Door } from "./client-wire.ts";
 import { Graphql } from "./graphql.ts";
-import { STORIES_DB } from "./story-database.ts";
 import { type Changes, StoryServer } from "./story-server.ts";
 
 /** How many clients of a role are online; 0 is an account whose clients come later. */
@@ -53,8 +52,6 @@ export interface StoryOptions {
   silent?: boolean;
   /** The story waits for the server's clock: such stories of a file run side by side. */
   slow?: boolean;
-  /** The story is about the embedded store, and why: it is skipped where stories have a server's database. */
-  embedded?: string;
   /** Errors that the server logs in this story by intent (`what`). */
   logs?: readonly string[];
 }
@@ -187,8 +184,7 @@ export function stage(changes: Changes = {}): Stage {
     story(title, cast, run, options = {}) {
       const doors = options.door === undefined ? DOORS : DOORS.filter((door) => door === options.door);
       (options.slow ? describe.concurrent : describe).each(doors)("%s", (door) => {
-        test(title, async ({ task, skip }) => {
-          if (STORIES_DB !== undefined && options.embedded !== undefined) skip(options.embedded);
+        test(title, async ({ task }) => {
           const assertions = await perform(door, cast, run, options);
           // Read by test/cases.ts.
           Object.assign(task.meta, { story: { covers: options.covers ?? [], assertions } });
