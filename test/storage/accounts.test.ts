@@ -185,16 +185,14 @@ onEachDatabase("accounts", (database: TestDatabase) => {
   });
 
   // MySQL keeps for a day what it has told; MariaDB does not.
-  test.runIf(database.dialect === "mysql")(
-    "an estimate follows the table",
-    async () => {
+  if (database.dialect === "mysql") {
+    test("an estimate follows the table", async () => {
       const before = (await store.estimate()) ?? 0;
       const rows = Array.from({ length: 3000 }, (_, i) => [`estimated${i}`, "estimate.example", "x"]);
       await db.insertMany("users", ["username", "server", "password"], rows);
       await expect.poll(async () => (await store.estimate()) ?? 0, { timeout: 15_000 }).toBeGreaterThan(before + 1000);
-    },
-    20_000,
-  );
+    }, 20_000);
+  }
 });
 
 function bytes(fill: number): Uint8Array {

@@ -79,11 +79,13 @@ onEachDatabase("a database", (database) => {
   });
 
   // RETURNING, which Oracle's MySQL does not know: no store may use it.
-  test.skipIf(database.dialect === "mysql")("a query that writes gives its rows", async () => {
-    const sql = "INSERT INTO domain_settings (domain, host_type) VALUES (?, ?) RETURNING domain, status";
-    expect(await db.query(sql, ["example.com", "localhost"])).toEqual([{ domain: "example.com", status: 1 }]);
-    expect(await db.query("SELECT domain FROM domain_settings")).toEqual([{ domain: "example.com" }]);
-  });
+  if (database.dialect !== "mysql") {
+    test("a query that writes gives its rows", async () => {
+      const sql = "INSERT INTO domain_settings (domain, host_type) VALUES (?, ?) RETURNING domain, status";
+      expect(await db.query(sql, ["example.com", "localhost"])).toEqual([{ domain: "example.com", status: 1 }]);
+      expect(await db.query("SELECT domain FROM domain_settings")).toEqual([{ domain: "example.com" }]);
+    });
+  }
 
   test("execute tells how many rows changed", async () => {
     await db.insertMany("users", ["username", "server", "password"], rowsOf("counted", 3));
