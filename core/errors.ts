@@ -115,3 +115,26 @@ export class StreamError extends Error {
 export class Interrupted extends Error {
   override readonly name = "Interrupted";
 }
+
+/**
+ * Does each of some works, one after the other, whichever fail. Rejects after the last one when one has failed; at once when
+ * one was Interrupted.
+ * @param failed told of each failure
+ */
+export async function insistOn<T>(
+  works: Iterable<T>,
+  run: (work: T) => Promise<unknown> | void,
+  failed?: (work: T, error: unknown) => void,
+): Promise<void> {
+  const failures: unknown[] = [];
+  for (const work of works) {
+    try {
+      await run(work);
+    } catch (error) {
+      if (error instanceof Interrupted) throw error;
+      failed?.(work, error);
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}

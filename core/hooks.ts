@@ -3,7 +3,7 @@
 // Handlers are synchronous unless they must do I/O: no promise is made unless a handler returns one.
 // A feature that offers a hook declares its type in its own file by adding to one of the interfaces below.
 
-import { Interrupted, StanzaError } from "./errors.ts";
+import { insistOn, StanzaError } from "./errors.ts";
 import type { BareJid, FullJid, Jid } from "./jid.ts";
 import type { Session } from "./module.ts";
 import type { Stanza } from "./stanza.ts";
@@ -418,18 +418,12 @@ export class HookTable {
    * Tells a notice to all its handlers, however long they take. Rejects, after all were told, when one has failed; at
    * once when one was Interrupted.
    */
-  async insist<H extends NoticeName>(hook: H, params: NoticeHooks[H]): Promise<void> {
-    const failures: unknown[] = [];
-    for (const e of this.entries.get(hook) ?? []) {
-      try {
-        await (e.run as (params: NoticeHooks[H], ctx: unknown) => MaybePromise<void>)(params, e.ctx);
-      } catch (error) {
-        if (error instanceof Interrupted) throw error;
-        this.observer.failed(e.hook, e.module, error);
-        failures.push(error);
-      }
-    }
-    if (failures.length > 0) throw failures[0];
+  insist<H extends NoticeName>(hook: H, params: NoticeHooks[H]): Promise<void> {
+    return insistOn(
+      this.entries.get(hook) ?? [],
+      (e) => (e.run as (params: NoticeHooks[H], ctx: unknown) => MaybePromise<void>)(params, e.ctx),
+      (e, error) => this.observer.failed(e.hook, e.module, error),
+    );
   }
 
   private notifyFrom(list: readonly Entry[], from: number, params: unknown): MaybePromise<void> {

@@ -6,7 +6,7 @@ import type { RemovalStore } from "./auth/store.ts";
 import type { C2S } from "./c2s/stream.ts";
 import type { Domains } from "./domain/domains.ts";
 import { hostsElsewhere, storesElsewhere } from "./elsewhere.ts";
-import { Interrupted, StreamError } from "./errors.ts";
+import { Interrupted, insistOn, StreamError } from "./errors.ts";
 import type { HostRuntime } from "./host.ts";
 import type { BareJid } from "./jid.ts";
 import type { Log } from "./log/index.ts";
@@ -176,23 +176,12 @@ export class Removal {
     of: string,
     { here, elsewhere }: { here(): Promise<void>; elsewhere(store: PersonalStore): Promise<void> },
   ): Promise<void> {
-    const failures: unknown[] = [];
-    const tried = async (done: Promise<void>): Promise<void> => {
-      try {
-        await done;
-      } catch (error) {
-        if (error instanceof Interrupted) throw error;
-        failures.push(error);
-      }
-    };
-    const others = new Set<HostRuntime>();
-    for (const [other, store] of storesElsewhere(host, this.parts.hosts)) {
-      await tried(elsewhere(store));
-      others.add(other);
-    }
-    for (const other of others) await tried(other.hooks.insist("stranger_removed", { of }));
-    await tried(here());
-    if (failures.length > 0) throw failures[0];
+    const { hosts } = this.parts;
+    const works: (() => Promise<void>)[] = [];
+    for (const [, store] of storesElsewhere(host, hosts)) works.push(() => elsewhere(store));
+    for (const other of hostsElsewhere(host, hosts)) works.push(() => other.hooks.insist("stranger_removed", { of }));
+    works.push(here);
+    await insistOn(works, (work) => work());
   }
 
   /** Has everything of an anonymous account deleted that has ended with its last session. */

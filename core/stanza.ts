@@ -24,7 +24,6 @@ const MESSAGE_TYPES: ReadonlySet<string> = new Set(["", "normal", "chat", "group
 const ATTRIBUTE = /([^ \t\r\n=/>]+)[ \t\r\n]*=[ \t\r\n]*(?:"([^"]*)"|'([^']*)')/g;
 const NO_KIDS = new Int32Array(0);
 
-/** Text of bytes that are ASCII in all but rare cases; the result does not keep the buffer alive. */
 const ignored = (): void => undefined;
 
 /** Two writes. Whoever waits for them is told of a failure; that nobody does yet, whose turn comes later, is none. */
@@ -34,6 +33,7 @@ function both(one: Promise<unknown> | undefined, other: Promise<unknown>): Promi
   return all;
 }
 
+/** Text of bytes that are ASCII in all but rare cases; the result does not keep the buffer alive. */
 function textOf(b: Buffer, s: number, e: number): string {
   for (let i = s; i < e; i++) if (b[i] >= 0x80) return b.utf8Slice(s, e);
   return b.latin1Slice(s, e);

@@ -76,6 +76,15 @@ export function createTable(dialect: Dialect, table: Table, collations?: Readonl
   }
 }
 
+/**
+ * The statements that add an index to a table that is there. MySQL has none of some rows only, and no IF NOT EXISTS: there
+ * one that is in `there` is left alone.
+ */
+export function addIndex(dialect: Dialect, table: string, index: Index, there?: ReadonlySet<string>): string[] {
+  if (dialect !== "mysql") return [createIndex(table, index)];
+  return there?.has(index.name) ? [] : [`CREATE INDEX ${index.name} ON ${table} (${list(index.columns)})`];
+}
+
 /** The statement that creates an enum's type in PostgreSQL; other databases have none. */
 export function createType(column: Column): string {
   return `CREATE TYPE ${column.type} AS ENUM (${values(column)})`;

@@ -5,7 +5,7 @@ import type { Markup } from "../../core/xml/markup.ts";
 import { parseElement } from "../../core/xml/tree.ts";
 import { makeNode } from "../pubsub/create.ts";
 import type { NodeConfig, PubsubNode } from "../pubsub/model.ts";
-import { publishItem, retractItem } from "../pubsub/publish.ts";
+import { publishItem } from "../pubsub/publish.ts";
 import type { Pep } from "./profile.ts";
 
 /** A node of an account, made with this configuration over the default one when it is not there. */
@@ -24,9 +24,4 @@ export async function ownNode(
 
 export async function publishOwn(engine: Pep, node: PubsubNode, id: string, payload: Markup): Promise<void> {
   await publishItem(engine, node, node.service, { id, payload: parseElement(payload.text) }, true);
-}
-
-/** Deletes an item and says so. */
-export async function retractOwn(engine: Pep, node: PubsubNode, id: string): Promise<void> {
-  await retractItem(engine, node, id);
 }

@@ -9,6 +9,7 @@ import { Turns } from "../../core/turns.ts";
 import { parseElement } from "../../core/xml/tree.ts";
 import { readPrivate, writePrivate } from "../mod_private.ts";
 import type { NodeConfig, PubsubNode } from "../pubsub/model.ts";
+import { retractItem } from "../pubsub/publish.ts";
 import {
   type Bookmark,
   bookmarkOf,
@@ -19,7 +20,7 @@ import {
   nativeMarkup,
   saysTheSame,
 } from "./bookmarks.ts";
-import { ownNode, publishOwn, retractOwn } from "./own.ts";
+import { ownNode, publishOwn } from "./own.ts";
 import type { Pep, PepContext } from "./profile.ts";
 
 /** Nobody else may see them (XEP-0223, XEP-0411 §5). */
@@ -114,7 +115,7 @@ export class Unifier {
       const extensions = bookmark.extensions ?? known?.extensions;
       await publishOwn(this.engine, node, jid, nativeMarkup({ ...bookmark, extensions }));
     }
-    for (const jid of there.keys()) if (!wanted.has(jid)) await retractOwn(this.engine, node, jid);
+    for (const jid of there.keys()) if (!wanted.has(jid)) await retractItem(this.engine, node, jid);
     const all = [...(await this.#bookmarks(node)).values()];
     if (origin === "private") await this.#writeLegacyNode(account, all, storage);
     else await this.#writePrivate(account, all);

@@ -80,7 +80,7 @@ export class WebSocketConn implements Conn {
   }
 
   write(bytes: Buffer, n: number, sender?: AckHolder): void {
-    this.writeText(bytes.utf8Slice(0, n));
+    this.send(bytes.utf8Slice(0, n));
     if (sender === undefined || this.backlog === 0) return;
     sender.hold();
     this.senders ??= [];
@@ -88,9 +88,13 @@ export class WebSocketConn implements Conn {
   }
 
   writeText(text: string): number {
+    this.send(text);
+    return Buffer.byteLength(text);
+  }
+
+  private send(text: string): void {
     // -1: the kernel has not taken everything, the rest waits in Bun.
     if (!this.closed && this.socket?.sendText(text) === -1) this.patience ??= this.waitFor(STALLED);
-    return Buffer.byteLength(text);
   }
 
   /** The peer has read something. */
