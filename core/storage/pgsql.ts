@@ -42,6 +42,8 @@ export async function openPgsql(options: PgsqlOptions): Promise<Db> {
   return new PgsqlDb(options, driver(options)).reached();
 }
 
+const keyOf = (table: string, columns: readonly string[]): string => `${table} ${columns}`;
+
 const ask = (sql: postgres.Sql) => sql.unsafe("SELECT 1").execute();
 
 const driver = (options: PgsqlOptions): Driver<postgres.Sql> => ({
@@ -77,7 +79,9 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
   async insertMany(table: string, columns: readonly string[], rows: readonly (readonly SqlValue[])[]): Promise<void> {
     const wrong = wrongWidth(table, columns, rows);
     if (wrong) throw wrong;
-    const whole = rows.length > FEW_ROWS ? await this.#rowInsert(table, columns) : undefined;
+    // Nothing is awaited where the types are known: what is sent at once goes before what others do next.
+    const known = this.#rowInserts.get(keyOf(table, columns));
+    const whole = rows.length > FEW_ROWS ? (known ?? (await this.#rowInsert(table, columns))) : undefined;
     const most = whole === undefined ? Math.floor(MAX_PARAMETERS / columns.length) : MOST_ROWS;
     const statements: Statement[] = [];
     for (let at = 0; at < rows.length; at += most) {
@@ -93,16 +97,11 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
     else if (statements.length > 1) await this.begin(statements, rows.length, options);
   }
 
-  /** How many rows of a table are inserted at once; undefined where its types cannot be read. */
+  /** Reads how many rows of a table are inserted at once; undefined where its types cannot be read. */
   async #rowInsert(table: string, columns: readonly string[]): Promise<RowInsert | undefined> {
-    const key = `${table} ${columns}`;
-    let known = this.#rowInserts.get(key);
-    if (known === undefined) {
-      const rows = await this.query<{ name: string; type: string }>(COLUMN_TYPES, [table]);
-      known = rowInsert(table, columns, new Map(rows.map(({ name, type }) => [name, type])));
-      if (known === undefined) return undefined;
-      this.#rowInserts.set(key, known);
-    }
+    const rows = await this.query<{ name: string; type: string }>(COLUMN_TYPES, [table]);
+    const known = rowInsert(table, columns, new Map(rows.map(({ name, type }) => [name, type])));
+    if (known !== undefined) this.#rowInserts.set(keyOf(table, columns), known);
     return known;
   }
 

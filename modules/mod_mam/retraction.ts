@@ -19,8 +19,9 @@ import type { ArchiveBackend, Archived, Found, Owner } from "./backend.ts";
 const RETRACTIONS = [NS_RETRACT, NS_RETRACT_FASTENED, NS_RETRACT_STANZA_ID];
 const NS_MUC_USER = "http://jabber.org/protocol/muc#user";
 
-/** Newest messages of a conversation among which one is looked for by its `id` attribute, which has no index. */
-const RECENT = 50;
+/** Newest messages of a conversation among which one is looked for by its `id` attribute, which has no index; so many at once. */
+const RECENT = 1000;
+const PAGE = 100;
 
 /** disco#info features; the tombstones only where retracted messages become such. */
 export function retractionFeatures(tombstones: boolean): string[] {
@@ -75,15 +76,30 @@ async function meant(backend: ArchiveBackend, asked: Asked, retraction: Retracti
   const named = await backend.byOriginId(owner, remote.bare, direction, retraction.id);
   if (named !== undefined) return may(named, parseElement(named.stanza)) ? named : undefined;
   if (retraction.ns !== NS_RETRACT || asked.message.type === "groupchat") return undefined;
-  const page = { dir: "before", max: RECENT, count: false } as const;
-  const { messages } = await backend.lookup(owner, { with: remote.bare, beforeId: id }, page);
-  const text = escapeXml(retraction.id);
-  return messages.findLast((found) => {
+  return byIdAttribute(backend, asked, retraction.id, may);
+}
+
+async function byIdAttribute(
+  backend: ArchiveBackend,
+  { owner, remote, id }: Asked,
+  wanted: string,
+  may: (found: Found, stanza: Element) => boolean,
+): Promise<Found | undefined> {
+  const text = escapeXml(wanted);
+  const isMeant = (found: Found): boolean => {
     // Most of them need not be parsed. An id with a character that XML has two ways to write is not found by chance.
     if (!found.stanza.includes(text) && !found.stanza.includes("&")) return false;
     const stanza = parseElement(found.stanza);
-    return stanza.attrs["id"] === retraction.id && may(found, stanza);
-  });
+    return stanza.attrs["id"] === wanted && may(found, stanza);
+  };
+  const page = { dir: "before", max: PAGE, count: false } as const;
+  for (let beforeId = id, seen = 0; seen < RECENT; seen += PAGE) {
+    const { messages, complete } = await backend.lookup(owner, { with: remote.bare, beforeId }, page);
+    const found = messages.findLast(isMeant);
+    if (found !== undefined || complete || messages.length === 0) return found;
+    beforeId = messages[0].id;
+  }
+  return undefined;
 }
 
 /**

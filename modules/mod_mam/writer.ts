@@ -1,8 +1,9 @@
 // The writer of an archive: messages that come while a batch is being written make the next one. Nothing waits for a
 // batch to fill: `flush_interval` and `batch_size` say when another is begun beside one that is under way. What is of one
 // owner is never in two that are: whoever has read a message asks for what is newer, and would not see one that came late.
+// So batches queue up in lanes, one after the other; what comes for an owner who has something in a lane goes there too.
 
-import { type Db, type SqlValue, StorageError } from "../../core/storage/db.ts";
+import { type Db, queueIsFull, type SqlValue, StorageError } from "../../core/storage/db.ts";
 import { writeEach } from "../../core/storage/each.ts";
 import { UnderWay } from "../../core/under-way.ts";
 
@@ -24,31 +25,43 @@ export interface WriterObserver {
   dropped(messages: number, error: unknown): void;
 }
 
-/** Messages in one INSERT. */
+/** Messages in one INSERT: those who wait for the first of them wait for the last. */
 const MOST = 1000;
+/** Messages that may wait; more are refused, since they take memory. */
+const MOST_WAITING = 200_000;
 
+/** Messages that are written together. */
 interface Batch {
-  rows: SqlValue[][];
+  readonly rows: SqlValue[][];
   /** The owner of each row, where batches may overtake each other. */
-  owners: number[];
-  /** What has come for these owners since this batch was begun. */
-  next: Batch | undefined;
-  /** One that goes with this one. */
-  joined: Batch | undefined;
-  done: Promise<void>;
-  resolve: () => void;
-  reject: (error: unknown) => void;
+  readonly owners: number[];
+  readonly done: Promise<void>;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** Batches that are written one after the other. */
+interface Lane {
+  batches: Batch[];
   /** When its first message came, ms on the monotonic clock. */
-  since: number;
+  readonly since: number;
+}
+
+/** Where an owner's messages are. */
+interface Place {
+  readonly lane: Lane;
+  /** How many of them. */
+  rows: number;
 }
 
 export class ArchiveWriter {
-  private batch: Batch | undefined;
+  /** What no writer has taken yet. */
+  private fresh: Lane | undefined;
   private flying = 0;
   /** Whether two batches that are written at once may be committed in either order. */
   private readonly racing: boolean;
-  /** By owner: the batch in which something of his is being written. */
-  private readonly writing = new Map<number, Batch>();
+  /** By owner: the lane in which something of his is being written, or waits for what is. */
+  private readonly places = new Map<number, Place>();
   private readonly underWay = new UnderWay();
   private scheduled = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -68,42 +81,46 @@ export class ArchiveWriter {
 
   /** Writes a row of an owner; resolves when it is committed. Those of one batch share the promise. */
   write(row: SqlValue[], owner: number): Promise<void> {
+    if (this.waiting >= MOST_WAITING) {
+      const full = queueIsFull(this.waiting);
+      this.observer.dropped(1, full);
+      return Promise.reject(full);
+    }
     this.waiting++;
-    const before = this.racing ? this.writing.get(owner) : undefined;
-    if (before !== undefined) {
-      before.next ??= this.behind();
-      return this.put(before.next, row, owner);
+    const place = this.racing ? this.places.get(owner) : undefined;
+    if (place !== undefined) {
+      place.rows++;
+      return this.put(place.lane, row, owner);
     }
     if (!this.options.enabled) {
-      const alone = newBatch();
+      const alone = newLane();
       const done = this.put(alone, row, owner);
-      void this.insert(alone);
+      this.begin(alone);
       return done;
     }
-    this.batch ??= newBatch();
+    this.fresh ??= newLane();
     if (!this.scheduled) this.schedule();
-    return this.put(this.batch, row, owner);
+    return this.put(this.fresh, row, owner);
   }
 
-  private put({ rows, owners, done }: Batch, row: SqlValue[], owner: number): Promise<void> {
-    rows.push(row);
-    if (this.racing) owners.push(owner);
-    return done;
-  }
-
-  /** A batch that begins when another has come to its end. */
-  private behind(): Batch {
-    const batch = newBatch();
-    void this.underWay.add(batch.done);
-    return batch;
+  private put({ batches }: Lane, row: SqlValue[], owner: number): Promise<void> {
+    let batch = batches.at(-1);
+    if (batch === undefined || batch.rows.length === MOST) {
+      batch = newBatch();
+      batches.push(batch);
+      void this.underWay.add(batch.done);
+    }
+    batch.rows.push(row);
+    if (this.racing) batch.owners.push(owner);
+    return batch.done;
   }
 
   /** Resolves when everything that was given before is written, or has failed. */
-  async sync(): Promise<void> {
-    await Promise.allSettled([this.underWay.settled(), this.batch?.done]);
+  sync(): Promise<void> {
+    return this.underWay.settled();
   }
 
-  /** Looks at the end of this turn of the event loop whether the batch can go. */
+  /** Looks at the end of this turn of the event loop whether what has come can go. */
   private schedule(): void {
     this.scheduled = true;
     setImmediate(() => {
@@ -113,16 +130,14 @@ export class ArchiveWriter {
   }
 
   private look(): void {
-    const { batch } = this;
-    if (batch === undefined) return;
+    const { fresh } = this;
+    if (fresh === undefined) return;
     const { batch_size, flush_interval, pool_size } = this.options;
-    const waited = performance.now() - batch.since;
-    const worth = this.flying === 0 || batch.rows.length >= batch_size || waited >= flush_interval;
+    const waited = performance.now() - fresh.since;
+    const [{ rows }] = fresh.batches;
+    const worth = this.flying === 0 || rows.length >= batch_size || waited >= flush_interval;
     if (worth && this.flying < Math.max(1, pool_size)) {
-      this.batch = undefined;
-      clearTimeout(this.timer);
-      this.timer = undefined;
-      void this.insert(batch);
+      this.begin(this.take(fresh));
     } else if (this.timer === undefined && this.flying < pool_size) {
       this.timer = setTimeout(() => {
         this.timer = undefined;
@@ -131,58 +146,87 @@ export class ArchiveWriter {
     }
   }
 
-  private async insert(batch: Batch): Promise<void> {
+  /** Has what no writer has taken yet taken. */
+  private take(fresh: Lane): Lane {
+    this.fresh = undefined;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    return fresh;
+  }
+
+  private begin(lane: Lane): void {
+    if (this.racing) {
+      this.place(lane, lane.batches);
+      void this.run(lane);
+    } else for (const batch of lane.batches) void this.run({ ...lane, batches: [batch] });
+  }
+
+  private place(lane: Lane, batches: readonly Batch[]): void {
+    for (const { owners } of batches)
+      for (const owner of owners) {
+        const place = this.places.get(owner);
+        if (place === undefined) this.places.set(owner, { lane, rows: 1 });
+        else place.rows++;
+      }
+  }
+
+  /** Writes what is in a lane, until nothing is. */
+  private async run(lane: Lane): Promise<void> {
     this.flying++;
-    void this.underWay.add(batch.done);
-    const started = performance.now();
-    const { rows, owners } = batch;
-    for (const owner of owners) this.writing.set(owner, batch);
-    const errors = await this.tried(rows);
+    // Who waits for a batch is told when the next one has been sent: else the database would wait until they all have gone on.
+    let tell: (() => void) | undefined;
+    for (let batch = lane.batches.shift(); batch !== undefined; batch = lane.batches.shift()) {
+      const { rows, owners } = batch;
+      const started = performance.now();
+      const written = this.tried(rows);
+      tell?.();
+      const errors = await written;
+      this.waiting -= rows.length;
+      for (const owner of owners) this.written(owner);
+      if (lane.batches.length > 0) this.addFresh(lane);
+      tell = this.tell.bind(this, batch, errors, performance.now() - started);
+    }
+    this.flying--;
+    this.look();
+    tell?.();
+  }
+
+  private written(owner: number): void {
+    const place = this.places.get(owner);
+    if (place !== undefined && --place.rows === 0) this.places.delete(owner);
+  }
+
+  /** What waits for a place beside others goes with what keeps the place of one: else it could wait for ever. */
+  private addFresh(lane: Lane): void {
+    const { fresh } = this;
+    if (fresh === undefined) return;
+    const { batches } = this.take(fresh);
+    this.place(lane, batches);
+    const last = lane.batches[lane.batches.length - 1];
+    const [first] = batches;
+    if (last.rows.length + first.rows.length <= MOST) join(last, first);
+    lane.batches.push(...batches.slice(first.rows.length === 0 ? 1 : 0));
+  }
+
+  /** Tells those who wait for a batch how it ended. */
+  private tell(batch: Batch, errors: readonly unknown[], ms: number): void {
     const lost = errors.filter((error) => !isUnfit(error));
     for (const error of errors) if (isUnfit(error)) this.observer.dropped(1, error);
     if (lost.length > 0) {
       // The senders of all of them are told: one that is kept may come again, which is better than one that is lost.
       this.observer.dropped(lost.length, lost[0]);
       batch.reject(lost[0]);
-      batch.joined?.reject(lost[0]);
     } else {
-      const written = rows.length - errors.length;
-      if (written > 0) this.observer.flushed(written, performance.now() - started);
+      const written = batch.rows.length - errors.length;
+      if (written > 0) this.observer.flushed(written, ms);
       batch.resolve();
-      batch.joined?.resolve();
     }
-    this.waiting -= rows.length;
-    this.flying--;
-    for (const owner of owners) this.writing.delete(owner);
-    if (batch.next !== undefined) void this.insert(this.withWaiting(batch.next));
-    this.look();
-  }
-
-  /** What waits for a place beside others goes with what takes the place of one: else it could wait for ever. */
-  private withWaiting(next: Batch): Batch {
-    const { batch } = this;
-    if (batch === undefined) return next;
-    this.batch = undefined;
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    void this.underWay.add(batch.done);
-    for (const row of batch.rows) next.rows.push(row);
-    for (const owner of batch.owners) next.owners.push(owner);
-    next.joined = batch;
-    return next;
   }
 
   /** The errors of rows that could not be written. */
   private async tried(rows: SqlValue[][]): Promise<unknown[]> {
     const insert = (some: readonly SqlValue[][]) => this.db.insertMany(this.table, this.columns, some);
-    const errors: ReturnType<typeof writeEach>[] = [];
-    for (let at = 0; at < rows.length; at += MOST) {
-      const part = rows.slice(at, at + MOST);
-      const written = writeEach(part, insert, part.length, isUnfit);
-      errors.push(written);
-      if (this.racing) await written;
-    }
-    return (await Promise.all(errors)).flatMap((some) => [...some.values()]);
+    return [...(await writeEach(rows, insert, rows.length, isUnfit)).values()];
   }
 }
 
@@ -192,18 +236,18 @@ export class ArchiveWriter {
  */
 const isUnfit = (error: unknown): boolean => error instanceof StorageError && error.code === "constraint";
 
+const newLane = (): Lane => ({ batches: [], since: performance.now() });
+
 function newBatch(): Batch {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   // Whoever waits for it is told; that nobody does is no error of the process.
   promise.catch(() => undefined);
-  return {
-    rows: [],
-    owners: [],
-    next: undefined,
-    joined: undefined,
-    done: promise,
-    resolve,
-    reject,
-    since: performance.now(),
-  };
+  return { rows: [], owners: [], done: promise, resolve, reject };
+}
+
+/** Moves what is in a batch to another that has not been sent, with which it comes to its end. */
+function join(into: Batch, { rows, owners, resolve, reject }: Batch): void {
+  for (const row of rows.splice(0)) into.rows.push(row);
+  for (const owner of owners.splice(0)) into.owners.push(owner);
+  into.done.then(resolve, reject);
 }

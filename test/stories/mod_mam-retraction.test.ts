@@ -67,6 +67,16 @@ describe("retraction", () => {
     }
   });
 
+  story("by its id finds what was written long before", { alice: 1, bob: 1 }, async ({ alice, bob }) => {
+    await hasWritten(alice, bob, "");
+    for (let n = 1; n <= 250; n++) writes(alice, bob, `later ${n}`);
+    await says(alice, bob, direct("m1"), "asking");
+    for (const client of [alice, bob]) {
+      const { messages } = await asks(client, { rsm: "<max>2</max>" });
+      expect(messages.map(children)).toEqual([["retracted"], ["body"]]);
+    }
+  });
+
   story(
     "of a message that there is not changes nothing, and is kept",
     { alice: 1, bob: 1 },
