@@ -1,11 +1,13 @@
 // Archives on: chat that is durable before it is acknowledged, and look-ups, ours beside the peers.
 //
-//   bun test/bench/archive.ts chat [--servers embedded,pgsql,ejabberd,prosody] [--reps N] [--seconds N]
+//   bun test/bench/archive.ts chat [--servers embedded,pgsql,ejabberd,prosody] [--stores plain,sql,pgsql]
+//     [--reps N] [--seconds N] [--aged N]
 //   bun test/bench/archive.ts lookup --state-dir DIR [--rate N] [--chat N] [--seconds N] [--free]
 //   bun test/bench/archive.ts lookup-pgsql [--owners N] [--rate N] [--chat N] [--seconds N] [--free]
 //   bun test/bench/archive.ts lookup-peers [--servers ejabberd,prosody] [--seconds N]
 //
-// `chat`: 200 accounts, saturated and at 10,000 messages a second; PostgreSQL's processes count as the server's.
+// `chat`: 200 accounts, saturated and at 10,000 messages a second; PostgreSQL's processes count as the server's. Each figure is
+// of a fresh process, or with --aged of one that has had that load for N seconds, in runs of ten, each of which is shown.
 // `lookup`: pages of five from a state directory that archive-fill.ts has filled, at a rate, while others chat; `lookup-pgsql`
 // fills a PostgreSQL of its own with archives of 10,000.
 // The server is pinned to one core, the generator to the other, PostgreSQL to none; with --free nothing is, and the machine
@@ -24,6 +26,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     servers: { type: "string" },
+    stores: { type: "string", default: "plain,sql,pgsql" },
     reps: { type: "string", default: "2" },
     seconds: { type: "string", default: "6" },
     "state-dir": { type: "string" },
@@ -32,6 +35,7 @@ const { values, positionals } = parseArgs({
     clients: { type: "string", default: "200" },
     owners: { type: "string", default: "1000" },
     free: { type: "boolean", default: false },
+    aged: { type: "string", default: "0" },
   },
 });
 const seconds = ["--seconds", values.seconds];
@@ -57,7 +61,8 @@ function show(name: string, what: string, row: Measured): void {
   );
 }
 
-const LOADS: readonly (readonly [what: string, args: readonly string[]])[] = [
+type Load = readonly [what: string, args: readonly string[]];
+const LOADS: readonly Load[] = [
   ["200 x 1", ["--outstanding", "1"]],
   ["200 x 4", ["--outstanding", "4"]],
   ["200 x 16", ["--outstanding", "16"]],
@@ -70,22 +75,47 @@ async function chat(): Promise<void> {
   const wanted = (values.servers ?? "embedded,pgsql,ejabberd,prosody").split(",");
   for (let i = 0; i < Number(values.reps); i++) {
     if (wanted.includes("embedded")) await ours("embedded", undefined);
-    if (wanted.includes("pgsql")) {
-      const postgres = await OwnPostgres.create(["shared_buffers=512MB", "max_wal_size=4GB"]);
-      await ours("pgsql", postgres);
-      await postgres.remove();
-    }
+    if (wanted.includes("pgsql")) await withPostgres((postgres) => ours("pgsql", postgres));
     for (const name of wanted.filter((x) => x === "ejabberd" || x === "prosody")) {
-      for (const archive of ["plain", "sql"] as const) {
-        for (const [what, args] of PEER_LOADS) {
-          const peer = await Peer.make(name);
-          const row = await peer.load(what, "chat", ["--clients", "200", ...args, ...seconds], { archive });
-          show(`${name} (${archive})`, what, row);
-          await peer.remove();
+      for (const store of values.stores.split(",")) {
+        for (const load of PEER_LOADS) {
+          if (store === "pgsql")
+            await withPostgres(async (its) => theirs(await Peer.onPostgres(name, its), store, load));
+          else await theirs(await Peer.make(name), store === "sql" ? "sql" : "plain", load);
         }
       }
     }
   }
+}
+
+async function withPostgres(act: (postgres: OwnPostgres) => Promise<void>): Promise<void> {
+  const postgres = await OwnPostgres.create(["shared_buffers=512MB", "max_wal_size=4GB"]);
+  try {
+    await act(postgres);
+  } finally {
+    await postgres.remove();
+  }
+}
+
+async function theirs(peer: Peer, store: "plain" | "sql" | "pgsql", [what, args]: Load): Promise<void> {
+  const archive = store === "plain" ? "plain" : "sql";
+  await aged(`${peer.name} (${store})`, what, (running, last) =>
+    peer.load(what, "chat", ["--clients", "200", ...args, ...last], { archive, running }),
+  );
+  await peer.remove();
+}
+
+/** What a server's chat costs, after it has had the same load for as long as --aged says, ten seconds at a time. */
+async function aged(
+  name: string,
+  what: string,
+  chatting: (running: boolean, last: readonly string[]) => Promise<Measured>,
+): Promise<void> {
+  const long = Number(values.aged);
+  for (let at = 0; at < long; at += 10) {
+    show(name, `${what}, from ${at} s on`, await chatting(at > 0, ["--seconds", "10"]));
+  }
+  show(name, what, await chatting(long > 0, seconds));
 }
 
 async function ours(name: string, postgres: OwnPostgres | undefined): Promise<void> {
@@ -97,7 +127,7 @@ async function ours(name: string, postgres: OwnPostgres | undefined): Promise<vo
     await server.restart(variant);
     const pids = [server.pid, ...(postgres === undefined ? [] : [postgres.pid])].join(",");
     const words = ["--port", String(server.port), "--domain", "localhost", "--pid", pids, "--clients", "200"];
-    show(name, what, lastLine(await generate([xmppload, "chat", ...words, ...args, ...seconds])));
+    await aged(name, what, (_, last) => generate([xmppload, "chat", ...words, ...args, ...last]).then(lastLine));
     await server.remove();
   }
 }

@@ -1,12 +1,14 @@
 // The servers that are measured: ours, and the peers that /work/shared/bench knows how to run. All are pinned to one
 // core, what drives them to the other.
 
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SQL } from "bun";
 import { DEFAULT_TEXT } from "../../core/config/default.ts";
 import { BinaryServer, freePort, residentBytes } from "../support/binary.ts";
 import { pool } from "../support/config-text.ts";
+import type { OwnPostgres } from "../support/own_postgres.ts";
 
 const root = join(import.meta.dir, "../..");
 
@@ -90,6 +92,8 @@ export interface LoadOptions {
   readonly tls?: boolean;
   /** With an archive of both ends: in the peer's plainest store, or in one of SQL. */
   readonly archive?: "plain" | "sql";
+  /** The process as it runs is measured, rather than a fresh one. Peers only. */
+  readonly running?: boolean;
 }
 
 const clientsOf = (args: readonly string[]): number => {
@@ -287,25 +291,49 @@ ${more}
 /** A peer of run-peers.sh. */
 export class Peer implements Target {
   private readonly base = mkdtempSync(join(tmpdir(), "peers-"));
+  private scripts = join(benchDir, "peers");
+  private folder: string;
+  private readonly more: Record<string, string> = {};
 
   private constructor(
     readonly name: string,
     private readonly port: number,
-  ) {}
+  ) {
+    this.folder = name;
+  }
 
   static async make(name: string): Promise<Peer> {
     return new Peer(name, await freePort());
   }
 
+  /** With its archive in a PostgreSQL, the CPU of which is counted as the peer's. */
+  static async onPostgres(name: string, postgres: OwnPostgres): Promise<Peer> {
+    const peer = await Peer.make(name);
+    peer.folder = `${name}-pgsql`;
+    const scripts = join(peer.base, "scripts");
+    cpSync(peer.scripts, scripts, { recursive: true });
+    symlinkSync(join(benchDir, "xmppload"), join(peer.base, "xmppload"));
+    mkdirSync(join(scripts, peer.folder));
+    cpSync(join(import.meta.dir, "peers", `${peer.folder}.sh`), join(scripts, peer.folder, "peer.sh"));
+    peer.scripts = scripts;
+    Object.assign(peer.more, { PGSQL_PORT: String(postgres.port), PGSQL_PID: String(postgres.pid) });
+    if (name === "ejabberd") {
+      const sql = new SQL(postgres.url());
+      await sql.unsafe(readFileSync("/usr/share/ejabberd/sql/pg.sql", "utf8"));
+      await sql.close();
+    }
+    return peer;
+  }
+
   private async script(words: readonly string[], env: Record<string, string> = {}): Promise<string> {
-    const child = Bun.spawn([join(benchDir, "peers/run-peers.sh"), ...words], {
+    const child = Bun.spawn([join(this.scripts, "run-peers.sh"), ...words], {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
       env: {
         ...process.env,
         ...{ PIN: "1", SERVER_CPU: String(SERVER_CPU), GEN_CPU: String(GENERATOR_CPU) },
-        ...{ XMPP_PORT: String(this.port), PEERS_DIR: this.base, ...env },
+        ...{ XMPP_PORT: String(this.port), PEERS_DIR: this.base, ...this.more, ...env },
       },
     });
     const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
@@ -317,30 +345,30 @@ export class Peer implements Target {
 
   async load(step: string, scenario: string, args: readonly string[], options: LoadOptions = {}): Promise<Row> {
     const mam = options.archive === undefined ? "off" : options.archive === "sql" ? "sql" : "on";
-    const env = { RESTART: "1", AUTH: options.auth ?? "plain", MAM: mam };
-    const words = [this.name, scenario, ...args, ...(options.tls ? ["--tls"] : [])];
+    const env = { RESTART: options.running === true ? "0" : "1", AUTH: options.auth ?? "plain", MAM: mam };
+    const words = [this.folder, scenario, ...args, ...(options.tls ? ["--tls"] : [])];
     return { ...lastLine(await this.script(words, env)), peer: this.name, step };
   }
 
   async fresh(accounts: number): Promise<{ port: number; pid: number }> {
-    await this.script(["clean", this.name]);
-    await this.script(["start", this.name]);
+    await this.script(["clean", this.folder]);
+    await this.script(["start", this.folder]);
     await generate([
       ...[join(benchDir, "xmppload"), "register", "--port", String(this.port), "--domain", "localhost"],
       ...["--clients", String(accounts), "--settle", "0"],
     ]);
-    const pid = Number(await this.script(["pid", this.name]));
+    const pid = Number(await this.script(["pid", this.folder]));
     return { port: this.port, pid };
   }
 
   async cold(restSeconds: number): Promise<Row> {
-    await this.script(["start", this.name], { KEEP: "1" });
-    const out = await this.script(["cold", this.name], { KEEP: "1", REST: String(restSeconds) });
+    await this.script(["start", this.folder], { KEEP: "1" });
+    const out = await this.script(["cold", this.folder], { KEEP: "1", REST: String(restSeconds) });
     return { ...lastLine(out), peer: this.name, step: "cold" };
   }
 
   async stop(): Promise<void> {
-    await this.script(["stop", this.name]);
+    await this.script(["stop", this.folder]);
   }
 
   async remove(): Promise<void> {
