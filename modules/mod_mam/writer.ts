@@ -27,6 +27,8 @@ export interface WriterObserver {
 
 /** Messages in one INSERT: those who wait for the first of them wait for the last. */
 const MOST = 1000;
+/** Batches of a lane behind which nobody queues up who need not: few large ones cost less than many small ones beside each other. */
+const FLOOD = 10;
 /** Messages that may wait; more are refused, since they take memory. */
 const MOST_WAITING = 200_000;
 
@@ -196,16 +198,24 @@ export class ArchiveWriter {
     if (place !== undefined && --place.rows === 0) this.places.delete(owner);
   }
 
-  /** What waits for a place beside others goes with what keeps the place of one: else it could wait for ever. */
+  /**
+   * What waits to be worth a batch, or for a place beside others, goes with what keeps a place: else it could wait for ever.
+   * It does not queue up behind a flood while there is a place for it.
+   */
   private addFresh(lane: Lane): void {
     const { fresh } = this;
     if (fresh === undefined) return;
+    const [next] = lane.batches;
+    const [first] = fresh.batches;
+    if (lane.batches.length >= FLOOD && this.flying < this.options.pool_size) {
+      this.begin(this.take(fresh));
+      return;
+    }
     const { batches } = this.take(fresh);
     this.place(lane, batches);
-    const last = lane.batches[lane.batches.length - 1];
-    const [first] = batches;
-    if (last.rows.length + first.rows.length <= MOST) join(last, first);
-    lane.batches.push(...batches.slice(first.rows.length === 0 ? 1 : 0));
+    const joins = lane.batches.length === 1 && next.rows.length + first.rows.length <= MOST;
+    if (joins) join(next, first);
+    lane.batches.push(...batches.slice(joins ? 1 : 0));
   }
 
   /** Tells those who wait for a batch how it ended. */

@@ -61,6 +61,27 @@ describe("a flood", () => {
     expect(writer.waiting).toBe(0);
   });
 
+  it("of one owner holds up no others as long as there is a place for them", async () => {
+    const { write, inserts } = start();
+    const all = Array.from({ length: 11_001 }, (_, n) => write(1, n));
+    await turn();
+    expect(sizes(inserts)).toEqual([1000]);
+    const other = write(2);
+    await turn();
+    // Too little for a batch of its own beside another, until that has come to its end.
+    expect(sizes(inserts)).toEqual([1000]);
+    inserts[0].answer();
+    await turn();
+    expect(inserts.slice(1).map(({ rows }) => rows.length)).toEqual([1, 1000]);
+    inserts[1].answer();
+    await other;
+    for (let at = 2; at < 13; at++) {
+      inserts[at].answer();
+      await turn();
+    }
+    await Promise.all(all);
+  });
+
   it("is refused when it is too large, and taken again when there is room", async () => {
     const { write, writer, inserts, dropped } = start();
     const taken = Array.from({ length: 200_000 }, (_, n) => write(n % 7, n));
