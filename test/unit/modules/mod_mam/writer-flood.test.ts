@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Db, SqlValue } from "../../../../core/storage/db.ts";
 import { ArchiveWriter, type WriterOptions } from "../../../../modules/mod_mam/writer.ts";
+import { Random } from "../../../fuzz/random.ts";
 
 interface Insert {
   /** The rows: owner and number. */
@@ -117,12 +118,12 @@ it("sends what comes next before those who waited go on", async () => {
 
 it("keeps the order of an owner's messages, of which no two batches that are under way have any", async () => {
   for (let seed = 1; seed <= 30; seed++) {
-    let state = seed;
-    const below = (n: number): number => {
-      state = (state * 1103515245 + 12345) % 2147483648;
-      return Math.floor((state / 2147483648) * n);
-    };
-    const { write, writer, inserts } = start({ pool_size: 1 + below(4), batch_size: below(5), enabled: below(4) > 0 });
+    const r = new Random(seed);
+    const { write, writer, inserts } = start({
+      pool_size: 1 + r.below(4),
+      batch_size: r.below(5),
+      enabled: r.below(4) > 0,
+    });
     const under = new Set<Insert>();
     let seen = 0;
     const committed = new Map<number, number>();
@@ -138,16 +139,16 @@ it("keeps the order of an owner's messages, of which no two batches that are und
     const next = new Map<number, number>();
     for (let step = 0; step < 400 || writer.waiting > 0; step++) {
       if (step < 400) {
-        for (let k = below(12); k > 0; k--) {
-          const owner = below(8);
+        for (let k = r.below(12); k > 0; k--) {
+          const owner = r.below(8);
           const n = next.get(owner) ?? 0;
           next.set(owner, n + 1);
           told.push(write(owner, n));
         }
       }
-      if (below(3) === 0) await turn();
+      if (r.once(3)) await turn();
       look();
-      const answered = [...under][below(Math.max(1, under.size))];
+      const answered = [...under][r.below(Math.max(1, under.size))];
       if (answered !== undefined) {
         for (const [owner, n] of answered.rows) {
           expect(n, `seed ${seed}`).toBe(committed.get(owner) ?? 0);
