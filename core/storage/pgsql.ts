@@ -4,7 +4,7 @@ import type { Db, SqlValue, Statement } from "./db.ts";
 import { insert, wrongWidth } from "./dialect.ts";
 import { type Attempt, stillWanted } from "./patience.ts";
 import { isConnectionError, isReadOnly, toStorageError } from "./pgsql_errors.ts";
-import { arrayText, COLUMN_TYPES, type RowInsert, rowInsert } from "./pgsql_rows.ts";
+import { COLUMN_TYPES, type ColumnType, RowInsert } from "./pgsql_rows.ts";
 import { dial, type PgsqlTls } from "./pgsql_socket.ts";
 import { TYPES, toParameter } from "./pgsql_types.ts";
 import { numberPlaceholders } from "./placeholders.ts";
@@ -25,7 +25,7 @@ const PORT = 5432;
 const MAX_PARAMETERS = 65_000;
 /** Rows of a multi-row INSERT that is kept prepared; others are parsed each time, for their texts are many. */
 const FEW_ROWS = 2;
-/** Rows of an INSERT whose columns travel as arrays. */
+/** Rows of an INSERT whose columns travel as one parameter each. */
 const MOST_ROWS = 5000;
 /** Statement texts whose numbered form is remembered. */
 const MAX_TEXTS = 1000;
@@ -87,9 +87,7 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
     for (let at = 0; at < rows.length; at += most) {
       const part = rows.length <= most ? rows : rows.slice(at, at + most);
       statements.push(
-        whole === undefined
-          ? { sql: insert(table, columns, part.length), params: part.flat() }
-          : { sql: whole.sql, params: whole.types.map((type, column) => arrayText(part, column, type)) },
+        whole === undefined ? { sql: insert(table, columns, part.length), params: part.flat() } : whole.statement(part),
       );
     }
     const options = whole !== undefined || rows.length <= FEW_ROWS ? PREPARED : PARSED;
@@ -99,8 +97,7 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
 
   /** Reads how many rows of a table are inserted at once; undefined where its types cannot be read. */
   async #rowInsert(table: string, columns: readonly string[]): Promise<RowInsert | undefined> {
-    const rows = await this.query<{ name: string; type: string }>(COLUMN_TYPES, [table]);
-    const known = rowInsert(table, columns, new Map(rows.map(({ name, type }) => [name, type])));
+    const known = RowInsert.of(table, columns, await this.query<ColumnType>(COLUMN_TYPES, [table]));
     if (known !== undefined) this.#rowInserts.set(keyOf(table, columns), known);
     return known;
   }

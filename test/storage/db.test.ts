@@ -1,6 +1,7 @@
 // What every database promises to the stores, on each of them.
 import { beforeAll, expect, test } from "vitest";
 import { asBoolean, asTime, type Db, type SqlValue } from "../../core/storage/db.ts";
+import { Random } from "../fuzz/random.ts";
 import { onEachDatabase } from "./db_each.ts";
 
 const user = (username: string) => ({ username, server: "localhost", password: "secret" });
@@ -221,9 +222,44 @@ onEachDatabase("a database", (database) => {
     ).toEqual(rows.map((row) => row[6]));
   });
 
+  test("insertMany keeps a value whatever the rows beside it have", async () => {
+    const random = new Random(20_261_127);
+    // What a text or its bytes could be taken for when many travel as one.
+    const texts = ["", "\u0001", "\u0002", "\u0002\u0001", "a\u0001b", "NULL", "\\x00", "{}", '"', "Žluť 🐎", "plain"];
+    const bytes = [
+      ...texts.map((text) => new Uint8Array(Buffer.from(text))),
+      new Uint8Array([0]),
+      new Uint8Array([255, 254]),
+    ];
+    const columns = ["id", "user_id", "from_jid", "remote_bare_jid", "remote_resource", "direction", "message"];
+    await db.execute("DELETE FROM mam_message");
+    const kept: SqlValue[][] = [];
+    for (let batch = 0; batch < 150; batch++) {
+      // Of most batches every value is harmless, or every one of a column is.
+      const some = <T>(all: readonly T[], harmless: readonly T[]): readonly T[] =>
+        random.below(3) === 0 ? all : harmless;
+      const from = [0, 1, 2, 3].map(() => some(texts, ["", "NULL", "Žluť 🐎", "\\", '"']));
+      const messages = some(bytes, bytes.slice(5, 11));
+      const rows = Array.from({ length: 1 + random.below(6) }, (_, i): SqlValue[] => [
+        ...[BigInt(batch * 10 + i), 7, random.pick(from[0]), random.pick(from[1]), random.pick(from[2]), "I"],
+        ...[random.pick(messages), random.below(3) === 0 ? null : random.pick(from[3]), null, true],
+      ]);
+      await db.insertMany("mam_message", [...columns, "search_body", "origin_id", "is_groupchat"], rows);
+      kept.push(...rows);
+    }
+    const found = await db.query<Record<string, SqlValue>>("SELECT * FROM mam_message WHERE user_id = 7 ORDER BY id");
+    const text = (value: SqlValue): SqlValue => (value instanceof Uint8Array ? Buffer.from(value).toString() : value);
+    expect(
+      found.map((row) => [
+        ...[BigInt(row["id"] as bigint), text(row["from_jid"]), text(row["remote_bare_jid"])],
+        ...[text(row["remote_resource"]), new Uint8Array(row["message"] as Uint8Array), text(row["search_body"])],
+      ]),
+    ).toEqual(kept.map((row) => [row[0], row[2], row[3], row[4], row[6], row[7]]));
+  });
+
   test("insertMany takes more rows than one statement has parameters", async () => {
-    await db.insertMany("users", ["username", "server", "password"], rowsOf("crowd", 25_000));
-    expect(await db.query("SELECT count(*) AS n FROM users WHERE username LIKE 'crowd%'")).toEqual([{ n: 25_000 }]);
+    await db.insertMany("users", ["username", "server", "password"], rowsOf("crowd", 25_001));
+    expect(await db.query("SELECT count(*) AS n FROM users WHERE username LIKE 'crowd%'")).toEqual([{ n: 25_001 }]);
   });
 
   test("insertMany refuses a row of the wrong width", async () => {

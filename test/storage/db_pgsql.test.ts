@@ -11,6 +11,22 @@ onServer("pgsql", (server) => {
     expect(await other.query("SELECT current_setting('lock_timeout') AS t")).toEqual([{ t: "1234ms" }]);
   });
 
+  test("bytes are kept as they are by a database that writes text in another encoding", async () => {
+    const database = `latin_${crypto.randomUUID().slice(0, 8)}`;
+    await server.db.execute(
+      `CREATE DATABASE ${database} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'`,
+    );
+    const latin = await server.open({ database });
+    await latin.execute("CREATE TABLE kept (id int, t text, b bytea)");
+    const rows = ["é", "Žluť", "e"].map((text, i) => [i, "é", new Uint8Array(Buffer.from(text))]);
+    await latin.insertMany("kept", ["id", "t", "b"], rows);
+    expect(await latin.query("SELECT id, t, b FROM kept ORDER BY id")).toEqual(
+      rows.map(([id, t, b]) => ({ id, t, b })),
+    );
+    await latin.close();
+    await server.db.execute(`DROP DATABASE ${database}`);
+  });
+
   test("a transaction whose answer to COMMIT is lost says that it may be done", async () => {
     let mute = false;
     const proxy = forward(pgsqlOptions().port as number, (towards, bytes) => {
