@@ -17,6 +17,9 @@ for (const c of " ,.:;<=>?!\t\n\v\f\r") ASCII[c.charCodeAt(0)] = SPACE;
 for (const c of "0123456789_abcdefghijklmnopqrstuvwxyz") ASCII[c.charCodeAt(0)] = c.charCodeAt(0);
 for (let c = 0x41; c <= 0x5a; c++) ASCII[c] = c + 0x20;
 
+/** Where nearly all texts have room: their words are made there, one text after the other. */
+const ROOM = Buffer.allocUnsafeSlow(8192);
+
 const SEPARATORS = /[\s,.:;<=>?!]+/gu;
 const NO_WORD = /[^\p{L}\p{N}_ ]+/gu;
 const SPACES = / {2,}/g;
@@ -33,7 +36,7 @@ export function normalise(body: string): string {
 
 /** As `normalise`, of bytes; undefined when they are not ASCII, or in markup not text alone. */
 function ofAscii(b: Buffer, s: number, e: number, markup: boolean): string | undefined {
-  const out = Buffer.allocUnsafe(e - s);
+  const out = e - s > ROOM.length ? Buffer.allocUnsafeSlow(e - s) : ROOM;
   let at = 0;
   let gap = false;
   for (let i = s; i < e; i++) {
