@@ -1,10 +1,10 @@
 // How messages get into inboxes: what comes while a write is under way is gathered, the updates of one entry become one,
-// and everything that waits is one transaction, both ends of a message in the same. A lane writes one batch after the
-// other, and a conversation has its lane, so that its order is kept.
+// and what waits is one transaction, both ends of a message in the same; under a flood, one after the other. A lane writes
+// one batch after the other, and a conversation has its lane, so that its order is kept.
 
 import { BoundedMap } from "../../core/bounded-map.ts";
 import type { BareJid } from "../../core/jid.ts";
-import type { Db, Statement } from "../../core/storage/db.ts";
+import { type Db, queueIsFull, type Statement } from "../../core/storage/db.ts";
 import { DIALECTS } from "../../core/storage/dialect.ts";
 import { writeEach } from "../../core/storage/each.ts";
 import type { EntryKey } from "./entry.ts";
@@ -14,6 +14,10 @@ import { removeEntry, resetUpTo, throwAway, type Update, Upserts, unarchive } fr
 const KNOWN = 20_000;
 /** Lanes of backend rdbms where connections work side by side. */
 const LANES = 4;
+/** Entries of one transaction: those who wait for the first of them wait for the last. */
+const MOST = 1000;
+/** Batches of a lane that may wait; of what comes then inboxes do not hear, since it takes memory. */
+const MOST_BATCHES = 100;
 /** A batch that has become so large is counted as written because many waited. */
 const MANY = 100;
 
@@ -74,7 +78,12 @@ export class Writer {
 
   /** A message: `update` becomes the writer's. Resolves when it is written or has failed. */
   put(update: Update): Promise<void> {
-    const batch = this.#laneOf(update).open();
+    const lane = this.#laneOf(update);
+    if (lane.pending.length > MOST_BATCHES) {
+      this.#events.failed?.(queueIsFull(lane.waiting), 1);
+      return Promise.resolve();
+    }
+    const batch = lane.open(update);
     const key = keyOf(update);
     const last = batch.updates.get(key);
     if (last === undefined) batch.updates.set(key, update);
@@ -84,7 +93,7 @@ export class Writer {
 
   /** The owner has read up to a message. */
   read(key: EntryKey, msgId: string): Promise<void> {
-    const batch = this.#laneOf(key).open();
+    const batch = this.#laneOf(key).open(key);
     const waiting = batch.updates.get(keyOf(key));
     if (waiting === undefined) batch.before.push(resetUpTo(key, msgId));
     else if (waiting.msgId === msgId) {
@@ -96,7 +105,7 @@ export class Writer {
 
   /** The entry goes: for good, or into the bin. */
   remove(key: EntryKey, toBin: boolean): Promise<void> {
-    const batch = this.#laneOf(key).open();
+    const batch = this.#laneOf(key).open(key);
     const waiting = batch.updates.get(keyOf(key));
     if (toBin && waiting !== undefined) waiting.binned = true;
     else {
@@ -112,8 +121,8 @@ export class Writer {
    * @param gone is given a user's bare JID
    */
   async forget(gone: (user: string) => boolean): Promise<void> {
-    for (const { pending } of this.#lanes) {
-      for (const [key, { user }] of pending?.updates ?? []) if (gone(user.text)) pending?.updates.delete(key);
+    for (const { updates } of this.#lanes.flatMap(({ pending }) => pending)) {
+      for (const [key, { user }] of updates) if (gone(user.text)) updates.delete(key);
     }
     await this.settled();
     this.#forgetKnown(gone);
@@ -183,7 +192,8 @@ export class Writer {
 
 /** Batches that are written one after the other, or, where the database keeps the order, as they come. */
 class Lane {
-  pending: Batch | undefined = undefined;
+  /** What is not being written yet, in order. */
+  readonly pending: Batch[] = [];
   readonly #flying = new Set<Batch>();
   readonly #serial: boolean;
   readonly #write: (batch: Batch) => Promise<void>;
@@ -193,38 +203,48 @@ class Lane {
     this.#write = write;
   }
 
+  get #batches(): Batch[] {
+    return [...this.#flying, ...this.pending];
+  }
+
   get waiting(): number {
-    let n = this.pending?.updates.size ?? 0;
-    for (const { updates } of this.#flying) n += updates.size;
-    return n;
+    return this.#batches.reduce((n, { updates }) => n + updates.size, 0);
   }
 
   get busy(): Promise<void>[] {
-    const batches = [...this.#flying, ...(this.pending === undefined ? [] : [this.pending])];
-    return batches.map((batch) => batch.settled);
+    return this.#batches.map((batch) => batch.settled);
   }
 
-  /** The batch that takes what comes now. */
-  open(): Batch {
-    if (this.pending !== undefined) return this.pending;
+  /** The batch that takes what comes now about an entry. */
+  open(entry: EntryKey): Batch {
+    const last = this.pending.at(-1);
+    if (last !== undefined && (last.before.length + last.updates.size < MOST || last.updates.has(otherEnd(entry))))
+      return last;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.pending = { before: [], updates: new Map(), settled: promise, settle: resolve };
-    if (!this.#serial) queueMicrotask(() => this.#flush());
-    else if (this.#flying.size === 0) setImmediate(() => this.#flush());
-    return this.pending;
+    const batch = { before: [], updates: new Map(), settled: promise, settle: resolve };
+    this.pending.push(batch);
+    if (last === undefined) {
+      if (!this.#serial) queueMicrotask(() => this.#flush());
+      else if (this.#flying.size === 0) setImmediate(() => this.#flush());
+    }
+    return batch;
   }
 
   #flush(): void {
-    const batch = this.pending;
-    if (batch === undefined || (this.#serial && this.#flying.size > 0)) return;
-    this.pending = undefined;
-    this.#flying.add(batch);
-    void this.#write(batch).finally(() => {
-      this.#flying.delete(batch);
-      if (this.#serial) this.#flush();
-    });
+    while (!(this.#serial && this.#flying.size > 0)) {
+      const batch = this.pending.shift();
+      if (batch === undefined) return;
+      this.#flying.add(batch);
+      void this.#write(batch).finally(() => {
+        this.#flying.delete(batch);
+        if (this.#serial) this.#flush();
+      });
+    }
   }
 }
+
+/** The key of the entry that the other one of a conversation has. */
+const otherEnd = ({ user, remote }: EntryKey): string => `${remote}\n${user.text}`;
 
 /** Another message of the same conversation. One that was held up on its way may come late and is still counted. */
 function merge(last: Update, next: Update): void {
