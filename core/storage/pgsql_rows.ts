@@ -1,7 +1,7 @@
 // Many rows in one INSERT for PostgreSQL: a column travels as one parameter. The statement's text does not depend on the
 // number of rows, so that it is prepared once; with a parameter for each value it would be parsed anew each time, which
-// costs both sides twice as much. Texts are joined by a character that none of them has: PostgreSQL splits them for a third
-// of what it takes to read an array's text. Other values, and texts that have it, travel as an array.
+// costs both sides twice as much. Texts are joined by a character that none of them has: to split them is less work for
+// PostgreSQL than to read an array's text, by a third of the whole of a row. Other values, and texts that have it, travel as an array.
 import { isUtf8 } from "node:buffer";
 import type { SqlValue, Statement } from "./db.ts";
 

@@ -16,7 +16,7 @@ const KNOWN = 20_000;
 const LANES = 4;
 /** Entries of one transaction: those who wait for the first of them wait for the last. */
 const MOST = 1000;
-/** Batches of a lane that may wait; of what comes then inboxes do not hear, since it takes memory. */
+/** Full batches of a lane that may wait, since they take memory; messages that come then are missing in inboxes, and logged. */
 const MOST_BATCHES = 100;
 /** A batch that has become so large is counted as written because many waited. */
 const MANY = 100;

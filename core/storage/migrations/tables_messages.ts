@@ -5,8 +5,8 @@ import { bigint, boolean, bytes, int, oneOf, serial, type Table, text, varchar }
 const BINARY = "varchar(250) character set binary";
 
 /**
- * Rows of indexes that find a message by its origin-id: one that has none is never looked for there, and an index costs
- * PostgreSQL as much as the row itself. MongooseIM's, whose statements they serve as well, hold all rows.
+ * Rows of indexes that find a message by its origin-id: one that has none is never looked for there, and an entry of an
+ * index costs PostgreSQL as much as the row itself. MongooseIM's indexes hold all rows; its statements use these as well.
  */
 const HAS_ORIGIN_ID = "origin_id IS NOT NULL";
 
