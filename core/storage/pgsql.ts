@@ -1,6 +1,6 @@
 // The PostgreSQL (and CockroachDB) store, through the postgres package: each connection of the pool is a client of one.
 import postgres from "postgres";
-import type { Db, SqlValue, Statement } from "./db.ts";
+import { type Db, type SqlValue, type Statement, StorageError } from "./db.ts";
 import { insert, wrongWidth } from "./dialect.ts";
 import { type Attempt, stillWanted } from "./patience.ts";
 import { isConnectionError, isReadOnly, toStorageError } from "./pgsql_errors.ts";
@@ -55,6 +55,7 @@ const driver = (options: PgsqlOptions): Driver<postgres.Sql> => ({
   open: (wire) => connect(options, wire),
   close: (sql, atOnce) => sql.end(atOnce ? { timeout: 0 } : {}),
   broken: isConnectionError,
+  gone: (sql) => GONE.has(sql),
   readOnly: isReadOnly,
   ask,
   async probe(wire) {
@@ -138,7 +139,7 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
           stillWanted(attempt);
         } catch (error) {
           // A connection that is gone takes the transaction with it.
-          await connection.unsafe("ROLLBACK", [], SIMPLE).execute();
+          if (!isConnectionError(error)) await connection.unsafe("ROLLBACK", [], SIMPLE).execute();
           throw error;
         }
         // From here on COMMIT is on its way; before, a lost connection undoes it all.
@@ -160,15 +161,28 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
   }
 }
 
-/** A client of the library with one connection, made when it is first used. */
+/** Clients whose connection has ended. */
+const GONE = new WeakSet<postgres.Sql>();
+
+/**
+ * A client of the library with one connection, made when it is first used. The library would make another in its place, and
+ * send there what it had not sent yet: the rest of a transaction, each statement for itself.
+ */
 function connect(options: PgsqlOptions, wire: WireStats): postgres.Sql {
   const { host, port = PORT, statementTimeoutMs = 5000, connectTimeoutMs = 5000 } = options;
+  let dialled = false;
+  const socket = () => {
+    if (dialled) throw new StorageError("unavailable", "the connection has ended");
+    dialled = true;
+    return dial({ host, port, tls: tlsOf(options.ssl), timeoutMs: connectTimeoutMs, wire });
+  };
   const own = {
     host,
     port,
     // TLS is ours, and so is the time that all of it may take.
     ssl: false,
-    socket: () => dial({ host, port, tls: tlsOf(options.ssl), timeoutMs: connectTimeoutMs, wire }),
+    socket,
+    onclose: () => void GONE.add(sql),
     connect_timeout: connectTimeoutMs / 1000,
     database: options.database,
     username: options.username,
@@ -187,7 +201,8 @@ function connect(options: PgsqlOptions, wire: WireStats): postgres.Sql {
       ...options.session,
     },
   };
-  return postgres(own) as unknown as postgres.Sql;
+  const sql = postgres(own) as unknown as postgres.Sql;
+  return sql;
 }
 
 function tlsOf(ssl: PgsqlOptions["ssl"]): PgsqlTls | undefined {

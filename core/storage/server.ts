@@ -27,7 +27,7 @@ export interface ServerOptions extends PatienceOptions {
 }
 
 /** What differs between servers; `H` is a connection of the pool. */
-export interface Driver<H> extends Pick<WorkersOptions<H>, "depth" | "close" | "broken" | "readOnly"> {
+export interface Driver<H> extends Pick<WorkersOptions<H>, "depth" | "close" | "broken" | "gone" | "readOnly"> {
   readonly dialect: Dialect;
   /** Its name for people, and its usual port. */
   readonly name: string;
@@ -72,6 +72,7 @@ export abstract class ServerDb<H> implements Db {
       depth: driver.depth,
       open: () => driver.open(this.#wire),
       broken: driver.broken,
+      gone: driver.gone,
       readOnly: driver.readOnly,
       full: (error) => this.#isFull(error),
       close: driver.close,

@@ -19,6 +19,8 @@ export interface WorkersOptions<H> {
   close(handle: H, atOnce: boolean): Promise<void>;
   /** Whether an error means that its connection is of no more use; without it one that breaks mends itself. */
   broken?(error: unknown): boolean;
+  /** Whether a connection has ended; without it one that has is made again by itself. */
+  gone?(handle: H): boolean;
   /**
    * Whether an error means that the server takes no writes any more: another may have taken its place, to which only a new
    * connection leads. What is on the old one is finished there.
@@ -163,6 +165,7 @@ export class Workers<H> {
     worker.load++;
     worker.taken = alone;
     worker.answerMs = this.#options.answerMs * statements;
+    if (worker.handle !== undefined && this.#options.gone?.(worker.handle)) this.#replace(worker);
     worker.handle ??= this.#open(worker);
     const { handle } = worker;
     try {

@@ -57,7 +57,7 @@ export const SERVERS: Readonly<Record<"pgsql" | "mysql", Server>> = {
 };
 
 export interface OnServer {
-  /** Has a key `id`, of 1 and 2, and `n`, which is 0. */
+  /** Has a key `id`, of 1 and 2, and `n`, which is 0 when a test begins. */
   readonly table: string;
   readonly db: Db;
   open(more?: Partial<PgsqlOptions>): Promise<Db>;
@@ -77,6 +77,7 @@ export function onServer(dialect: keyof typeof SERVERS, suite: (server: OnServer
     });
     afterEach(async () => {
       for (const each of opened.splice(0)) await each.close();
+      await db.execute(`UPDATE ${table} SET n = 0`);
     });
     afterAll(async () => {
       await db.execute(`DROP TABLE ${table}`);

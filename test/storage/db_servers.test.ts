@@ -96,6 +96,35 @@ describe.each(["pgsql", "mysql"] as const)("%s", (dialect) => {
       expect(await other.transaction([update])).toEqual([2]);
     });
 
+    /** Ends the connection on which `work` is, after a moment. */
+    const endedWithin = async <T>(other: Db, work: (other: Db) => Promise<T>): Promise<T> => {
+      const [{ id }] = await other.query<{ id: number }>(ownId);
+      const [result] = await Promise.all([work(other), Bun.sleep(100).then(() => server.db.execute(end(id)))]);
+      return result;
+    };
+
+    test("a connection that is ended while it has nothing to do is missed by nobody", async () => {
+      const other = await server.open({ poolSize: 1 });
+      await endedWithin(other, () => Bun.sleep(300));
+      // Not done twice for that, either: each says how many rows it changed.
+      expect(await other.execute(`UPDATE ${table} SET n = n + 1 WHERE id = 1`)).toBe(1);
+      expect(await other.query(`SELECT n FROM ${table} WHERE id = 1`)).toEqual([{ n: 1 }]);
+    });
+
+    test("no statement of a transaction whose connection is ended is done by itself, however many there are", async () => {
+      const other = await server.open({ poolSize: 1 });
+      // More than a client library sends ahead, new texts, and long ones.
+      const add = (n: number) => ({ sql: `UPDATE ${table} SET n = n + ? WHERE id = ${n % 7}`, params: [1] });
+      const long = { sql: `UPDATE ${table} SET n = 99 WHERE 'x' <> ?`, params: ["x".repeat(300_000)] };
+      const many = Array.from({ length: 300 }, (_, n) => (n % 50 === 49 ? long : add(n)));
+      const error = await endedWithin(other, (it) =>
+        it.transaction([...many.slice(0, 20), { sql: pause(2) }, ...many]).catch((e: unknown) => e),
+      );
+      expect(error).toMatchObject({ code: "unavailable", maybeDone: false });
+      await Bun.sleep(200);
+      expect(await server.db.query(`SELECT n FROM ${table} WHERE n <> 0`)).toEqual([]);
+    });
+
     test("a connection that breaks while others have taken all that the account may have takes no other along", async () => {
       const user = `u${crypto.randomUUID().replaceAll("-", "")}`.slice(0, 32);
       for (const sql of account(user, 2)) await server.db.execute(sql);
