@@ -1,5 +1,6 @@
 // How long is waited for a database server, by whom, and how many may wait: what all servers have in common. A circuit:
-// once it is known that no server answers, requests are refused at once, until a probe finds that it is back.
+// once it is known that no server answers, requests wait for it as long as one that is started anew takes; after that they
+// are refused at once, until a probe finds that it is back.
 import { type DbCall, type DbCalls, type DbStats, queueIsFull, StorageError } from "./db.ts";
 import { afterTurning } from "./turning.ts";
 
@@ -36,6 +37,8 @@ export interface PatienceOptions {
   callTimeoutMs?: number;
   /** The longest pause between two probes of a server that is away, in ms; default 30,000. */
   maxPauseMs?: number;
+  /** How long requests wait for a server that has gone away, in ms; default 5,000. Of one away for longer, none wait. */
+  graceMs?: number;
   /** Told when the server goes and when it is back. */
   changed?: (change: ServerChange) => void;
   /** Told how long requests took, waiting included, once somebody wants to know. */
@@ -57,6 +60,15 @@ interface Pending extends Attempt {
   reject(error: StorageError): void;
 }
 
+/** What became of the tries of a request so far. */
+interface Tries {
+  conflicts: number;
+  /** Before the next one that met no server, ms. */
+  pause: number;
+  /** Until then (performance.now()) it is run again when it meets no server. */
+  readonly until: number;
+}
+
 /** Tries of a request that loses to concurrent ones. */
 const ATTEMPTS = 5;
 /** Without any answer for this long the server is probed. */
@@ -66,6 +78,9 @@ const SHORT_PAUSE_MS = 250;
 /** A probe that takes longer has failed. */
 const PROBE_MS = 3000;
 const FIRST_PAUSE_MS = 100;
+/** Pauses between tries of a request that meets no server, before it is known whether there is one. */
+const FIRST_TRY_PAUSE_MS = 25;
+const MOST_TRY_PAUSE_MS = 1000;
 /** The longest wait for the last answers when the database is closed. */
 const CLOSE_MS = 10_000;
 /** How often it is looked whether somebody waits for too long. */
@@ -84,6 +99,7 @@ export class Patience {
   #probe: Promise<void> | undefined;
   #pause: ReturnType<typeof setTimeout> | undefined;
   #lostAt = 0;
+  #absence: Absence | undefined;
   #why: StorageError | undefined;
   #closed = false;
 
@@ -94,6 +110,7 @@ export class Patience {
       maxRows: options.maxRows ?? 100_000,
       callTimeoutMs: options.callTimeoutMs ?? 60_000,
       maxPauseMs: options.maxPauseMs ?? 30_000,
+      graceMs: options.graceMs ?? 5000,
       changed: options.changed,
       calls: options.calls,
     };
@@ -104,9 +121,9 @@ export class Patience {
   }
 
   /**
-   * Runs a request: bounded, with a deadline, and again when the server says that a concurrent transaction won, which
-   * means that nothing of it was done. What failed in any other way is not run again: it may have been done, and then
-   * `maybeDone` of the error says so.
+   * Runs a request: bounded, with a deadline, and again when nothing of it was done: when the server says that a concurrent
+   * transaction won, and while there is no server, for a moment. What failed in any other way is not run again: it may have
+   * been done, and then `maybeDone` of the error says so.
    * @param rows what it adds to the rows that wait
    * @param work one try
    * @param call its kind, for metrics
@@ -118,15 +135,20 @@ export class Patience {
     this.#stats.queued++;
     const begun = performance.now();
     const callUntil = begun + this.#options.callTimeoutMs;
+    let tries: Tries | undefined;
     try {
-      for (let attempt = 1; ; attempt++) {
+      for (;;) {
+        // Nothing is awaited while it is there: what is sent at once goes before what others do next.
+        if (!this.#stats.up) await this.#return(callUntil);
         try {
           return await this.#once(work, callUntil);
         } catch (error) {
-          if (!(error instanceof StorageError) || error.code !== "conflict" || attempt === ATTEMPTS) throw error;
+          tries ??= { conflicts: 0, pause: FIRST_TRY_PAUSE_MS, until: performance.now() + this.#options.graceMs };
+          const pause = this.#pauseBefore(error, tries, callUntil);
+          if (pause === undefined) throw error;
+          // Of those that lock each other out, each waits for another time.
+          await Bun.sleep(pause * (0.5 + Math.random()));
         }
-        // Of those that lock each other out, each waits for another time.
-        await Bun.sleep(5 * 2 ** attempt * (0.5 + Math.random()));
         this.#check();
       }
     } finally {
@@ -136,10 +158,34 @@ export class Patience {
     }
   }
 
+  /** How long to wait before a request is run again after an error; undefined when it is not to be. */
+  #pauseBefore(error: unknown, tries: Tries, callUntil: number): number | undefined {
+    if (!(error instanceof StorageError) || error.maybeDone) return undefined;
+    if (error.code === "conflict") return ++tries.conflicts === ATTEMPTS ? undefined : 5 * 2 ** tries.conflicts;
+    if (error.code !== "unavailable") return undefined;
+    const { pause } = tries;
+    if (performance.now() + pause >= Math.min(tries.until, callUntil)) return undefined;
+    tries.pause = Math.min(2 * pause, MOST_TRY_PAUSE_MS);
+    return pause;
+  }
+
+  /** Waits for a server that has gone away; throws when it is not back in time. */
+  async #return(callUntil: number): Promise<void> {
+    while (!this.#stats.up) {
+      this.#check();
+      const left = callUntil - performance.now();
+      if (left <= 0) throw this.#tooLate();
+      const ended = this.#absence?.ended;
+      await (left > this.#options.graceMs ? ended : Promise.race([ended, Bun.sleep(left)]));
+    }
+    this.#check();
+  }
+
   /** Refuses everything from now on, and resolves when nobody waits for an answer any more, or after ten seconds. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#pause);
+    this.#absence?.end();
     const until = performance.now() + CLOSE_MS;
     while (this.#stats.queued > 0 && performance.now() < until) await Bun.sleep(5);
   }
@@ -176,8 +222,12 @@ export class Patience {
 
   #check(): void {
     if (this.#closed) throw new StorageError("unavailable", "Cannot use database: the database is closed");
-    if (!this.#stats.up)
+    if (!this.#stats.up && this.#absence?.over)
       throw new StorageError("unavailable", `Cannot use database: ${this.#why?.message}`, { cause: this.#why });
+  }
+
+  #tooLate(): StorageError {
+    return new StorageError("unavailable", `no answer within ${this.#options.callTimeoutMs} ms`);
   }
 
   #once<T>(work: (attempt: Attempt) => Promise<T>, callUntil: number): Promise<T> {
@@ -223,8 +273,7 @@ export class Patience {
     this.#lookedAt = now;
     this.#answeredAt += heldUp;
     for (const pending of this.#pending) {
-      if (now >= pending.callUntil)
-        this.#giveUp(pending, new StorageError("unavailable", `no answer within ${this.#options.callTimeoutMs} ms`));
+      if (now >= pending.callUntil) this.#giveUp(pending, this.#tooLate());
     }
     if (this.#pending.size === 0) {
       this.end();
@@ -244,6 +293,7 @@ export class Patience {
     this.#stats.up = false;
     this.#why = why;
     this.#lostAt = performance.now();
+    this.#absence = new Absence(this.#options.graceMs);
     this.#options.changed?.({ up: false, error: why });
     for (const pending of [...this.#pending]) this.#giveUp(pending, new StorageError("unavailable", why.message));
     this.#server.drop();
@@ -267,6 +317,7 @@ export class Patience {
       const now = performance.now();
       this.#stats.up = true;
       this.#answeredAt = now;
+      this.#absence?.end();
       this.#options.changed?.({ up: true, awayMs: Math.round(now - this.#lostAt) });
     };
     this.#pause = setTimeout(() => void next(), pause * (0.8 + Math.random() * 0.2));
@@ -282,6 +333,29 @@ export class Patience {
     } finally {
       cancel?.();
     }
+  }
+}
+
+/** The time without a server. */
+class Absence {
+  /** Nobody waits for its end any more. */
+  over = false;
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #timer: ReturnType<typeof setTimeout>;
+
+  constructor(graceMs: number) {
+    this.#timer = setTimeout(() => this.end(), graceMs);
+  }
+
+  /** Resolves when the server is back, or no request is to wait any longer. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    this.over = true;
+    this.#ended.resolve();
   }
 }
 

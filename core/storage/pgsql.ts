@@ -8,7 +8,7 @@ import { COLUMN_TYPES, type ColumnType, RowInsert } from "./pgsql_rows.ts";
 import { dial, type PgsqlTls } from "./pgsql_socket.ts";
 import { TYPES, toParameter } from "./pgsql_types.ts";
 import { numberPlaceholders } from "./placeholders.ts";
-import { type Driver, isFrequent, ServerDb, type ServerOptions } from "./server.ts";
+import { type Driver, isFrequent, isRead, ServerDb, type ServerOptions } from "./server.ts";
 import type { WireStats } from "./wire.ts";
 
 export interface PgsqlOptions extends ServerOptions {
@@ -111,11 +111,12 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
   ): Promise<postgres.RowList<postgres.Row[]>> {
     const text = options === PARSED ? numberPlaceholders(sql) : this.#number(sql);
     const values = params.map(toParameter);
+    // Outside a transaction a statement commits by itself.
+    const commits = !isRead(sql);
     const work = (attempt: Attempt) =>
       this.workers.run((connection) => {
         stillWanted(attempt);
-        // Outside a transaction the statement commits by itself.
-        attempt.mayBeDone = true;
+        attempt.mayBeDone = commits;
         return connection.unsafe(text, values, options).execute();
       });
     return this.patience.run(rows, work, options === PREPARED ? "execute" : "query");

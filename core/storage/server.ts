@@ -49,6 +49,11 @@ const FREQUENT = /^\s*(select|insert|update|delete|with)\b/i;
 
 export const isFrequent = (sql: string): boolean => FREQUENT.test(sql);
 
+/** Statements that change nothing, and may be run again whatever became of them. */
+const READ = /^\s*select\b/i;
+
+export const isRead = (sql: string): boolean => READ.test(sql);
+
 export abstract class ServerDb<H> implements Db {
   readonly dialect: Dialect;
   protected readonly patience: Patience;

@@ -5,6 +5,7 @@
 
 import { type Db, queueIsFull, type SqlValue, StorageError } from "../../core/storage/db.ts";
 import { writeEach } from "../../core/storage/each.ts";
+import { insertMissing, surely } from "../../core/storage/surely.ts";
 import { UnderWay } from "../../core/under-way.ts";
 
 export interface WriterOptions {
@@ -235,8 +236,12 @@ export class ArchiveWriter {
 
   /** The errors of rows that could not be written. */
   private async tried(rows: SqlValue[][]): Promise<unknown[]> {
-    const insert = (some: readonly SqlValue[][]) => this.db.insertMany(this.table, this.columns, some);
-    return [...(await writeEach(rows, insert, rows.length, isUnfit)).values()];
+    const { db, table, columns } = this;
+    const write = surely(
+      (some: readonly SqlValue[][]) => db.insertMany(table, columns, some),
+      (some) => insertMissing(db, table, columns, some),
+    );
+    return [...(await writeEach(rows, write, rows.length, isUnfit)).values()];
   }
 }
 

@@ -13,8 +13,9 @@ import {
   pages,
   stretches,
 } from "../../core/storage/batches.ts";
-import { columnTime, type Db, type SqlValue } from "../../core/storage/db.ts";
+import { asText, columnTime, type Db, type SqlValue } from "../../core/storage/db.ts";
 import { writeEach } from "../../core/storage/each.ts";
+import { surely } from "../../core/storage/surely.ts";
 import { Endings } from "./endings.ts";
 import { Quota } from "./quota.ts";
 
@@ -56,6 +57,8 @@ export class OfflineStore implements PersonalStore, Retained {
   private flushing = false;
   /** Recipients of what is being written. */
   private readonly writing = new Set<string>();
+  /** By recipient: ends when it is known which of his messages are stored. */
+  private readonly looking = new Map<string, Promise<void>>();
   readonly endings = new Endings();
   /** Accounts whose messages are going out, by bare JID. */
   readonly delivering = new Map<string, Promise<void>>();
@@ -106,11 +109,35 @@ export class OfflineStore implements PersonalStore, Retained {
         COLUMNS,
         some.map(({ row }) => row),
       );
-    const errors = await writeEach(batch, insert, BATCH);
+    const rest = (some: readonly Write[]): Promise<void> =>
+      this.unsure(some, async () => insert(await this.missing(some)));
+    const errors = await writeEach(batch, surely(insert, rest), BATCH);
     for (const [place, { resolve, reject }] of batch.entries()) {
       if (errors.has(place)) reject(errors.get(place));
       else resolve();
     }
+  }
+
+  /** Finds out about messages that may be stored while nobody takes them out. */
+  private async unsure(some: readonly Write[], look: () => Promise<void>): Promise<void> {
+    const known = look();
+    const settled = known.catch(() => undefined);
+    for (const { to } of some) this.looking.set(to, settled);
+    await known.finally(() => {
+      for (const { to } of some) if (this.looking.get(to) === settled) this.looking.delete(to);
+    });
+  }
+
+  /** Those that are not stored. No key tells: a message is what it says, whom it is from and when it came. */
+  private async missing(some: readonly Write[]): Promise<Write[]> {
+    const sql = `SELECT from_jid, packet FROM ${TABLE} WHERE server = ? AND username = ? AND timestamp = ?`;
+    const missing: Write[] = [];
+    for (const write of some) {
+      const [timestamp, , server, username, from, packet] = write.row;
+      const rows = await this.db.query<Pick<Row, "from_jid" | "packet">>(sql, [server, username, timestamp]);
+      if (!rows.some((row) => row.from_jid === from && asText(row.packet) === packet)) missing.push(write);
+    }
+    return missing;
   }
 
   private async count(jid: BareJid): Promise<number> {
@@ -121,6 +148,8 @@ export class OfflineStore implements PersonalStore, Retained {
 
   /** The oldest messages after `after`, at most `limit`. */
   async popMessages(jid: BareJid, after: number | bigint, limit: number): Promise<Waiting[]> {
+    const looked = this.looking.get(jid.text);
+    if (looked !== undefined) await looked;
     const rows = await this.db.query<Row>(
       `SELECT id, timestamp, expire, from_jid, packet FROM offline_message
        WHERE server = ? AND username = ? AND id > ? ORDER BY id LIMIT ?`,
@@ -131,7 +160,7 @@ export class OfflineStore implements PersonalStore, Retained {
       timestamp: Number(row.timestamp),
       expire: row.expire === null ? undefined : Number(row.expire),
       from: row.from_jid,
-      packet: typeof row.packet === "string" ? row.packet : Buffer.from(row.packet).toString(),
+      packet: asText(row.packet),
     }));
   }
 

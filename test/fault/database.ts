@@ -8,7 +8,9 @@
 // on, and set their rosters. A message is acknowledged when its number is at most the `h` of an <a/> (XEP-0198 §4) and no
 // error came back for it: then it is in both archives, once, and reaches its receiver, once (where the server was killed,
 // what a receiver had on its socket may come again). A message that was refused, or not acknowledged, is in an archive once
-// or not at all. A roster is as it was set by the last request that was answered with a result, or by one after it.
+// or not at all. A message that was refused did not come; where the database was away for a moment only, none is refused,
+// for whoever sends one again would have it twice. A roster is as it was set by the last request that was answered with a
+// result, or by one after it.
 //
 // The last line is `database: N passed, N failed`, a round each. With --away 60000 it is away for a minute.
 
@@ -29,6 +31,8 @@ const PAIRS = option("pairs", 3);
 const BURST = 10;
 /** A stream that gets no answer for so long is stuck: a silent server is noticed after five seconds. */
 const BOUND = 15_000;
+/** A database that is away for less is waited for (core/storage/patience.ts). */
+const MOMENT = 4000;
 /** The longest until everything works again: the pause between two probes grows to max_start_interval. */
 const BACK = 45_000;
 const FAULTS = ["server killed", "database killed", "database stopped", "database frozen", "connections cut"] as const;
@@ -198,6 +202,8 @@ class Pair {
       const got = this.got.get(id) ?? 0;
       const mayRepeat = fault === "server killed" && this.online;
       if (got > 1 && !mayRepeat) wrong.push(`${id} came ${got} times`);
+      if (this.refused.has(id) && got > 0) wrong.push(`${id} was refused and came`);
+      if (this.refused.has(id) && AWAY < MOMENT && !this.isRequest(i)) wrong.push(`${id} was refused`);
       if (i >= this.acked || this.refused.has(id) || this.isRequest(i)) continue;
       if (times.includes(0)) wrong.push(`${id} was acknowledged and is in ${times.join(" and ")} archives`);
       if (got === 0) wrong.push(`${id} was acknowledged and did not come`);

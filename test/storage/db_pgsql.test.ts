@@ -80,7 +80,7 @@ onServer("pgsql", (server) => {
   test("requests through a network that went dead are given up, and new connections are made when it is back", async () => {
     let dead = false;
     const proxy = forward(pgsqlOptions().port as number, () => dead);
-    const options = { port: proxy.port, poolSize: 2, connectTimeoutMs: 300, statementTimeoutMs: 300 };
+    const options = { port: proxy.port, poolSize: 2, connectTimeoutMs: 300, statementTimeoutMs: 300, graceMs: 0 };
     const far = await server.open(options);
     dead = true;
     const started = performance.now();

@@ -14,6 +14,8 @@ interface Server {
   pause(seconds: number): string;
   /** Reads a table slowly. MySQL lets SLEEP alone return early in place of an error. */
   slow(table: string, seconds: number): string;
+  /** Sets `n` to 99, slowly. */
+  slowWrite(table: string, seconds: number): string;
   readonly id: string;
   end(id: number): string;
   /** Make an account that may have so many connections; its name, of at most 32 characters, is its password. */
@@ -31,6 +33,7 @@ export const SERVERS: Readonly<Record<"pgsql" | "mysql", Server>> = {
     options: pgsqlOptions,
     pause: (seconds) => `SELECT pg_sleep(${seconds})`,
     slow: (table, seconds) => `SELECT pg_sleep(${seconds}) FROM ${table}`,
+    slowWrite: (table, seconds) => `UPDATE ${table} SET n = 99 FROM (SELECT pg_sleep(${seconds})) AS slept`,
     id: "SELECT pg_backend_pid() AS id",
     end: (id) => `SELECT pg_terminate_backend(${id})`,
     account: (name, connections) => [`CREATE ROLE ${name} LOGIN PASSWORD '${name}' CONNECTION LIMIT ${connections}`],
@@ -44,6 +47,7 @@ export const SERVERS: Readonly<Record<"pgsql" | "mysql", Server>> = {
     options: mysqlOptions,
     pause: (seconds) => `SELECT SLEEP(${seconds})`,
     slow: (table, seconds) => `SELECT id FROM ${table} WHERE SLEEP(${seconds}) = 0`,
+    slowWrite: (table, seconds) => `UPDATE ${table} SET n = 99 WHERE SLEEP(${seconds}) = 0`,
     id: "SELECT CONNECTION_ID() AS id",
     end: (id) => `KILL ${id}`,
     account: (name, connections) => [

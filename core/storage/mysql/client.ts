@@ -3,7 +3,7 @@ import type { Db, SqlValue, Statement } from "../db.ts";
 import { StorageError } from "../db.ts";
 import { insert, wrongWidth } from "../dialect.ts";
 import { type Attempt, stillWanted } from "../patience.ts";
-import { type Driver, isFrequent, ServerDb } from "../server.ts";
+import { type Driver, isFrequent, isRead, ServerDb } from "../server.ts";
 import { MysqlConnection, type MysqlOptions, PORT } from "./connection.ts";
 import { isReadOnly, toStorageError } from "./errors.ts";
 import { type Answer, toParameter } from "./values.ts";
@@ -88,12 +88,13 @@ class MysqlDb extends ServerDb<Link> {
 
   #send(sql: string, params: readonly SqlValue[], rows = 1): Promise<Answer> {
     const ready = { sql, values: params.map(toParameter) };
+    // Outside a transaction a statement commits by itself.
+    const commits = !isRead(sql);
     const work = (attempt: Attempt) =>
       this.workers.run(async (link) => {
         const connection = await link.ready();
         stillWanted(attempt);
-        // Outside a transaction the statement commits by itself.
-        attempt.mayBeDone = true;
+        attempt.mayBeDone = commits;
         return connection.run(ready);
       });
     return this.patience.run(rows, work, isFrequent(sql) || params.length > 0 ? "execute" : "query");

@@ -36,18 +36,88 @@ describe("patience with a server", () => {
 
   const broken = (it: Patience): Promise<unknown> => it.run(1, () => Promise.reject(gone())).catch((e: unknown) => e);
 
-  test("one broken connection to a server that lives changes nothing", async () => {
+  test("one broken connection to a server that lives changes nothing: what was on it is done on another", async () => {
     const it = patience();
-    await expect(it.run(1, () => Promise.reject(gone()))).rejects.toMatchObject({ code: "unavailable" });
-    expect(await it.run(1, async () => 7)).toBe(7);
-    expect([probes, drops, changes]).toEqual([1, 0, []]);
+    let tries = 0;
+    const asked = it.run(1, async () => {
+      if (++tries < 3) throw gone();
+      return 7;
+    });
+    expect(await asked).toBe(7);
+    expect([probes, drops, changes]).toEqual([2, 0, []]);
   });
 
-  test("a server that does not answer a probe is lost: requests are refused at once, and the log is told once", async () => {
+  test("what meets no server again and again is told, although there seems to be one", async () => {
+    const it = patience({ graceMs: 300 });
+    let tries = 0;
+    const started = performance.now();
+    const asked = it.run(1, async () => {
+      tries++;
+      throw gone();
+    });
+    await expect(asked).rejects.toMatchObject({ code: "unavailable", maybeDone: false });
+    expect(performance.now() - started).toBeLessThan(600);
+    // Pauses grow.
+    expect(tries).toBeGreaterThan(2);
+    expect(tries).toBeLessThan(8);
+    expect([drops, changes, it.stats().queued]).toEqual([0, [], 0]);
+  });
+
+  test("a server that is away for a moment is waited for, by what it was asked before and meanwhile, in order", async () => {
+    const it = patience();
+    const done: string[] = [];
+    const ask = (name: string) => it.run(1, async () => (alive ? done.push(name) : Promise.reject(gone())));
+    alive = false;
+    const before = ask("before");
+    await expect.poll(() => it.stats().up).toBe(false);
+    const meanwhile = ["a", "b", "c"].map(ask);
+    await Bun.sleep(300);
+    expect([done, it.stats().queued]).toEqual([[], 4]);
+    alive = true;
+    await Promise.all([before, ...meanwhile]);
+    expect(done.filter((name) => name !== "before")).toEqual(["a", "b", "c"]);
+    expect([done.length, it.stats().queued, it.stats().up]).toEqual([4, 0, true]);
+  });
+
+  test("what may have been done is not done again, not for a moment's absence either", async () => {
+    const it = patience();
+    let tries = 0;
+    alive = false;
+    const sent = it.run(1, (attempt) => {
+      tries++;
+      attempt.mayBeDone = true;
+      return Promise.reject(gone());
+    });
+    await expect(sent).rejects.toMatchObject({ maybeDone: true });
+    alive = true;
+    await expect.poll(() => it.stats().up).toBe(true);
+    expect(tries).toBe(1);
+  });
+
+  test("a caller does not wait beyond its own time for a server that is away", async () => {
+    const it = patience({ callTimeoutMs: 200 });
+    alive = false;
+    const started = performance.now();
+    const asked = Array.from({ length: 3 }, () => it.run(1, () => Promise.reject(gone())).catch((e: unknown) => e));
+    for (const error of await Promise.all(asked))
+      expect(error).toMatchObject({ code: "unavailable", maybeDone: false });
+    expect(performance.now() - started).toBeLessThan(500);
+    expect(it.stats().queued).toBe(0);
+  });
+
+  test("one that is closed tells those who wait for a server", async () => {
     const it = patience();
     alive = false;
+    const asked = it.run(1, () => Promise.reject(gone()));
+    await expect.poll(() => it.stats().up).toBe(false);
+    await Promise.all([expect(asked).rejects.toMatchObject({ message: /is closed/ }), it.close()]);
+  });
+
+  test("a server that is away for longer is not waited for: requests are refused at once, and the log is told once", async () => {
+    const it = patience({ graceMs: 50 });
+    alive = false;
     await broken(it);
-    await Bun.sleep(1);
+    await Bun.sleep(60);
     let asked = 0;
     const started = performance.now();
     for (let i = 0; i < 100; i++) {
@@ -62,7 +132,7 @@ describe("patience with a server", () => {
   });
 
   test("it is back when a probe is answered", async () => {
-    const it = patience({ maxPauseMs: 100 });
+    const it = patience({ maxPauseMs: 100, graceMs: 0 });
     alive = false;
     await broken(it);
     await Bun.sleep(250);
@@ -75,7 +145,7 @@ describe("patience with a server", () => {
   });
 
   test("what was on its way when the server was lost may have been done, what was not was not", async () => {
-    const it = patience();
+    const it = patience({ graceMs: 0 });
     const never = new Promise<number>(() => {});
     const sent = it.run(1, (attempt) => {
       attempt.mayBeDone = true;
@@ -89,7 +159,7 @@ describe("patience with a server", () => {
   });
 
   test("a silent server is probed after two seconds, and lost when the probe fails", async () => {
-    const it = patience();
+    const it = patience({ graceMs: 0 });
     alive = false;
     const started = performance.now();
     await expect(it.run(1, () => new Promise(() => {}))).rejects.toMatchObject({ code: "unavailable" });

@@ -1,0 +1,164 @@
+// A connection that is lost while something is being committed: nobody knows whether it was done. What is archived and what
+// is stored for later are there once all the same, and their senders, who would send them again, are told of no error.
+import { beforeAll, describe, expect, test } from "vitest";
+import { type BareJid, makeBare } from "../../core/jid.ts";
+import { type Db, type SqlValue, StorageError } from "../../core/storage/db.ts";
+import { COLUMNS } from "../../modules/mod_mam/sql/archive.ts";
+import { ArchiveWriter } from "../../modules/mod_mam/writer.ts";
+import { OfflineStore } from "../../modules/mod_offline/store.ts";
+import { onEachDatabase, type TestDatabase } from "./db_each.ts";
+
+const lost = () => new StorageError("unavailable", "the connection was given up", { maybeDone: true });
+
+/** What becomes of requests whose answers are lost, one after the other; later ones are answered. */
+type Fate = "done" | "undone";
+
+/** The database through such a connection. `asked` comes before each look at what is there. */
+function losing(db: Db, fates: readonly Fate[], asked?: () => Promise<void>): Db {
+  const left = [...fates];
+  const through = <A extends unknown[], R>(request: (...args: A) => Promise<R>) => {
+    return async (...args: A): Promise<R> => {
+      const fate = left.shift();
+      if (fate === undefined) return request(...args);
+      if (fate === "done") await request(...args);
+      throw lost();
+    };
+  };
+  return new Proxy(db, {
+    get(target, name: keyof Db) {
+      if (name === "insertMany") return through(target.insertMany.bind(target));
+      if (name === "transaction") return through(target.transaction.bind(target));
+      if (name === "query" && asked !== undefined) {
+        const query: Db["query"] = async (sql, params) => {
+          await asked();
+          return target.query(sql, params);
+        };
+        return query;
+      }
+      const value = target[name];
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+const FATES: readonly (readonly Fate[])[] = [
+  ["done"],
+  ["undone"],
+  ["done", "done"],
+  ["undone", "done"],
+  ["undone", "undone"],
+];
+
+onEachDatabase("an answer that is lost", (database: TestDatabase) => {
+  let db: Db;
+  let owners = 0;
+  beforeAll(async () => {
+    db = await database.open();
+  });
+
+  describe("of messages that are archived", () => {
+    const row = (id: number, owner: number, body = `message ${id}`): SqlValue[] => [
+      id,
+      owner,
+      "juliet@example.org/pda",
+      "romeo@example.org",
+      "",
+      "I",
+      new TextEncoder().encode(`<message><body>${body}</body></message>`),
+      body,
+      null,
+      false,
+    ];
+    const dropped: number[] = [];
+    const writerTo = (to: Db) =>
+      new ArchiveWriter(
+        to,
+        "mam_message",
+        COLUMNS,
+        { enabled: true, batch_size: 30, flush_interval: 2000, pool_size: 8 },
+        { flushed: () => undefined, dropped: (n) => dropped.push(n) },
+      );
+    const kept = async (owner: number) =>
+      (await db.query<{ id: number }>("SELECT id FROM mam_message WHERE user_id = ? ORDER BY id", [owner])).map(
+        ({ id }) => Number(id),
+      );
+
+    test.each(FATES)("%s, %s: each is there once, and its sender is told that it is", async (...fates) => {
+      const owner = 9000 + ++owners;
+      const writer = writerTo(losing(db, fates.filter(Boolean)));
+      const ids = Array.from({ length: 300 }, (_, n) => n + 1);
+      await Promise.all(ids.map((id) => writer.write(row(id, owner), owner)));
+      expect(await kept(owner)).toEqual(ids);
+      expect([dropped.splice(0), writer.waiting]).toEqual([[], 0]);
+    });
+
+    test("one among them that the table cannot hold takes no other along", async () => {
+      const owner = 9000 + ++owners;
+      const writer = writerTo(losing(db, ["undone"]));
+      const ids = [1, 2, 3, 4, 5, 6, 7];
+      const bad = row(4, owner).with(0, null);
+      await Promise.all(ids.map((id) => writer.write(id === 4 ? bad : row(id, owner), owner)));
+      expect(await kept(owner)).toEqual(ids.filter((id) => id !== 4));
+      expect(dropped.splice(0)).toEqual([1]);
+    });
+
+    test("time after time: the senders are told", async () => {
+      const owner = 9000 + ++owners;
+      const writer = writerTo(losing(db, ["undone", "undone", "undone"]));
+      await expect(writer.write(row(1, owner), owner)).rejects.toMatchObject({ maybeDone: true });
+      expect([await kept(owner), dropped.splice(0)]).toEqual([[], [1]]);
+    });
+  });
+
+  describe("of messages that are stored for later", () => {
+    const NOW = 1_790_000_000_123_456;
+    const user = (): BareJid => makeBare(`nurse${++owners}`, "offline.example");
+    const message = (n: number) => ({
+      timestamp: NOW + n,
+      expire: undefined,
+      from: "romeo@example.com/garden",
+      packet: `<message from='romeo@example.com/garden'><body>wéll ${n} '</body></message>`,
+    });
+    const bodies = async (store: OfflineStore, whose: BareJid) =>
+      (await store.popMessages(whose, 0, 1000)).map(({ packet }) => packet);
+
+    test.each(FATES)("%s, %s: each is there once, in its order", async (...fates) => {
+      const store = new OfflineStore(losing(db, fates.filter(Boolean)));
+      const [one, other] = [user(), user()];
+      const all = Array.from({ length: 20 }, (_, n) => message(n));
+      await Promise.all(all.flatMap((m) => [store.writeMessages(one, m), store.writeMessages(other, m)]));
+      for (const whose of [one, other]) expect(await bodies(store, whose)).toEqual(all.map(({ packet }) => packet));
+    });
+
+    test("nobody takes out one of which it is not known yet: it would be stored again", async () => {
+      const whose = user();
+      // Its addressee comes back together with the database, and asks first.
+      const beside = new OfflineStore(db);
+      let taken: Promise<string[]> | undefined;
+      let looks = 0;
+      const asked = async (): Promise<void> => {
+        if (looks++ > 0) return;
+        await Bun.sleep(1);
+        taken = takesAll();
+        await Bun.sleep(100);
+      };
+      const store: OfflineStore = new OfflineStore(losing(db, ["done"], asked));
+      const takesAll = async (): Promise<string[]> => {
+        const found = await store.popMessages(whose, 0, 100);
+        await store.delete(
+          whose,
+          found.map(({ id }) => id),
+        );
+        return found.map(({ packet }) => packet);
+      };
+      await store.writeMessages(whose, message(1));
+      expect(await taken).toEqual([message(1).packet]);
+      expect(await bodies(beside, whose)).toEqual([]);
+    });
+
+    test("time after time: the sender is told", async () => {
+      const store = new OfflineStore(losing(db, ["undone", "undone", "undone"]));
+      await expect(store.writeMessages(user(), message(1))).rejects.toMatchObject({ maybeDone: true });
+    });
+  });
+});
