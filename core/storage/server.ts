@@ -88,6 +88,7 @@ export abstract class ServerDb<H> implements Db {
       drop: () => this.workers.drop(),
       look: (now: number, heldUp: number) => this.workers.look(now, heldUp),
       errorOf: driver.errorOf,
+      refused: driver.readOnly,
     };
     this.patience = new Patience(server, options);
     if (keepAliveMs !== undefined) this.#keepAlive = setInterval(() => this.#keep(), keepAliveMs);
