@@ -259,6 +259,7 @@ export class Node implements StreamEngine, Server {
     const removed = this.removal.stop();
     await Promise.race([enough, Promise.all(working).then(() => Promise.all([this.endings.settled(), removed]))]);
     clearTimeout(patience);
+    this.removal.end();
     await this.retention.stop();
     for (const host of this.hosts.values()) await host.stop();
     await this.ids.stop();
