@@ -37,6 +37,8 @@ export interface RemovalParts {
   readonly underWay: UnderWay;
   readonly domains: Domains<HostRuntime>;
   readonly hosts: ReadonlyMap<string, HostRuntime>;
+  /** Of features that no host type runs. */
+  unusedStores(): Iterable<PersonalStore>;
   readonly wheel: Wheel;
   readonly log: Log;
   now(): number;
@@ -198,6 +200,7 @@ export class Removal {
     const { hosts } = this.parts;
     const works: (() => Promise<void>)[] = [];
     for (const [, store] of storesElsewhere(host, hosts)) works.push(() => elsewhere(store));
+    for (const store of this.parts.unusedStores()) works.push(() => elsewhere(store));
     for (const other of hostsElsewhere(host, hosts)) works.push(() => other.hooks.insist("stranger_removed", { of }));
     works.push(here);
     await insistOn(works, (work) => {
