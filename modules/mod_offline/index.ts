@@ -1,6 +1,6 @@
 // XEP-0160 Offline Messages: what nobody can take now is stored, and goes out when its addressee becomes available.
-// A message is taken over only when the database has committed it, and deleted only after it was handed to a session:
-// a crash between the two delivers it twice, never not at all.
+// A message is taken over only when the database has committed it, and deleted only after it was handed to a session and
+// has left this process's memory: an end of either between the two delivers it twice, never not at all.
 
 import { z } from "zod";
 import { accessRule, enumOf, own, positiveOrInfinity } from "../../core/config/types.ts";
@@ -8,7 +8,7 @@ import { StanzaError } from "../../core/errors.ts";
 import { storable } from "../../core/hints.ts";
 import { STOP } from "../../core/hooks.ts";
 import { type BareJid, isFull, tryParseJid } from "../../core/jid.ts";
-import { defineModule, type ModuleContext, type Session } from "../../core/module.ts";
+import { defineModule, type ModuleContext, type Server, type Session } from "../../core/module.ts";
 import { NS_DELAY } from "../../core/ns.ts";
 import { printDateTime } from "../../core/operations/scalars.ts";
 import { Pace } from "../../core/pace.ts";
@@ -16,6 +16,7 @@ import type { Stanza } from "../../core/stanza.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import { escapeXml } from "../../core/xml/markup.ts";
 import { stanzaText } from "../../core/xml/stanza-text.ts";
+import { keepsUnacknowledged } from "./endings.ts";
 import { operations } from "./operations.ts";
 import { expiry, takeOwnDelay } from "./rules.ts";
 import { OfflineStore, type Waiting } from "./store.ts";
@@ -34,6 +35,8 @@ const FEATURE = "msgoffline";
 const PAGE = 200;
 /** Characters of a sender's address that its column holds. One with a longer resource is read from the message. */
 const MAX_JID = 250;
+/** How often it is looked whether a client has taken what it was given, in ms. */
+const LOOK_MS = 25;
 
 const config = z.strictObject({
   backend: enumOf("mnesia", "rdbms").default("mnesia").describe("Where messages are kept"),
@@ -162,6 +165,7 @@ async function pages(session: Session, { store, server, now, log, host }: Contex
   for (let after: number | bigint = 0; ; ) {
     const messages = await store.popMessages(account, after, PAGE);
     const gone: (number | bigint)[] = [];
+    const given: (number | bigint)[] = [];
     const wanted = hooks.has("filter_offline_messages")
       ? new Set(await hooks.fold("filter_offline_messages", messages, { session }))
       : undefined;
@@ -173,16 +177,28 @@ async function pages(session: Session, { store, server, now, log, host }: Contex
       const stanza = dropped ? undefined : revive(message, account);
       if (stanza) {
         await (session.replay ? session.replay(stanza) : session.receive(stanza));
+        // What meets a session that has ended goes another way.
+        (server.session(session.jid) === session ? given : gone).push(message.id);
         await pace.sent(message.packet.length);
-      } else if (!dropped) {
-        log.warning("offline_message_unreadable", { user: account.text, id: String(message.id) });
-        continue;
-      }
-      gone.push(message.id);
+      } else if (dropped) gone.push(message.id);
+      else log.warning("offline_message_unreadable", { user: account.text, id: String(message.id) });
     }
+    if (given.length > 0 && (await taken(session, server))) gone.push(...given);
     await store.delete(account, gone);
     if (messages.length < PAGE || server.session(session.jid) !== session) return;
   }
+}
+
+/**
+ * Waits until what a client was given is no more in this process's memory alone; false when it may have gone with its
+ * session, and is to be given again: a client that manages its stream (XEP-0198) leaves what it has not acknowledged.
+ */
+async function taken(session: Session, server: Server): Promise<boolean> {
+  const there = (): boolean => server.session(session.jid) === session;
+  // What is written goes out at the end of the turn.
+  await new Promise((resolve) => setImmediate(resolve));
+  while (session.unread > 0 && there()) await Bun.sleep(LOOK_MS);
+  return there() || keepsUnacknowledged(session);
 }
 
 /** A stored message as a stanza again, with the time it was stored (XEP-0203); undefined when it cannot be read. */
