@@ -146,6 +146,7 @@ export class Node implements StreamEngine, Server {
       domainsOf: (hostType) => this.domains.ofHostType(hostType),
       stats: () => [...this.pools.databases()].map((db) => db.stats()),
       now: () => this.now(),
+      steady: () => this.steady(),
       after: (ms, run) => this.wheel.after(ms, run),
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       registry: this.registry,

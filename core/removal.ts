@@ -91,29 +91,39 @@ export class Removal {
 
   private async removeNow(jid: BareJid, host: HostRuntime, removed?: () => void): Promise<boolean> {
     const free = host.auth.leaves(jid.local, jid.domain);
+    let removing: boolean;
     try {
       await this.store.begin(jid, this.parts.now());
-      if ((await host.auth.remove(jid.local, jid.domain)) !== "ok") {
-        await this.store.end(jid);
-        free();
-        return false;
-      }
+      removing = (await host.auth.remove(jid.local, jid.domain)) === "ok";
     } catch (error) {
       // Whether the account is gone is not known: somebody looks, and finishes what was begun.
       this.later(jid, host, free);
       throw error;
+    }
+    if (!removing) {
+      await this.forget(jid, free);
+      return false;
     }
     removed?.();
     await this.finish(jid, host, free);
     return true;
   }
 
+  /** Nothing was removed. The mark goes too, unless it is that of another removal which is not done yet. */
+  private async forget(jid: BareJid, free: () => boolean): Promise<void> {
+    if (!free()) return;
+    // A mark that stays is looked at with the next start.
+    await this.store.end(jid).catch((error: unknown) => {
+      this.parts.log.limited("removal", 10)?.error("user_removal_not_forgotten", { user: jid.text, error });
+    });
+  }
+
   /** Removes what is kept of an account that is gone, and frees its name. What fails is tried again. */
-  private finish(jid: BareJid, host: HostRuntime, free: () => void, erase = this.eraseUser): Promise<void> {
+  private finish(jid: BareJid, host: HostRuntime, free: () => boolean, erase = this.eraseUser): Promise<void> {
     return this.running.add(this.finishNow(jid, host, free, erase));
   }
 
-  private async finishNow(jid: BareJid, host: HostRuntime, free: () => void, erase = this.eraseUser): Promise<void> {
+  private async finishNow(jid: BareJid, host: HostRuntime, free: () => boolean, erase = this.eraseUser): Promise<void> {
     try {
       const late = await erase.call(this, jid, host);
       if (late === undefined) {
@@ -131,24 +141,22 @@ export class Removal {
     }
   }
 
-  private later(jid: BareJid, host: HostRuntime, free: () => void): void {
+  private later(jid: BareJid, host: HostRuntime, free: () => boolean): void {
     this.parts.wheel.after(RETRY_MS, () => void this.resumeOne(jid, host, free));
   }
 
   /** A removal that was cut short: it goes on when the account is gone, and is forgotten when it is not. */
-  private async resumeOne(jid: BareJid, host: HostRuntime, free: () => void): Promise<void> {
+  private async resumeOne(jid: BareJid, host: HostRuntime, free: () => boolean): Promise<void> {
+    let there: boolean;
     try {
-      if (await host.auth.exists(jid.local, jid.domain, { storedOnly: true })) {
-        await this.store.end(jid);
-        free();
-        return;
-      }
+      there = await host.auth.exists(jid.local, jid.domain, { storedOnly: true });
     } catch (error) {
       this.parts.log.limited("removal", 10)?.error("user_removal_not_resumed", { user: jid.text, error });
       this.later(jid, host, free);
       return;
     }
-    await this.finish(jid, host, free);
+    if (there) await this.forget(jid, free);
+    else await this.finish(jid, host, free);
   }
 
   /** Resolves to what may still store something about the account. */
