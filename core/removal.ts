@@ -37,6 +37,8 @@ export interface RemovalParts {
   readonly underWay: UnderWay;
   readonly domains: Domains<HostRuntime>;
   readonly hosts: ReadonlyMap<string, HostRuntime>;
+  /** Of features that no host type runs. */
+  unusedStores(): Iterable<PersonalStore>;
   readonly wheel: Wheel;
   readonly log: Log;
   now(): number;
@@ -49,6 +51,8 @@ interface Late {
 
 export class Removal {
   private stopping = false;
+  /** Features do not run any more: nobody is there who would delete what is theirs. */
+  private ended = false;
   /** Removals that are being done. */
   private readonly running = new UnderWay();
   /** Sessions that wait for a removal: it does not wait for them, nor does another. */
@@ -63,6 +67,11 @@ export class Removal {
   async stop(): Promise<void> {
     this.stopping = true;
     await this.running.settled();
+  }
+
+  /** The features stop: what has not come to its end goes on at the next start. */
+  end(): void {
+    this.ended = true;
   }
 
   /** Goes on with the removals of accounts that were cut short; their names are not free from here on. */
@@ -84,36 +93,46 @@ export class Removal {
   removeUser(jid: BareJid, removed?: () => void, asking?: Session): Promise<boolean> {
     const host = this.parts.domains.lookup(jid.domain);
     if (!host) return Promise.resolve(false);
-    if (asking === undefined) return this.removeNow(jid, host, removed);
+    if (asking === undefined) return this.running.add(this.removeNow(jid, host, removed));
     this.asking.add(asking);
-    return this.removeNow(jid, host, removed).finally(() => this.asking.delete(asking));
+    return this.running.add(this.removeNow(jid, host, removed)).finally(() => this.asking.delete(asking));
   }
 
   private async removeNow(jid: BareJid, host: HostRuntime, removed?: () => void): Promise<boolean> {
     const free = host.auth.leaves(jid.local, jid.domain);
+    let removing: boolean;
     try {
       await this.store.begin(jid, this.parts.now());
-      if ((await host.auth.remove(jid.local, jid.domain)) !== "ok") {
-        await this.store.end(jid);
-        free();
-        return false;
-      }
+      removing = (await host.auth.remove(jid.local, jid.domain)) === "ok";
     } catch (error) {
       // Whether the account is gone is not known: somebody looks, and finishes what was begun.
       this.later(jid, host, free);
       throw error;
+    }
+    if (!removing) {
+      await this.forget(jid, free);
+      return false;
     }
     removed?.();
     await this.finish(jid, host, free);
     return true;
   }
 
+  /** Nothing was removed. The mark goes too, unless it is that of another removal which is not done yet. */
+  private async forget(jid: BareJid, free: () => boolean): Promise<void> {
+    if (!free()) return;
+    // A mark that stays is looked at with the next start.
+    await this.store.end(jid).catch((error: unknown) => {
+      this.parts.log.limited("removal", 10)?.error("user_removal_not_forgotten", { user: jid.text, error });
+    });
+  }
+
   /** Removes what is kept of an account that is gone, and frees its name. What fails is tried again. */
-  private finish(jid: BareJid, host: HostRuntime, free: () => void, erase = this.eraseUser): Promise<void> {
+  private finish(jid: BareJid, host: HostRuntime, free: () => boolean, erase = this.eraseUser): Promise<void> {
     return this.running.add(this.finishNow(jid, host, free, erase));
   }
 
-  private async finishNow(jid: BareJid, host: HostRuntime, free: () => void, erase = this.eraseUser): Promise<void> {
+  private async finishNow(jid: BareJid, host: HostRuntime, free: () => boolean, erase = this.eraseUser): Promise<void> {
     try {
       const late = await erase.call(this, jid, host);
       if (late === undefined) {
@@ -126,29 +145,31 @@ export class Removal {
         this.stopping ? undefined : this.finish(jid, host, free, this.eraseData),
       );
     } catch (error) {
+      if (error instanceof Interrupted) {
+        this.parts.log.notice("user_removal_interrupted", { user: jid.text });
+        return;
+      }
       this.parts.log.error("user_data_not_removed", { user: jid.text, error, retry_ms: RETRY_MS });
       this.later(jid, host, free);
     }
   }
 
-  private later(jid: BareJid, host: HostRuntime, free: () => void): void {
+  private later(jid: BareJid, host: HostRuntime, free: () => boolean): void {
     this.parts.wheel.after(RETRY_MS, () => void this.resumeOne(jid, host, free));
   }
 
   /** A removal that was cut short: it goes on when the account is gone, and is forgotten when it is not. */
-  private async resumeOne(jid: BareJid, host: HostRuntime, free: () => void): Promise<void> {
+  private async resumeOne(jid: BareJid, host: HostRuntime, free: () => boolean): Promise<void> {
+    let there: boolean;
     try {
-      if (await host.auth.exists(jid.local, jid.domain, { storedOnly: true })) {
-        await this.store.end(jid);
-        free();
-        return;
-      }
+      there = await host.auth.exists(jid.local, jid.domain, { storedOnly: true });
     } catch (error) {
       this.parts.log.limited("removal", 10)?.error("user_removal_not_resumed", { user: jid.text, error });
       this.later(jid, host, free);
       return;
     }
-    await this.finish(jid, host, free);
+    if (there) await this.forget(jid, free);
+    else await this.finish(jid, host, free);
   }
 
   /** Resolves to what may still store something about the account. */
@@ -179,9 +200,13 @@ export class Removal {
     const { hosts } = this.parts;
     const works: (() => Promise<void>)[] = [];
     for (const [, store] of storesElsewhere(host, hosts)) works.push(() => elsewhere(store));
+    for (const store of this.parts.unusedStores()) works.push(() => elsewhere(store));
     for (const other of hostsElsewhere(host, hosts)) works.push(() => other.hooks.insist("stranger_removed", { of }));
     works.push(here);
-    await insistOn(works, (work) => work());
+    await insistOn(works, (work) => {
+      if (this.ended) throw new Interrupted("The server stops");
+      return work();
+    });
   }
 
   /** Has everything of an anonymous account deleted that has ended with its last session. */

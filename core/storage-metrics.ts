@@ -26,7 +26,7 @@ function nameOf({ tag, hostType }: Pool): string {
 function database(registry: Registry, name: string, db: Db): void {
   const labels = { database: name };
   registry
-    .gauge("storage_up", "1 when the database answers, 0 while requests to it are refused", ["database"])
+    .gauge("storage_up", "1 when the database answers, 0 while it does not", ["database"])
     .probe(labels, () => (db.stats().up ? 1 : 0));
   registry
     .gauge("storage_queue_length", "Requests to a database that are not answered yet", ["database"])

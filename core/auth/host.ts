@@ -214,15 +214,16 @@ export class HostAuth {
 
   /**
    * The account is being removed with all that is kept of it: nobody can make one of that name until the function that
-   * is returned was called.
+   * is returned was called; it says whether the name is free then, or is waited for by another removal.
    */
-  leaves(local: string, domain: string): () => void {
+  leaves(local: string, domain: string): () => boolean {
     const jid = `${local}@${domain}`;
     this.#leaving.set(jid, (this.#leaving.get(jid) ?? 0) + 1);
     return () => {
       const others = (this.#leaving.get(jid) ?? 0) - 1;
       if (others > 0) this.#leaving.set(jid, others);
       else this.#leaving.delete(jid);
+      return others <= 0;
     };
   }
 

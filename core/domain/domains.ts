@@ -3,7 +3,8 @@
 
 import { Interrupted } from "../errors.ts";
 import type { Log } from "../log/index.ts";
-import { DELETING, DISABLED, type DomainStore, ENABLED } from "./store.ts";
+import { Turns } from "../turns.ts";
+import { DELETING, DISABLED, type DomainRow, type DomainStore, ENABLED } from "./store.ts";
 
 export type DomainStatus = "ENABLED" | "DISABLED" | "DELETING";
 export interface DomainDetails {
@@ -30,8 +31,13 @@ export interface DomainEvents<H> {
 export class Domains<H extends { readonly name: string }> {
   private readonly enabled = new Map<string, H>();
   private readonly statics = new Set<string>();
-  /** Domains being removed. Without `done` the removal was cut short or has failed, and will be tried again. */
-  private readonly removals = new Map<string, { host: H; done: Promise<void> | undefined }>();
+  /** Rows of domains being removed, by their ids. Without `done` the removal was cut short or has failed, and will be tried again. */
+  private readonly removals = new Map<DomainRow["id"], { row: DomainRow; host: H; done: Promise<void> | undefined }>();
+  /** Changes of a domain that are made here, one after the other. */
+  private readonly changes = new Turns();
+  /** Domains that were changed here since others' changes were last asked for: what was read then is older. */
+  private readonly changedHere = new Set<string>();
+  private refreshed: Promise<unknown> = Promise.resolve();
   private dynamic = 0;
   /** Events up to here were read the time before last, when everything that had a lower number was committed. */
   private settled = 0;
@@ -90,14 +96,14 @@ export class Domains<H extends { readonly name: string }> {
   private async readAll(store: DomainStore): Promise<Set<string>> {
     const found = new Set<string>();
     await store.all((rows) => {
-      for (const { domain, host_type, status } of rows) {
+      for (const row of rows) {
+        const { id, domain, host_type, status } = row;
         const host = this.hosts.get(host_type);
         if (!host) continue; // a host type that was taken out of the configuration: MongooseIM ignores its domains too
         if (status === ENABLED) {
           found.add(domain);
-          this.enable(domain, host);
-        } else if (status === DELETING && !this.removals.has(domain))
-          this.removals.set(domain, { host, done: undefined });
+          this.takeOver(domain, host);
+        } else if (status === DELETING && !this.removals.has(id)) this.removals.set(id, { row, host, done: undefined });
       }
     });
     return found;
@@ -109,13 +115,27 @@ export class Domains<H extends { readonly name: string }> {
     const missing = [...this.enabled.keys()].filter((domain) => !this.statics.has(domain) && !found.has(domain));
     // Those that were added meanwhile are no more missing than others.
     const there = new Set((await store.findMany(missing)).filter((r) => r.status === ENABLED).map((r) => r.domain));
-    for (const domain of missing) if (!there.has(domain)) this.disable(domain);
+    for (const domain of missing) if (!there.has(domain)) this.takeOver(domain, undefined);
+  }
+
+  /** Serves a domain or does so no longer, as another node has it, unless that is older than what was done here. */
+  private takeOver(domain: string, host: H | undefined): void {
+    if (this.changedHere.has(domain)) return;
+    if (host === undefined) this.disable(domain);
+    else this.enable(domain, host);
   }
 
   /** Takes over what other nodes have changed in the store since the last call, and resumes removals that failed. */
-  async refresh(): Promise<void> {
+  refresh(): Promise<void> {
+    const mine = this.refreshed.then(() => this.refreshNow());
+    this.refreshed = mine.catch(() => {});
+    return mine;
+  }
+
+  private async refreshNow(): Promise<void> {
     const { store } = this;
     if (!store) return;
+    this.changedHere.clear();
     if ((await store.firstEvent()) > this.newest + 1) await this.compareAll(store);
     // Numbers are given before the commit: an event may appear after one with a higher number. What was read the last
     // time is read again, and by then the transactions of that time are over.
@@ -123,9 +143,7 @@ export class Domains<H extends { readonly name: string }> {
     const rows = new Map((await store.findMany(domains)).map((row) => [row.domain, row]));
     for (const domain of domains) {
       const row = rows.get(domain);
-      const host = row && this.hosts.get(row.host_type);
-      if (host && row.status === ENABLED) this.enable(domain, host);
-      else this.disable(domain);
+      this.takeOver(domain, row?.status === ENABLED ? this.hosts.get(row.host_type) : undefined);
     }
     this.settled = this.newest;
     this.newest = Math.max(this.newest, last);
@@ -156,13 +174,28 @@ export class Domains<H extends { readonly name: string }> {
     if (this.statics.has(domain)) return "static";
     const host = this.hosts.get(hostType);
     // Static host types serve just the domain they are named after.
-    if (!host || this.statics.has(hostType) || !this.store) return "unknown_host_type";
-    if (!(await this.store.add(domain, hostType))) {
-      const there = await this.store.find(domain);
-      return there && there.host_type !== hostType ? "wrong_host_type" : "duplicate";
-    }
-    this.enable(domain, host);
-    return { domain, hostType, status: "ENABLED", type: "DYNAMIC" };
+    const { store } = this;
+    if (!host || this.statics.has(hostType) || !store) return "unknown_host_type";
+    return this.changes.take(domain, async () => {
+      if (!(await store.add(domain, hostType))) {
+        const there = await store.find(domain);
+        return there && there.host_type !== hostType ? "wrong_host_type" : "duplicate";
+      }
+      this.enable(domain, host);
+      this.changedHere.add(domain);
+      return { domain, hostType, status: "ENABLED", type: "DYNAMIC" };
+    });
+  }
+
+  /** Changes the status of a domain, here and in the store. Resolves to the row, or to undefined when it is gone. */
+  private change(row: DomainRow, host: H, status: number): Promise<DomainRow | undefined> {
+    return this.changes.take(row.domain, async () => {
+      const now = await this.store?.setStatus(row, status);
+      if (now?.status === ENABLED) this.enable(row.domain, host);
+      else if (now !== undefined) this.disable(row.domain);
+      if (now !== undefined) this.changedHere.add(row.domain);
+      return now;
+    });
   }
 
   async setEnabled(domain: string, on: boolean): Promise<DomainDetails | DomainProblem> {
@@ -171,10 +204,9 @@ export class Domains<H extends { readonly name: string }> {
     if (!row || row.status === DELETING) return "not_found";
     const host = this.hosts.get(row.host_type);
     if (!host) return "unknown_host_type";
-    await this.store!.setStatus(domain, on ? ENABLED : DISABLED);
-    if (on) this.enable(domain, host);
-    else this.disable(domain);
-    return { domain, hostType: row.host_type, status: on ? "ENABLED" : "DISABLED", type: "DYNAMIC" };
+    const now = await this.change(row, host, on ? ENABLED : DISABLED);
+    if (now === undefined || now.status === DELETING) return "not_found";
+    return { domain, hostType: row.host_type, status: STATUS[now.status], type: "DYNAMIC" };
   }
 
   /** Removes a domain and its data. Without `wait` the data goes after the answer. */
@@ -186,25 +218,24 @@ export class Domains<H extends { readonly name: string }> {
     if (!row) return "not_found";
     if (row.host_type !== hostType) return "wrong_host_type";
     // First out of service and marked: a crash from here on is resumed at the next start.
-    await this.store!.setStatus(domain, DELETING);
-    this.disable(domain);
-    const erased = this.erase(domain, host);
+    if ((await this.change(row, host, DELETING)) === undefined) return "not_found";
+    const erased = this.erase(row, host);
     if (wait) await erased;
     else this.watch(domain, erased);
     return { domain, hostType, status: "DELETING", type: "DYNAMIC" };
   }
 
   /** Removes a domain's data and then its row, once at a time. What failed is tried again with the next `refresh`. */
-  private erase(domain: string, host: H): Promise<void> {
-    const running = this.removals.get(domain)?.done;
+  private erase(row: DomainRow, host: H): Promise<void> {
+    const running = this.removals.get(row.id)?.done;
     if (running) return running;
-    const removal = { host, done: undefined as Promise<void> | undefined };
-    this.removals.set(domain, removal);
+    const removal = { row, host, done: undefined as Promise<void> | undefined };
+    this.removals.set(row.id, removal);
     removal.done = (async () => {
       try {
-        await this.events.removed(domain, host);
-        await this.store!.remove(domain);
-        this.removals.delete(domain);
+        await this.events.removed(row.domain, host);
+        await this.store!.remove(row);
+        this.removals.delete(row.id);
       } catch (error) {
         removal.done = undefined;
         throw error;
@@ -215,13 +246,13 @@ export class Domains<H extends { readonly name: string }> {
 
   /** Another node may have finished a removal meanwhile, and the domain may be in use again: then it is left alone. */
   private async resumeRemovals(): Promise<void> {
-    const failed = [...this.removals].filter(([, { done }]) => done === undefined);
+    const failed = [...this.removals.values()].filter(({ done }) => done === undefined);
     if (failed.length === 0) return;
-    const rows = await this.store!.findMany(failed.map(([domain]) => domain));
-    const deleting = new Set(rows.filter(({ status }) => status === DELETING).map(({ domain }) => domain));
-    for (const [domain, { host }] of failed) {
-      if (deleting.has(domain)) this.watch(domain, this.erase(domain, host));
-      else this.removals.delete(domain);
+    const rows = await this.store!.findMany(failed.map(({ row }) => row.domain));
+    const deleting = new Set(rows.filter(({ status }) => status === DELETING).map(({ id }) => id));
+    for (const { row, host } of failed) {
+      if (deleting.has(row.id)) this.watch(row.domain, this.erase(row, host));
+      else this.removals.delete(row.id);
     }
   }
 

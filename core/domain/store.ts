@@ -19,6 +19,8 @@ const BREAK = 100;
 const PASSING: ReadonlySet<string> = new Set<StorageErrorCode>(["conflict", "locked", "unavailable"]);
 
 export interface DomainRow {
+  /** Not that of a domain of the same name that was there before. */
+  id: number | bigint;
   domain: string;
   host_type: string;
   status: number;
@@ -27,14 +29,18 @@ export interface DomainRow {
 export class DomainStore {
   constructor(private readonly db: Db) {}
 
-  /** Commits a change, with another try after a short break when the database cannot just now, as MongooseIM does. */
-  private async commit(statements: readonly Statement[]): Promise<void> {
+  /**
+   * Commits a change, with another try after a short break when the database cannot just now, as MongooseIM does.
+   * @param unsure told when it may have been done before the next try
+   */
+  private async commit(statements: readonly Statement[], unsure?: () => void): Promise<void> {
     for (let left = TRIES - 1; ; left--) {
       try {
         await this.db.transaction(statements);
         return;
       } catch (error) {
         if (!(error instanceof StorageError) || !PASSING.has(error.code) || left === 0) throw error;
+        if (error.maybeDone) unsure?.();
       }
       await Bun.sleep(BREAK);
     }
@@ -42,9 +48,9 @@ export class DomainStore {
 
   /** Every dynamic domain. Read in pages, so that a hundred thousand do not come as one answer. */
   async all(page: (rows: DomainRow[]) => void): Promise<void> {
-    let after = 0;
+    let after: DomainRow["id"] = 0;
     for (;;) {
-      const rows = await this.db.query<DomainRow & { id: number }>(
+      const rows: DomainRow[] = await this.db.query(
         `SELECT id, domain, host_type, status FROM domain_settings WHERE id > ? ORDER BY id LIMIT ${PAGE}`,
         [after],
       );
@@ -60,7 +66,7 @@ export class DomainStore {
     for (let at = 0; at < domains.length; at += LOOK_UPS) {
       const part = domains.slice(at, at + LOOK_UPS);
       const rows = await this.db.query<DomainRow>(
-        `SELECT domain, host_type, status FROM domain_settings WHERE domain IN (${part.map(() => "?").join(", ")})`,
+        `SELECT id, domain, host_type, status FROM domain_settings WHERE domain IN (${part.map(() => "?").join(", ")})`,
         part,
       );
       found.push(...rows);
@@ -70,7 +76,7 @@ export class DomainStore {
 
   async find(domain: string): Promise<DomainRow | undefined> {
     const rows = await this.db.query<DomainRow>(
-      "SELECT domain, host_type, status FROM domain_settings WHERE domain = ?",
+      "SELECT id, domain, host_type, status FROM domain_settings WHERE domain = ?",
       [domain],
     );
     return rows[0];
@@ -78,30 +84,39 @@ export class DomainStore {
 
   /** Adds an enabled domain; false when it is there already. Other nodes learn of it from domain_events. */
   async add(domain: string, hostType: string): Promise<boolean> {
+    const sql = "INSERT INTO domain_settings (domain, host_type, status) VALUES (?, ?, 1)";
+    let lost = false;
+    const unsure = (): void => {
+      lost = true;
+    };
     try {
-      await this.commit([
-        { sql: "INSERT INTO domain_settings (domain, host_type, status) VALUES (?, ?, 1)", params: [domain, hostType] },
-        event(domain),
-      ]);
+      await this.commit([{ sql, params: [domain, hostType] }, event(domain)], unsure);
       return true;
     } catch (error) {
-      if (error instanceof StorageError && error.code === "constraint") return false;
-      throw error;
+      if (!(error instanceof StorageError && error.code === "constraint")) throw error;
+      // What is there is likely our own, whose answer was lost.
+      const there = lost ? await this.find(domain) : undefined;
+      return there?.host_type === hostType && there.status === ENABLED;
     }
   }
 
-  async setStatus(domain: string, status: number): Promise<void> {
-    await this.commit([
-      { sql: "UPDATE domain_settings SET status = ? WHERE domain = ?", params: [status, domain] },
-      event(domain),
-    ]);
+  /**
+   * Changes the status of a row, unless it is that of a domain which is being deleted.
+   * @returns the row as it is then; undefined when it is gone, whether or not there is another domain of the name
+   */
+  async setStatus({ id, domain }: DomainRow, status: number): Promise<DomainRow | undefined> {
+    const sql = `UPDATE domain_settings SET status = ? WHERE id = ? AND status <> ${DELETING}`;
+    await this.commit([{ sql, params: [status, id] }, event(domain)]);
+    const row = await this.find(domain);
+    return row?.id === id ? row : undefined;
   }
 
-  /** Removes a domain that is marked as being deleted. */
-  async remove(domain: string): Promise<void> {
+  /** Removes a row that is marked as being deleted, and the domain's administrator. */
+  async remove({ id, domain }: Pick<DomainRow, "id" | "domain">): Promise<void> {
+    const others = "NOT EXISTS (SELECT 1 FROM domain_settings s WHERE s.domain = domain_admins.domain)";
     await this.commit([
-      { sql: `DELETE FROM domain_settings WHERE domain = ? AND status = ${DELETING}`, params: [domain] },
-      { sql: "DELETE FROM domain_admins WHERE domain = ?", params: [domain] },
+      { sql: `DELETE FROM domain_settings WHERE id = ? AND status = ${DELETING}`, params: [id] },
+      { sql: `DELETE FROM domain_admins WHERE domain = ? AND ${others}`, params: [domain] },
       event(domain),
     ]);
   }

@@ -5,6 +5,7 @@ import type { Retention as Section } from "../config/index.ts";
 import type { Log } from "../log/index.ts";
 import type { Registry } from "../metrics/registry.ts";
 import { type DbStats, StorageError } from "../storage/db.ts";
+import { SaneDate } from "./date.ts";
 import { retentionMetrics } from "./metrics.ts";
 import { type RetentionHost, type Target, targetsOf } from "./targets.ts";
 
@@ -15,6 +16,8 @@ const BUSY = 500;
 /** How long a batch waits for a busy database before the pass ends, in ms. */
 const PATIENCE_MS = 30_000;
 const LOOK_MS = 500;
+/** A clock that is ahead by more than this is told of. */
+const AHEAD_MS = 60_000;
 
 export interface RetentionParts {
   readonly config: Section;
@@ -23,7 +26,10 @@ export interface RetentionParts {
   domainsOf(hostType: string): readonly string[];
   /** Of all databases. */
   stats(): readonly DbStats[];
+  /** Milliseconds since 1970, as the machine has it. */
   now(): number;
+  /** Milliseconds of a clock that goes on evenly. */
+  steady(): number;
   after(ms: number, run: () => void): () => void;
   sleep(ms: number): Promise<void>;
   readonly registry: Registry;
@@ -63,8 +69,10 @@ export class Retention {
   /** The passes before, one after the other. */
   private last: Promise<unknown> = Promise.resolve();
   private readonly metrics: ReturnType<typeof retentionMetrics>;
+  private readonly date: SaneDate;
 
   constructor(private readonly parts: RetentionParts) {
+    this.date = new SaneDate(parts.now, parts.steady);
     this.metrics = retentionMetrics(parts.registry);
   }
 
@@ -105,7 +113,7 @@ export class Retention {
     let failure: unknown;
     for (const target of this.targets(domain)) {
       if (this.stopped) break;
-      const before = this.parts.now() - target.age;
+      const before = this.today() - target.age;
       const { domain, kind, module, rows } = target;
       const row = (count: number): number => done.push({ domain, kind, module, before, count });
       try {
@@ -120,6 +128,17 @@ export class Retention {
     }
     if (failure !== undefined) throw failure;
     return done;
+  }
+
+  private today(): number {
+    const date = this.date.look();
+    const ahead = this.parts.now() - date;
+    if (ahead > AHEAD_MS) {
+      const advice = "ages are reckoned from an earlier date; restart the server when the clock is right";
+      const seconds = Math.round(ahead / 1000);
+      this.parts.log.limited("retention clock", 3600)?.warning("retention_clock_ahead", { seconds, advice });
+    }
+    return date;
   }
 
   private *targets(domain: string | undefined): Generator<Target> {

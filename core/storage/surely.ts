@@ -11,7 +11,7 @@ const MOST_LOST = 3;
 /**
  * A write that is made sure of when its outcome is unknown.
  * @param write does it
- * @param rest does what is missing of it; may be asked again, and for a part of it
+ * @param rest does what is missing of it, which may be nothing; may be asked again, and for a part of it
  * @returns the write. It rejects as those do, with `maybeDone` when nothing could be found out
  */
 export function surely<T>(

@@ -99,6 +99,16 @@ describe.each(["pgsql", "mysql"] as const)("%s", (dialect) => {
       expect(error).toMatchObject({ code: "unavailable", maybeDone: true });
     });
 
+    test("an upsert whose connection is ended is done again", async () => {
+      const other = await server.open({ poolSize: 1 });
+      const held = server.db.transaction([{ sql: `UPDATE ${table} SET n = 1 WHERE id = 1` }, { sql: pause(0.5) }]);
+      await Bun.sleep(50);
+      // It waits for the row.
+      await endedWithin(other, (it) => it.upsert(table, { id: 1 }, { n: 7 }));
+      await held;
+      expect(await server.db.query(`SELECT n FROM ${table} WHERE id = 1`)).toEqual([{ n: 7 }]);
+    });
+
     test("a transaction whose connection is ended before COMMIT is undone, and says so", async () => {
       const other = await server.open({ poolSize: 1, graceMs: 0 });
       const error = await endedWithin(other, (it) =>

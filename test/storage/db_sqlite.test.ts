@@ -180,10 +180,31 @@ test("a shell that holds the file fails writes after the time-out, and reads go 
   const [write, read] = await Promise.allSettled([db.execute(insert, [null]), db.query("SELECT count(*) AS n FROM t")]);
   expect(write).toMatchObject({ reason: { code: "locked" } });
   expect(read).toMatchObject({ value: [{ n: 0 }] });
+  // They wait for it together, and not one after the other.
+  const began = performance.now();
+  const writes = await Promise.allSettled(Array.from({ length: 100 }, () => db.execute(insert, [null])));
+  expect(writes.filter(({ status }) => status === "rejected")).toHaveLength(100);
+  expect(performance.now() - began).toBeLessThan(1500);
   shell.run("ROLLBACK");
   shell.close();
   expect(await db.execute(insert, [null])).toBe(1);
   await db.close();
+});
+
+test("a commit that the disk fails may be done, as a crash would show", async () => {
+  const client = JSON.stringify(join(import.meta.dirname, "../../core/storage/sqlite/client.ts"));
+  const writes = `const { openSqlite } = await import(${client});
+    const db = await openSqlite({ file: ${JSON.stringify(newFile())} });
+    await db.execute("CREATE TABLE t (data)");
+    const write = () => Promise.allSettled([1, 2].map(() => db.execute("INSERT INTO t VALUES (zeroblob(3000))")));
+    let [last] = await write();
+    for (let i = 0; i < 1000 && last.status === "fulfilled"; i++) [last] = await write();
+    const [{ n }] = await db.query("SELECT count(*) AS n FROM t");
+    console.log(last.reason?.code, last.reason?.maybeDone, n > 0 && n % 2 === 0);
+    process.exit(0);`;
+  // No file may grow past 200 KB: an error of the disk, and not a full one.
+  const limited = ["bash", "-c", 'trap "" XFSZ; ulimit -f 200; exec "$@"', "-", process.execPath, "-e", writes];
+  expect(Bun.spawnSync(limited, { cwd: "/" }).stdout.toString()).toBe("unavailable true true\n");
 });
 
 test("when the worker fails, what it had been given may be done, and what waits is not", async () => {

@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Domains } from "../../core/domain/domains.ts";
 import { DELETING, DISABLED, DomainStore, ENABLED } from "../../core/domain/store.ts";
 import { Log, MemorySink } from "../../core/log/index.ts";
-import type { Db } from "../../core/storage/db.ts";
+import { type Db, StorageError } from "../../core/storage/db.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 interface Host {
@@ -35,6 +35,37 @@ class TestNode {
 
   served(domain: string): string | undefined {
     return this.domains.lookup(domain)?.name;
+  }
+}
+
+/** A store that takes its time with what it has read. */
+class SlowStore extends DomainStore {
+  private gate: Promise<void> | undefined;
+  private come: () => void = () => {};
+
+  /** The next answer waits until the function that is given is called; resolves when there is one that waits. */
+  hold(): { come: Promise<void>; go: () => void } {
+    const [come, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    this.gate = gate.promise;
+    this.come = come.resolve;
+    return { come: come.promise, go: gate.resolve };
+  }
+
+  private async held<T>(answer: Promise<T>): Promise<T> {
+    const { gate } = this;
+    this.gate = undefined;
+    const value = await answer;
+    if (gate !== undefined) this.come();
+    await gate;
+    return value;
+  }
+
+  override find(domain: string) {
+    return this.held(super.find(domain));
+  }
+
+  override findMany(domains: readonly string[]) {
+    return this.held(super.findMany(domains));
   }
 }
 
@@ -198,7 +229,7 @@ onEachDatabase("domains", (database: TestDatabase) => {
       await node.domains.add("reborn.example", "type a");
       node.erase = () => Promise.reject(new Error("storage is down"));
       await expect(node.domains.remove("reborn.example", "type a", true)).rejects.toThrow();
-      await store.remove("reborn.example");
+      await store.remove((await store.find("reborn.example"))!);
       await store.add("reborn.example", "type a");
       node.erase = async () => {};
       await node.domains.refresh();
@@ -236,6 +267,82 @@ onEachDatabase("domains", (database: TestDatabase) => {
       const results = await Promise.all(names.map((name) => node.domains.add(name, "type a")));
       expect(results.filter((result) => result === "duplicate")).toHaveLength(50);
       expect(node.domains.dynamicCount).toBe(50);
+    });
+  });
+
+  describe("one node, changes at the same time", () => {
+    let slow: SlowStore;
+    let node: TestNode;
+    beforeEach(async () => {
+      slow = new SlowStore(db);
+      node = new TestNode(slow);
+      await node.domains.load();
+      await node.domains.add("changed.example", "type a");
+      await node.domains.refresh();
+    });
+
+    /** Looks for changes, and does something when they have been read and are not taken over yet. */
+    async function inRefresh(act: () => Promise<unknown>): Promise<void> {
+      const { come, go } = slow.hold();
+      const refreshed = node.domains.refresh();
+      await come;
+      await act();
+      go();
+      await refreshed;
+    }
+
+    test("a domain that is removed while changes are looked for is not served again", async () => {
+      node.erase = () => new Promise(() => {});
+      await inRefresh(() => node.domains.remove("changed.example", "type a", false));
+      expect(node.served("changed.example")).toBeUndefined();
+    });
+
+    test("a domain that is removed and added again while changes are looked for is served", async () => {
+      await node.domains.remove("changed.example", "type a", true);
+      await inRefresh(() => node.domains.add("changed.example", "type b"));
+      expect(node.served("changed.example")).toBe("type b");
+      expect(node.closed).toEqual(["changed.example"]);
+      await node.domains.refresh();
+      expect(node.served("changed.example")).toBe("type b");
+    });
+
+    test("a domain that is enabled while changes are looked for is served", async () => {
+      await node.domains.setEnabled("changed.example", false);
+      await inRefresh(() => node.domains.setEnabled("changed.example", true));
+      expect(node.served("changed.example")).toBe("type a");
+      expect(node.closed).toEqual(["changed.example"]);
+    });
+
+    test.each([true, false])(
+      "a domain that is enabled or disabled (%s) while it is marked goes all the same",
+      async (on) => {
+        const data = Promise.withResolvers<void>();
+        node.erase = () => data.promise;
+        const { come, go } = slow.hold();
+        const changed = node.domains.setEnabled("changed.example", on);
+        await come;
+        const removed = node.domains.remove("changed.example", "type a", true);
+        await settle();
+        go();
+        expect(await changed).toBe("not_found");
+        expect(node.served("changed.example")).toBeUndefined();
+        data.resolve();
+        await removed;
+        expect(await store.find("changed.example")).toBeUndefined();
+        expect(node.served("changed.example")).toBeUndefined();
+      },
+    );
+
+    test("a domain that is added again while another removal of it is asked for stays", async () => {
+      const { come, go } = slow.hold();
+      const late = node.domains.remove("changed.example", "type a", true);
+      await come;
+      await node.domains.remove("changed.example", "type a", true);
+      await node.domains.add("changed.example", "type b");
+      go();
+      expect(await late).toBe("not_found");
+      expect(node.served("changed.example")).toBe("type b");
+      expect(node.erased).toEqual(["changed.example"]);
     });
   });
 
@@ -341,6 +448,38 @@ onEachDatabase("domains", (database: TestDatabase) => {
       expect(results).toContain("duplicate");
       expect(results).toContainEqual(expect.objectContaining({ status: "ENABLED" }));
     });
+  });
+
+  test("a domain is added though the answer to that was lost", async () => {
+    const through = db.transaction.bind(db);
+    let lost = 0;
+    const value: Db["transaction"] = async (statements) => {
+      const done = await through(statements);
+      if (lost++ === 0) throw new StorageError("unavailable", "the connection is gone", { maybeDone: true });
+      return done;
+    };
+    Object.defineProperty(db, "transaction", { value, configurable: true });
+    const node = new TestNode(store);
+    try {
+      expect(await node.domains.add("lossy.example", "type a")).toMatchObject({ status: "ENABLED" });
+    } finally {
+      Reflect.deleteProperty(db, "transaction");
+    }
+    expect(lost).toBe(1);
+    expect(node.served("lossy.example")).toBe("type a");
+    expect(await node.domains.add("lossy.example", "type a")).toBe("duplicate");
+  });
+
+  test("a removal that is committed twice leaves the administrator of the domain that was added between", async () => {
+    await store.add("twice.example", "type a");
+    const row = (await store.find("twice.example"))!;
+    await store.setStatus(row, DELETING);
+    await store.remove(row);
+    await store.add("twice.example", "type a");
+    await store.setPassword("twice.example", "details");
+    await store.remove(row);
+    expect(await store.find("twice.example")).toMatchObject({ status: ENABLED });
+    expect(await store.password("twice.example")).toBe("details");
   });
 
   test("events are forgotten up to a number", async () => {

@@ -308,6 +308,7 @@ function cleaner(config: Config, kind: RetentionKind, store: Retained, clock: { 
     domainsOf: (hostType) => [hostType],
     stats: () => [],
     now: () => clock.now,
+    steady: () => performance.now(),
     after: () => () => {},
     sleep: async () => {},
     registry: new Registry(),

@@ -1,6 +1,7 @@
 // The removal of an account is finished, whatever comes between: an end of the process, a database that is away.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { makeBare } from "../../core/jid.ts";
+import { holdNext } from "../support/held-call.ts";
 import { StoryServer } from "../support/story-server.ts";
 
 let server: StoryServer;
@@ -83,3 +84,41 @@ test("what takes longer than a removal waits for leaves nothing: the name is not
   expect(await kept("last", "username", "rosaline")).toEqual([]);
   expect(await kept("mongooseim_removals", "username", "rosaline")).toEqual([]);
 });
+
+test("who asks once more while a removal goes on does not take its mark away", async () => {
+  const jid = await account("mercutio");
+  host().hooks.add("slow", { remove_user: { at: 1, run: () => new Promise<void>(() => {}) } }, {});
+  void server.node.removeUser(jid);
+  await until(async () => !(await host().auth.exists("mercutio", "localhost", { storedOnly: true })));
+  expect(await server.node.removeUser(jid)).toBe(false);
+  expect(await kept("mongooseim_removals", "username", "mercutio")).toHaveLength(1);
+  await server.restarts({});
+  await until(async () => (await kept("mongooseim_removals", "username", "mercutio")).length === 0);
+  expect(await kept("last", "username", "mercutio")).toEqual([]);
+});
+
+test("of two who ask at once, whichever removes the account, nothing is left after a kill", async () => {
+  const jid = await account("benvolio");
+  host().hooks.add("slow", { remove_user: { at: 1, run: () => new Promise<void>(() => {}) } }, {});
+  const answers = [server.node.removeUser(jid), server.node.removeUser(jid)];
+  await until(async () => !(await host().auth.exists("benvolio", "localhost", { storedOnly: true })));
+  await Promise.race([Promise.all(answers), Bun.sleep(300)]);
+  expect(await kept("mongooseim_removals", "username", "benvolio")).toHaveLength(1);
+  await server.restarts({});
+  await until(async () => (await kept("mongooseim_removals", "username", "benvolio")).length === 0);
+  expect(await kept("last", "username", "benvolio")).toEqual([]);
+});
+
+test("a removal that goes on after the features have stopped leaves the rest to the next start", async () => {
+  const jid = await account("tybalt");
+  const held = holdNext(server.db, "execute");
+  const removing = server.node.removeUser(jid);
+  await held.come;
+  await server.node.stop();
+  held.go();
+  await removing.catch(() => undefined);
+  expect(await kept("mongooseim_removals", "username", "tybalt")).toHaveLength(1);
+  await server.restarts({});
+  await until(async () => (await kept("mongooseim_removals", "username", "tybalt")).length === 0);
+  expect(await kept("last", "username", "tybalt")).toEqual([]);
+}, 20_000);

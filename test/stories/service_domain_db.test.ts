@@ -107,7 +107,7 @@ story(
     const refusal = "unknown_host_type";
     (await admin.calls("domain.removeDomain", { domain: foreign, hostType })).fails(refusal);
     (await admin.calls("domain.disableDomain", { domain: foreign })).fails(refusal);
-    await elsewhere(server).setStatus(foreign, DISABLED);
+    await elsewhere(server).setStatus((await elsewhere(server).find(foreign))!, DISABLED);
     await server.node.domains.refresh();
     (await admin.calls("domain.enableDomain", { domain: foreign })).fails(refusal);
     expect(await stored(server, foreign)).toEqual({ hostType, status: DISABLED });

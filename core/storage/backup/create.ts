@@ -14,6 +14,7 @@ import {
 import { dirname, join, resolve } from "node:path";
 import { contentsOf, copyDatabase, isSqlite } from "./database.ts";
 import { copyHashed, reasonOf, sync, writeSynced } from "./files.ts";
+import { restoreJournal } from "./journal.ts";
 import { BackupError, MANIFEST, type Manifest, newManifest } from "./manifest.ts";
 
 /** What a state directory has beside its databases that cannot be made again: keys, certificates, a password. */
@@ -38,6 +39,12 @@ export function createBackup(options: CreateOptions): Manifest {
   const databases = databasesIn(stateDir);
   if (databases.length === 0) throw new BackupError(`Cannot make a backup: there is no database in "${stateDir}"`);
   if (existsSync(target)) throw new BackupError(`Cannot make the backup: "${target}" exists already`);
+  // Some files are of before the restore, and some of after it.
+  if (existsSync(restoreJournal(stateDir))) {
+    throw new BackupError(
+      `Cannot make a backup: a restore of "${stateDir}" was cut short; start the server, which finishes it`,
+    );
+  }
   const partial = `${target}.partial`;
   try {
     begin(partial);
@@ -56,17 +63,20 @@ export function createBackup(options: CreateOptions): Manifest {
   }
 }
 
-/** Files in the state directory that are databases, wherever a pool with driver "sqlite" has put them there. */
+/**
+ * Files in the state directory that are databases, wherever a pool with driver "sqlite" has put them there; links to such
+ * files too.
+ */
 function databasesIn(stateDir: string): string[] {
-  let entries: string[];
+  const isDatabase = (name: string): boolean => {
+    const file = join(stateDir, name);
+    return !name.endsWith(".lock") && statSync(file, { throwIfNoEntry: false })?.isFile() === true && isSqlite(file);
+  };
   try {
-    entries = readdirSync(stateDir, { withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map(({ name }) => name);
+    return readdirSync(stateDir).filter(isDatabase).sort();
   } catch (error) {
     throw new BackupError(`Cannot read the state directory: ${(error as Error).message}`);
   }
-  return entries.filter((name) => !name.endsWith(".lock") && isSqlite(join(stateDir, name))).sort();
 }
 
 class Taken extends BackupError {}

@@ -2,7 +2,18 @@
 // beside the old files first; then a journal is written, and from then on the exchange goes on by itself, whoever comes
 // next: this command again, or the server at its start.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { StorageError } from "../db.ts";
@@ -96,6 +107,12 @@ function locked<T>(stateDir: string, databases: readonly string[], work: () => T
 /** Makes and checks the copies, and writes the journal. Returns where the old files will go. */
 function prepare(stateDir: string, backup: string, manifest: Manifest, now: Date): string {
   const staging = join(stateDir, STAGING);
+  const file = restoreJournal(stateDir);
+  const plan: Journal = {
+    aside: nameAside(stateDir, now),
+    files: manifest.files.map(({ path }) => path),
+    databases: manifest.databases.map(({ path }) => path),
+  };
   rmSync(staging, { recursive: true, force: true });
   try {
     mkdirSync(staging, { mode: 0o700 });
@@ -105,23 +122,47 @@ function prepare(stateDir: string, backup: string, manifest: Manifest, now: Date
       giveToOwnerOf(stateDir, path);
       sync(path);
     }
+    makePlaces(stateDir, plan);
+    rmSync(`${file}.new`, { force: true });
+    writeSynced(`${file}.new`, JSON.stringify(plan));
+    giveToOwnerOf(stateDir, `${file}.new`);
+    renameSync(`${file}.new`, file);
+    sync(stateDir);
   } catch (error) {
-    rmSync(staging, { recursive: true, force: true });
+    for (const path of [file, `${file}.new`, staging, join(stateDir, plan.aside)])
+      rmSync(path, { recursive: true, force: true });
     throw error;
   }
-  const aside = `before-restore-${now.toISOString().replace(/[-:]|\.\d+/g, "")}`;
-  const plan: Journal = {
-    aside,
-    files: manifest.files.map(({ path }) => path),
-    databases: manifest.databases.map(({ path }) => path),
-  };
-  const file = restoreJournal(stateDir);
-  rmSync(`${file}.new`, { force: true });
-  writeSynced(`${file}.new`, JSON.stringify(plan));
-  giveToOwnerOf(stateDir, `${file}.new`);
-  renameSync(`${file}.new`, file);
-  sync(stateDir);
-  return aside;
+  return plan.aside;
+}
+
+/** A name that is free: what was put aside by another restore, of this second too, stays. */
+function nameAside(stateDir: string, now: Date): string {
+  const name = `before-restore-${now.toISOString().replace(/[-:]|\.\d+/g, "")}`;
+  for (let n = 1; ; n++) {
+    const free = n === 1 ? name : `${name}-${n}`;
+    if (!existsSync(join(stateDir, free))) return free;
+  }
+}
+
+/**
+ * Makes the directories that the exchange needs, and refuses where it would stop half-way: a file cannot be renamed to
+ * another file system, nor in a directory that may not be written to.
+ */
+function makePlaces(stateDir: string, { aside, files }: Journal): void {
+  const { dev } = statSync(stateDir);
+  for (const path of files) {
+    const old = lstatSync(join(stateDir, path), { throwIfNoEntry: false });
+    const dir = join(stateDir, dirname(path));
+    makeDir(dir, stateDir);
+    if (statSync(dir).dev !== dev || (old && old.dev !== dev)) {
+      throw new BackupError(
+        `Cannot restore: "${join(stateDir, path)}" is on another file system than "${stateDir}"; move it away first`,
+      );
+    }
+    accessSync(dir, constants.W_OK);
+    if (old) makeDir(join(stateDir, aside, dirname(path)), stateDir);
+  }
 }
 
 function readJournal(stateDir: string): Journal {
@@ -154,12 +195,18 @@ function exchange(stateDir: string): void {
 /** Renames a file, if it exists. */
 function move(from: string, to: string, stateDir: string): void {
   if (!existsSync(from)) return;
-  const dir = dirname(to);
-  const made = mkdirSync(dir, { recursive: true, mode: 0o700 });
-  if (made !== undefined) giveToOwnerOf(stateDir, dir);
+  makeDir(dirname(to), stateDir);
   renameSync(from, to);
   // The name is gone from one place only when it is in the other one for good.
-  sync(dir);
+  sync(dirname(to));
+}
+
+function makeDir(dir: string, stateDir: string): void {
+  if (existsSync(dir)) return;
+  makeDir(dirname(dir), stateDir);
+  mkdirSync(dir, { mode: 0o700 });
+  giveToOwnerOf(stateDir, dir);
+  sync(dirname(dir));
 }
 
 function* everythingIn(dir: string): Generator<string> {

@@ -13,6 +13,7 @@ import {
   RUN_MANY,
   type SqliteSettings,
   TRANSACTION,
+  UNSURE,
   type Wire,
 } from "./protocol.ts";
 import { Scans } from "./scans.ts";
@@ -426,10 +427,13 @@ function settle(batch: Batch, reply: Wire, damaged: SqliteOptions["damaged"]): v
         at = end;
         break;
       }
-      default:
-        if (reply[at + 1] === "corrupt") damaged?.(reply[at + 2] as string);
-        batch.rejecters[i](new StorageError(reply[at + 1] as StorageErrorCode, reply[at + 2] as string));
+      default: {
+        const code = reply[at + 1] as StorageErrorCode;
+        const message = reply[at + 2] as string;
+        if (code === "corrupt") damaged?.(message);
+        batch.rejecters[i](new StorageError(code, message, { maybeDone: reply[at] === UNSURE }));
         at += 3;
+      }
     }
   }
 }

@@ -2,7 +2,18 @@
 import { Database, SQLiteError, type Statement } from "bun:sqlite";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { type SqlValue, StorageError, type StorageErrorCode } from "../db.ts";
-import { CHANGES, FAILED, LIST, QUERY, ROWS, RUN, RUN_MANY, type SqliteSettings, type Wire } from "./protocol.ts";
+import {
+  CHANGES,
+  FAILED,
+  LIST,
+  QUERY,
+  ROWS,
+  RUN,
+  RUN_MANY,
+  type SqliteSettings,
+  UNSURE,
+  type Wire,
+} from "./protocol.ts";
 
 /** Pages in the write-ahead log after which a commit pays for a checkpoint; idle time normally does it before. */
 const CHECKPOINT_PAGES = 4000;
@@ -36,6 +47,8 @@ export class SqliteEngine {
   #begunAt = -1;
   /** Operations answered since the transaction began. */
   #since = 0;
+  /** Why no transaction could be begun in this batch. */
+  #barred: unknown;
   #rows = 0;
   /** True when commits wait in the write-ahead log for a checkpoint. */
   dirty = false;
@@ -101,6 +114,7 @@ export class SqliteEngine {
   run(batch: Wire): Wire {
     const started = performance.now();
     this.#rows = 0;
+    this.#barred = undefined;
     const out: Wire = [0, 0];
     this.#learn(batch);
     // Reads of one batch share a transaction: outside of one each takes and gives back the file's locks.
@@ -116,7 +130,8 @@ export class SqliteEngine {
         this.dirty = true;
       } catch (cause) {
         if (this.#db.inTransaction) this.#db.run("ROLLBACK");
-        this.#lose(out, cause);
+        // It may be whole in the log, and only its way to the disk have failed: who opens the file after a crash finds it.
+        this.#lose(out, cause, classify(cause).code === "unavailable" ? UNSURE : FAILED);
       }
       this.#begunAt = -1;
     }
@@ -180,7 +195,8 @@ export class SqliteEngine {
       if (this.#begunAt >= 0) this.#since++;
     } catch (cause) {
       out.length = start;
-      pushFailure(out, classify(cause));
+      const { code, message } = classify(cause);
+      out.push(FAILED, code, message);
       if (this.#begunAt >= 0) {
         this.#since++;
         // A full disk and the like end the whole transaction; what follows starts another.
@@ -195,17 +211,24 @@ export class SqliteEngine {
 
   #ensureBegun(out: Wire): void {
     if (this.#begunAt >= 0) return;
+    // Each would wait for the lock anew, and all that is behind them.
+    if (this.#barred !== undefined) throw this.#barred;
     this.#endRead();
-    this.#begin.run();
+    try {
+      this.#begin.run();
+    } catch (cause) {
+      this.#barred = cause;
+      throw cause;
+    }
     this.#begunAt = out.length;
     this.#since = 0;
   }
 
   /** Replaces the results since BEGIN by failures: reads too, for they saw what is not there any more. */
-  #lose(out: Wire, cause: unknown): void {
-    const failure = classify(cause);
+  #lose(out: Wire, cause: unknown, result = FAILED): void {
+    const { code, message } = classify(cause);
     out.length = this.#begunAt;
-    for (let i = 0; i < this.#since; i++) pushFailure(out, failure);
+    for (let i = 0; i < this.#since; i++) out.push(result, code, message);
   }
 
   #atomically(work: () => void): void {
@@ -345,10 +368,6 @@ export function takeLock(file: string): Database {
 interface Failure {
   code: StorageErrorCode;
   message: string;
-}
-
-function pushFailure(out: Wire, failure: Failure): void {
-  out.push(FAILED, failure.code, failure.message);
 }
 
 const CODES: readonly [prefix: string, code: StorageErrorCode][] = [

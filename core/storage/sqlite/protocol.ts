@@ -19,6 +19,7 @@ export const CHANGES = 0; // changes
 export const ROWS = 1; // columns, rows, columns × name, columns × rows × value
 export const LIST = 2; // n, n × changes
 export const FAILED = 3; // code, message
+export const UNSURE = 4; // code, message; it may be done
 
 /** How the worker opens its file. */
 export interface SqliteSettings {

@@ -55,6 +55,8 @@ function bed(more: string, left = 0, kind: RetentionKind = "offline") {
   const sink = new MemorySink();
   const registry = new Registry();
   const slept: number[] = [];
+  /** What the wall clock is ahead of the time that goes on evenly. */
+  const ahead = { ms: 0 };
   const stats = { up: true, queued: 0, batches: 0, rows: 0, lastBatchMs: 0 };
   const modules = new Map([
     ["mod_x", { def: { name: "mod_x", retention: { [kind]: () => rows } }, ctx: {} } as unknown as RunningModule],
@@ -64,13 +66,14 @@ function bed(more: string, left = 0, kind: RetentionKind = "offline") {
     hosts: () => config.hostTypes.map((name) => ({ name, config: config.forHostType(name), modules })),
     domainsOf: (hostType) => [hostType],
     stats: () => [stats],
-    now: () => clock.time,
+    now: () => clock.time + ahead.ms,
+    steady: () => clock.time,
     after: (ms, run) => clock.after(ms, run),
     sleep: async (ms) => void slept.push(ms),
     registry,
     log: new Log({ sink, level: "info" }),
   });
-  return { retention, rows, clock, sink, registry, slept, stats };
+  return { retention, rows, clock, ahead, sink, registry, slept, stats };
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -206,6 +209,51 @@ describe("a pass", () => {
     expect(rows.left).toBe(970);
     // The next pass goes by the time that is now.
     expect(await retention.pass({ dryRun: false })).toMatchObject([{ count: 970, before: clock.time - 2 * DAY }]);
+  });
+});
+
+describe("a clock that jumps ahead", () => {
+  const TWO = "[retention]\noffline = 2";
+  const ages = async ({ retention, rows }: ReturnType<typeof bed>): Promise<string[]> => {
+    rows.calls.length = 0;
+    await retention.pass({ dryRun: false, domain: "one.example" });
+    return rows.calls;
+  };
+
+  test("does not make old what has just come", async () => {
+    const it = bed(TWO);
+    await ages(it);
+    it.ahead.ms = 2000 * DAY;
+    expect(await ages(it)).toEqual(["one.example 2 500"]);
+    expect(it.sink.lines.join("\n")).toMatch(/retention_clock_ahead.*seconds=172800000/);
+    it.rows.calls.length = 0;
+    expect(await it.retention.pass({ dryRun: true, domain: "one.example" })).toMatchObject([
+      { before: it.clock.time - 2 * DAY },
+    ]);
+    it.ahead.ms = 0;
+    expect(await ages(it)).toEqual(["one.example 2 500"]);
+  });
+
+  test("is followed at twice its pace: one that is right after a machine has slept is caught up with", async () => {
+    const it = bed(TWO);
+    await ages(it);
+    it.ahead.ms = 3 * DAY;
+    it.clock.advance(DAY);
+    expect(await ages(it)).toEqual(["one.example 1 500"]);
+    it.clock.advance(4 * DAY);
+    expect(await ages(it)).toEqual(["one.example -1 500"]);
+    it.clock.advance(4 * DAY);
+    expect(await ages(it)).toEqual(["one.example -1 500"]);
+  });
+
+  test("and is set right holds nothing up", async () => {
+    const it = bed(TWO);
+    await ages(it);
+    it.ahead.ms = -1000 * DAY;
+    expect(await ages(it)).toEqual(["one.example 1002 500"]);
+    it.ahead.ms = 0;
+    expect(await ages(it)).toEqual(["one.example 2 500"]);
+    expect(it.sink.lines.join("\n")).not.toContain("ahead");
   });
 });
 

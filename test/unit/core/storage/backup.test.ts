@@ -12,12 +12,13 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Log, MemorySink } from "../../../../core/log/index.ts";
 import { createBackup } from "../../../../core/storage/backup/create.ts";
 import { holdCheckpoints } from "../../../../core/storage/backup/hold.ts";
@@ -120,6 +121,24 @@ describe("a backup", () => {
     const manifest = create();
     expect(manifest.databases.map(({ path }) => path)).toEqual(["mongooseim.db", "pool.db"]);
     expect(manifest.databases[1]).toEqual({ path: "pool.db", schema: [], rows: { things: 2 } });
+  });
+
+  test("takes a database that is a link to another disk", async () => {
+    await stateWith("alice");
+    await close();
+    mkdirSync(join(root, "disk"));
+    renameSync(join(stateDir, "mongooseim.db"), join(root, "disk/m.db"));
+    symlinkSync(join(root, "disk/m.db"), join(stateDir, "mongooseim.db"));
+    symlinkSync("/nowhere/at/all", join(stateDir, "dangling.db"));
+    const manifest = create();
+    expect(manifest.databases.map(({ path, rows }) => [path, rows.users])).toEqual([["mongooseim.db", 1]]);
+  });
+
+  test("is refused while a restore is half done", async () => {
+    await stateWith("alice");
+    writeFileSync(join(stateDir, "restore.json"), "{}");
+    expect(create).toThrow(/a restore of ".*" was cut short; start the server/);
+    expect(existsSync(target)).toBe(false);
   });
 
   test("is refused where something is already, and where there is nothing to save", async () => {
@@ -329,6 +348,40 @@ describe("a restore", () => {
     const names = readdirSync(stateDir, { recursive: true }).map(String);
     expect(names).toContain("mongooseim.db.lock");
     for (const name of names) expect([name, statSync(join(stateDir, name)).uid]).toEqual([name, 65_534]);
+  });
+
+  test("never takes the place of what another one has put aside", async () => {
+    await stateWith("alice");
+    create();
+    await close();
+    writeFileSync(join(stateDir, "salt-secret"), "the only copy");
+    const [first, second] = [restore().aside!, restore().aside!];
+    expect(second).toBe(`${first}-2`);
+    expect(readFileSync(join(first, "salt-secret"), "utf8")).toBe("the only copy");
+    expect(readFileSync(join(second, "salt-secret"), "utf8")).toBe("secret of alice");
+  });
+
+  // A part of the directory that is mounted from elsewhere, or a link to another disk.
+  const elsewhere = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "backup-"));
+  afterAll(() => rmSync(elsewhere, { recursive: true }));
+  test.skipIf(statSync(elsewhere).dev === statSync(tmpdir()).dev).each([
+    ["is on another file system", (tls: string) => symlinkSync(elsewhere, tls), /tls.* is on another file system/],
+    ["is a link to nowhere", (tls: string) => symlinkSync("/nowhere/at/all", tls), /EEXIST/],
+    ["is a file", (tls: string) => writeFileSync(tls, "not a directory"), /Cannot restore/],
+  ])("that could not be finished, since a directory %s, is not begun", async (_, make, problem) => {
+    await stateWith("alice");
+    create();
+    await close();
+    rmSync(join(stateDir, "tls"), { recursive: true });
+    make(join(stateDir, "tls"));
+    writeFileSync(join(stateDir, "salt-secret"), "another");
+    const before = readdirSync(stateDir);
+    expect(() => restore()).toThrow(problem);
+    expect(readdirSync(stateDir)).toEqual(before);
+    expect(readFileSync(join(stateDir, "salt-secret"), "utf8")).toBe("another");
+    rmSync(join(stateDir, "tls"));
+    restore();
+    expect(readFileSync(join(stateDir, "tls/self-signed.key"), "utf8")).toBe("key of alice");
   });
 
   test("makes a state directory where there is none", async () => {
