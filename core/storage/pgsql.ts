@@ -35,7 +35,7 @@ const keyOf = (table: string, columns: readonly string[]): string => `${table} $
 
 const ask = (sql: postgres.Sql) => sql.unsafe("SELECT 1").execute();
 
-type Request = postgres.PendingQuery<postgres.Row[]>;
+type Request = ReturnType<postgres.Sql["unsafe"]>;
 
 /** Sends a request; with `attempt` one that commits. */
 function send(request: Request, attempt?: Attempt): Request {
@@ -118,7 +118,8 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
     const work = (attempt: Attempt) =>
       this.workers.run((connection) => {
         stillWanted(attempt);
-        return send(connection.unsafe(text, values, options), commits ? attempt : undefined);
+        const request = connection.unsafe(text, values, isForgotten(attempt.before) ? PARSED : options);
+        return send(request, commits ? attempt : undefined);
       });
     return this.patience.run(rows, work, options === PREPARED ? "execute" : "query");
   }
@@ -129,14 +130,13 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
       values: toParameters(params),
       options: options ?? (isFrequent(sql) ? PREPARED : params.length > 0 ? PARSED : SIMPLE),
     }));
-    // Each of them may be one that the server has forgotten: they are not found out about one by one.
-    let forgotten = false;
     return this.patience.run(rows, (attempt) =>
       this.workers.alone(ready.length, async (connection) => {
         stillWanted(attempt);
         await connection.unsafe("BEGIN", [], SIMPLE).execute();
         let results: { count?: number | null }[];
         try {
+          const forgotten = isForgotten(attempt.before);
           const all = ready.map(({ text, values, options }) =>
             connection.unsafe(text, values, forgotten && options === PREPARED ? PARSED : options).execute(),
           );
@@ -144,7 +144,6 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
           // Its caller has been told that nothing was done.
           stillWanted(attempt);
         } catch (error) {
-          forgotten ||= isForgotten(error);
           // A connection that is gone takes the transaction with it.
           if (!isConnectionError(error)) await connection.unsafe("ROLLBACK", [], SIMPLE).execute();
           throw error;
