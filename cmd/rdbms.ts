@@ -8,6 +8,7 @@ import type { Log } from "../core/log/index.ts";
 import { type Db, type DbCalls, StorageError } from "../core/storage/db.ts";
 import { openStorage } from "../core/storage/index.ts";
 import type { MysqlOptions } from "../core/storage/mysql/client.ts";
+import type { ServerChange } from "../core/storage/patience.ts";
 import type { PgsqlOptions } from "../core/storage/pgsql.ts";
 import { type Pool, Pools } from "../core/storage/pools.ts";
 import { openSqlite } from "../core/storage/sqlite/client.ts";
@@ -52,7 +53,7 @@ const LONGEST_MS = 2 ** 31 - 1;
  */
 export async function openPools(config: Config, options: OpenOptions): Promise<Pools> {
   const { stateDir, log } = options;
-  const embedded = await openStorage({ stateDir, sqlite: { damaged: onDamage(log, EMBEDDED) } });
+  const embedded = await openStorage({ stateDir, sqlite: told(log, EMBEDDED) });
   const opened = new Set<Db>([embedded]);
   try {
     const pools = await new Opener(config, options, embedded, opened).openAll();
@@ -64,9 +65,19 @@ export async function openPools(config: Config, options: OpenOptions): Promise<P
   }
 }
 
-/** Tells once a minute that requests find a file damaged; everything that is not touched is served on. */
-const onDamage = (log: Log, file: string) => (reason: string) =>
-  log.limited(`damage ${file}`, 60)?.critical("database_damaged", { file, reason, advice: DAMAGE_ADVICE });
+/** What the log has of a file; that requests find it damaged once a minute: everything that is not touched is served on. */
+const told = (log: Log, file: string) => ({
+  damaged: (reason: string) =>
+    log.limited(`damage ${file}`, 60)?.critical("database_damaged", { file, reason, advice: DAMAGE_ADVICE }),
+  changed: onChange(log, { file }),
+});
+
+const onChange =
+  (log: Log, fields: Readonly<Record<string, string | number | undefined>>) =>
+  ({ up, error, awayMs }: ServerChange): void => {
+    if (up) log.notice("database_back", { ...fields, away_ms: awayMs });
+    else log.error("database_lost", { ...fields, error: error?.message });
+  };
 
 /** Databases that the server uses beside those in its state directory, which backups have. */
 export function databasesElsewhere(config: Config): Elsewhere[] {
@@ -201,8 +212,7 @@ class Opener {
     const { stateDir, log } = this.options;
     const file = isAbsolute(database) ? normalize(database) : join(stateDir, database);
     if (file === join(stateDir, EMBEDDED)) return this.embedded;
-    const sqlite = { damaged: onDamage(log, database) };
-    const open = this.ready.get(file) ?? (await openStorage({ stateDir, file, sqlite }));
+    const open = this.ready.get(file) ?? (await openStorage({ stateDir, file, sqlite: told(log, database) }));
     this.ready.set(file, open);
     return open;
   }
@@ -281,10 +291,7 @@ function serverOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOp
     ...(max_worker_queue_len === undefined ? {} : { maxRequests: workers * (max_worker_queue_len + 1) }),
     maxPauseMs: max_start_interval * 1000,
     keepAliveMs: keepalive_interval && Math.min(keepalive_interval * 1000, LONGEST_MS),
-    changed: ({ up, error, awayMs }) => {
-      if (up) log.notice("database_back", { ...fields, away_ms: awayMs });
-      else log.error("database_lost", { ...fields, error: error?.message });
-    },
+    changed: onChange(log, fields),
   };
 }
 
