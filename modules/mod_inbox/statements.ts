@@ -87,6 +87,12 @@ function upsert({ incoming, onConflict }: SqlDialect, own: boolean, rows: number
     ${moved("msg_id")}, ${moved("content")}, ${moved("timestamp")}`;
 }
 
+/** Gives a row when the entry is as this update has left it. */
+export const shows = (update: Update): Statement => ({
+  sql: `SELECT 1 AS one FROM inbox WHERE ${THIS_ENTRY} AND timestamp = ? AND content = ?`,
+  params: [...keyValues(update), update.timestamp, update.content],
+});
+
 /** The owner has read everything up to a message, if it is the last one. */
 export const resetUpTo = (key: EntryKey, msgId: string): Statement => ({
   sql: `UPDATE inbox SET unread_count = 0 WHERE ${THIS_ENTRY} AND msg_id = ? AND unread_count > 0`,

@@ -7,8 +7,9 @@ import type { BareJid } from "../../core/jid.ts";
 import { type Db, queueIsFull, type Statement } from "../../core/storage/db.ts";
 import { DIALECTS } from "../../core/storage/dialect.ts";
 import { writeEach } from "../../core/storage/each.ts";
+import { surely } from "../../core/storage/surely.ts";
 import type { EntryKey } from "./entry.ts";
-import { removeEntry, resetUpTo, throwAway, type Update, Upserts, unarchive } from "./statements.ts";
+import { removeEntry, resetUpTo, shows, throwAway, type Update, Upserts, unarchive } from "./statements.ts";
 
 /** Entries that are remembered not to be in the archive box. */
 const KNOWN = 20_000;
@@ -20,6 +21,8 @@ const MOST = 1000;
 const MOST_BATCHES = 100;
 /** A batch that has become so large is counted as written because many waited. */
 const MANY = 100;
+/** Entries of a transaction that are looked at when it is not known whether it was done. */
+const LOOKS = 20;
 
 /** What the writer tells. Unset: nobody listens. */
 export interface WriterEvents {
@@ -158,13 +161,30 @@ export class Writer {
     this.#events.flushing?.(before.length + updates.size >= MANY);
     try {
       // One of several may have something about it that the database refuses: the others are not to suffer for it.
-      const errors = await writeEach<Item>([...before, ...updates], (items) => this.#transaction(items));
+      const write = surely<readonly Item[]>(
+        (items) => this.#transaction(items),
+        (items) => this.#again(items),
+      );
+      const errors = await writeEach<Item>([...before, ...updates], write);
       const lost = new Map<unknown, number>();
       for (const error of errors.values()) lost.set(error, (lost.get(error) ?? 0) + 1);
       for (const [error, entries] of lost) this.#events.failed?.(error, entries);
     } finally {
       batch.settle();
     }
+  }
+
+  /** Writes what may have been written: a message must not be counted twice. What comes before may be done twice. */
+  async #again(items: readonly Item[]): Promise<void> {
+    const updates = items.flatMap((item) => ("sql" in item ? [] : [item[1]]));
+    for (const update of updates.slice(0, LOOKS)) {
+      const { sql, params } = shows(update);
+      if ((await this.#db.query(sql, params)).length === 0) continue;
+      // All of it was done, or nothing.
+      for (const { user } of updates) this.#events.grown?.(user);
+      return;
+    }
+    await this.#transaction(items);
   }
 
   async #transaction(items: readonly Item[]): Promise<void> {

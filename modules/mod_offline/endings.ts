@@ -40,3 +40,7 @@ export class Endings {
     return ends && Promise.all([...ends].map(({ ending }) => ending));
   }
 }
+
+/** Whether what a session's client does not acknowledge (XEP-0198) goes another way when it ends. */
+export const keepsUnacknowledged = (session: Session): boolean =>
+  session instanceof C2S && session.sm !== undefined && session.sm.max > 0;

@@ -55,10 +55,8 @@ export class OfflineStore implements PersonalStore, Retained {
   /** What has come in this turn of the event loop, and what waits for an earlier message to the same recipient. */
   private batch: Write[] = [];
   private flushing = false;
-  /** Recipients of what is being written. */
-  private readonly writing = new Set<string>();
-  /** By recipient: ends when it is known which of his messages are stored. */
-  private readonly looking = new Map<string, Promise<void>>();
+  /** Recipients of what is being written; and which messages they have been given meanwhile, as `said` tells them. */
+  private readonly writing = new Map<string, Set<string> | undefined>();
   readonly endings = new Endings();
   /** Accounts whose messages are going out, by bare JID. */
   readonly delivering = new Map<string, Promise<void>>();
@@ -94,7 +92,7 @@ export class OfflineStore implements PersonalStore, Retained {
     const ready = writing.size === 0 ? this.batch : this.batch.filter(({ to }) => !writing.has(to));
     if (ready.length === 0) return;
     this.batch = ready.length === this.batch.length ? [] : this.batch.filter(({ to }) => writing.has(to));
-    for (const { to } of ready) writing.add(to);
+    for (const { to } of ready) writing.set(to, undefined);
     void this.insert(ready).finally(() => {
       for (const { to } of ready) writing.delete(to);
       if (this.batch.length > 0) this.flushSoon();
@@ -109,8 +107,7 @@ export class OfflineStore implements PersonalStore, Retained {
         COLUMNS,
         some.map(({ row }) => row),
       );
-    const rest = (some: readonly Write[]): Promise<void> =>
-      this.unsure(some, async () => insert(await this.missing(some)));
+    const rest = async (some: readonly Write[]): Promise<void> => insert(await this.missing(some));
     const errors = await writeEach(batch, surely(insert, rest), BATCH);
     for (const [place, { resolve, reject }] of batch.entries()) {
       if (errors.has(place)) reject(errors.get(place));
@@ -118,24 +115,17 @@ export class OfflineStore implements PersonalStore, Retained {
     }
   }
 
-  /** Finds out about messages that may be stored while nobody takes them out. */
-  private async unsure(some: readonly Write[], look: () => Promise<void>): Promise<void> {
-    const known = look();
-    const settled = known.catch(() => undefined);
-    for (const { to } of some) this.looking.set(to, settled);
-    await known.finally(() => {
-      for (const { to } of some) if (this.looking.get(to) === settled) this.looking.delete(to);
-    });
-  }
-
-  /** Those that are not stored. No key tells: a message is what it says, whom it is from and when it came. */
+  /** Those that are not stored, and have not been. No key tells: a message is what it says, whom it is from and when it came. */
   private async missing(some: readonly Write[]): Promise<Write[]> {
-    const sql = `SELECT from_jid, packet FROM ${TABLE} WHERE server = ? AND username = ? AND timestamp = ?`;
+    const sql = `SELECT timestamp, from_jid, packet FROM ${TABLE} WHERE server = ? AND username = ? AND timestamp = ?`;
     const missing: Write[] = [];
     for (const write of some) {
       const [timestamp, , server, username, from, packet] = write.row;
-      const rows = await this.db.query<Pick<Row, "from_jid" | "packet">>(sql, [server, username, timestamp]);
-      if (!rows.some((row) => row.from_jid === from && asText(row.packet) === packet)) missing.push(write);
+      const rows = await this.db.query<Row>(sql, [server, username, timestamp]);
+      const it = said(timestamp, from, packet);
+      const there = rows.some((row) => said(row.timestamp, row.from_jid, asText(row.packet)) === it);
+      // Its addressee may have come and gone with it, before anybody knew that it was stored.
+      if (!there && this.writing.get(write.to)?.has(it) !== true) missing.push(write);
     }
     return missing;
   }
@@ -148,20 +138,24 @@ export class OfflineStore implements PersonalStore, Retained {
 
   /** The oldest messages after `after`, at most `limit`. */
   async popMessages(jid: BareJid, after: number | bigint, limit: number): Promise<Waiting[]> {
-    const looked = this.looking.get(jid.text);
-    if (looked !== undefined) await looked;
     const rows = await this.db.query<Row>(
       `SELECT id, timestamp, expire, from_jid, packet FROM offline_message
        WHERE server = ? AND username = ? AND id > ? ORDER BY id LIMIT ?`,
       [jid.domain, jid.local, after, limit],
     );
-    return rows.map((row) => ({
+    const messages = rows.map((row) => ({
       id: typeof row.id === "string" ? BigInt(row.id) : row.id,
       timestamp: Number(row.timestamp),
       expire: row.expire === null ? undefined : Number(row.expire),
       from: row.from_jid,
       packet: asText(row.packet),
     }));
+    if (this.writing.has(jid.text)) {
+      const given = this.writing.get(jid.text) ?? new Set();
+      for (const { timestamp, from, packet } of messages) given.add(said(timestamp, from, packet));
+      this.writing.set(jid.text, given);
+    }
+    return messages;
   }
 
   /** Deletes messages by their ids: one that is committed late with a lower id must not go with the others. */
@@ -268,3 +262,6 @@ export class OfflineStore implements PersonalStore, Retained {
     return [{ name: "offline", columns: ["timestamp", "from", "to", "packet"], rows: [], more }];
   }
 }
+
+/** What tells a message from others to the same recipient. */
+const said = (timestamp: SqlValue, from: SqlValue, packet: SqlValue): string => `${timestamp} ${from} ${packet}`;

@@ -1,5 +1,6 @@
 // Messages that were stored, given to a client, and did not reach it.
 import { describe, expect } from "vitest";
+import { parseBareJid } from "../../core/jid.ts";
 import { StorageError } from "../../core/storage/db.ts";
 import type { OfflineStore } from "../../modules/mod_offline/store.ts";
 import type { Client } from "../support/client.ts";
@@ -133,3 +134,36 @@ story(
   },
   { logs: ["offline_delivery_failed"] },
 );
+
+describe.each([
+  ["a client without stream management", false],
+  ["a client with stream management", true],
+])("%s that reads nothing and is gone in the middle", (_, managed) => {
+  story(
+    "leaves what it was not sent to the next one: what is deleted is not in the server's memory alone",
+    { alice: 1, bob: 0 },
+    async ({ alice, bob, server }) => {
+      const many = 90;
+      const ids = Array.from({ length: many }, (_, n) => `m${n}`);
+      const size = 60_000;
+      for (const id of ids) alice.says(chat(bob.bare, id, `<data xmlns="test:data">${"x".repeat(size)}</data>`));
+      await alice.receivesNothing();
+      const first = await bob.comes("pc");
+      if (managed) await first.managesStream();
+      const [session] = server.node.sessionsOf(parseBareJid(bob.bare));
+      first.wire.pause();
+      first.sends`<presence/>`;
+      // What the kernel has no room for waits in the server, which goes no further.
+      await expect.poll(() => session.unread, { timeout: 5000 }).toBeGreaterThan(256 * 1024);
+      await Bun.sleep(100);
+      first.wire.cut();
+      await expect.poll(() => server.node.sessionsOf(parseBareJid(bob.bare)).some((s) => !s.detached)).toBe(false);
+      const second = await bob.comes("pc");
+      const given = (await waiting(second)).map((one) => one.split(" ")[0]);
+      expect(new Set(given)).toEqual(new Set(ids));
+      expect(given).toHaveLength(many);
+      expect(await waiting(await bob.comes("pc2"))).toEqual([]);
+    },
+    { door: "tcp" },
+  );
+});
