@@ -7,16 +7,10 @@ import { accessRule, enumOf, own, positiveOrInfinity } from "../../core/config/t
 import { StanzaError } from "../../core/errors.ts";
 import { storable } from "../../core/hints.ts";
 import { STOP } from "../../core/hooks.ts";
-import { type BareJid, isFull, tryParseJid } from "../../core/jid.ts";
-import { defineModule, type ModuleContext, type Server, type Session } from "../../core/module.ts";
-import { NS_DELAY } from "../../core/ns.ts";
-import { printDateTime } from "../../core/operations/scalars.ts";
-import { Pace } from "../../core/pace.ts";
+import { defineModule, type ModuleContext, type Session } from "../../core/module.ts";
 import type { Stanza } from "../../core/stanza.ts";
-import { viewText } from "../../core/xml/framer.ts";
-import { escapeXml } from "../../core/xml/markup.ts";
 import { stanzaText } from "../../core/xml/stanza-text.ts";
-import { keepsUnacknowledged } from "./endings.ts";
+import { deliver } from "./deliver.ts";
 import { operations } from "./operations.ts";
 import { expiry, takeOwnDelay } from "./rules.ts";
 import { OfflineStore, type Waiting } from "./store.ts";
@@ -31,12 +25,8 @@ declare module "../../core/hooks.ts" {
 }
 
 const FEATURE = "msgoffline";
-/** Messages that are read, delivered and deleted at a time. */
-const PAGE = 200;
 /** Characters of a sender's address that its column holds. One with a longer resource is read from the message. */
 const MAX_JID = 250;
-/** How often it is looked whether a client has taken what it was given, in ms. */
-const LOOK_MS = 25;
 
 const config = z.strictObject({
   backend: enumOf("mnesia", "rdbms").default("mnesia").describe("Where messages are kept"),
@@ -107,12 +97,7 @@ async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefin
   if (hooks.has("amp_event")) await hooks.notify("amp_event", { stanza, event: "stored" });
   // The user may have come back while the message was on its way to the disk.
   const back = ctx.server.sessionsOf(stanza.to.bare).find((s) => s.available && s.priority >= 0 && !s.detached);
-  try {
-    if (back) await deliver(back, ctx);
-  } catch (error) {
-    // It is stored: its sender has nothing to do about it.
-    ctx.log.limited("deliver", 10)?.error("offline_delivery_failed", { error, user: back?.jid.bare.text });
-  }
+  if (back) await deliver(back, ctx);
   return STOP;
 }
 
@@ -143,78 +128,5 @@ async function write(stanza: Stanza, ctx: Context): Promise<void> {
     throw new StanzaError("internal-server-error", "The message could not be stored");
   } finally {
     if (bounded) store.quota.done(to, stored);
-  }
-}
-
-/** Gives a session what waits for its account; a second session of the account waits until the first has its share. */
-async function deliver(session: Session, ctx: Context): Promise<void> {
-  const { delivering } = ctx.store;
-  const key = session.jid.bare.text;
-  const mine = (delivering.get(key) ?? Promise.resolve()).then(() => pages(session, ctx));
-  const settled = mine.catch(() => {});
-  delivering.set(key, settled);
-  await mine.finally(() => {
-    if (delivering.get(key) === settled) delivering.delete(key);
-  });
-}
-
-async function pages(session: Session, { store, server, now, log, host }: Context): Promise<void> {
-  const { hooks } = host;
-  const account = session.jid.bare;
-  const pace = new Pace();
-  for (let after: number | bigint = 0; ; ) {
-    const messages = await store.popMessages(account, after, PAGE);
-    const gone: (number | bigint)[] = [];
-    const given: (number | bigint)[] = [];
-    const wanted = hooks.has("filter_offline_messages")
-      ? new Set(await hooks.fold("filter_offline_messages", messages, { session }))
-      : undefined;
-    for (const message of messages) {
-      if (server.session(session.jid) !== session) break;
-      after = message.id;
-      const dropped =
-        (message.expire !== undefined && message.expire <= now() * 1000) || wanted?.has(message) === false;
-      const stanza = dropped ? undefined : revive(message, account);
-      if (stanza) {
-        await (session.replay ? session.replay(stanza) : session.receive(stanza));
-        // What meets a session that has ended goes another way.
-        (server.session(session.jid) === session ? given : gone).push(message.id);
-        await pace.sent(message.packet.length);
-      } else if (dropped) gone.push(message.id);
-      else log.warning("offline_message_unreadable", { user: account.text, id: String(message.id) });
-    }
-    if (given.length > 0 && (await taken(session, server))) gone.push(...given);
-    await store.delete(account, gone);
-    if (messages.length < PAGE || server.session(session.jid) !== session) return;
-  }
-}
-
-/**
- * Waits until what a client was given is no more in this process's memory alone; false when it may have gone with its
- * session, and is to be given again: a client that manages its stream (XEP-0198) leaves what it has not acknowledged.
- */
-async function taken(session: Session, server: Server): Promise<boolean> {
-  const there = (): boolean => server.session(session.jid) === session;
-  // What is written goes out at the end of the turn.
-  await new Promise((resolve) => setImmediate(resolve));
-  while (session.unread > 0 && there()) await Bun.sleep(LOOK_MS);
-  return there() || keepsUnacknowledged(session);
-}
-
-/** A stored message as a stanza again, with the time it was stored (XEP-0203); undefined when it cannot be read. */
-function revive(message: Waiting, account: BareJid): Stanza | undefined {
-  const from = tryParseJid(message.from);
-  if (!from) return;
-  try {
-    const stanza = viewText(message.packet);
-    const whole = isFull(from) ? undefined : tryParseJid(stanza.fromText ?? "");
-    stanza.from = whole?.bare.text === from.text ? whole : from;
-    stanza.to = account;
-    const stamp = printDateTime(message.timestamp);
-    const by = escapeXml(account.domain);
-    stanza.appended = `<delay from='${by}' stamp='${stamp}' xmlns='${NS_DELAY}'>Offline Storage</delay>`;
-    return stanza;
-  } catch {
-    return;
   }
 }

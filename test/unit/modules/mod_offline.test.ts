@@ -94,6 +94,55 @@ test("a message that is being stored while its addressee comes back is delivered
   expect(bodies(juliet!)).toEqual(["1"]);
 });
 
+describe("while the database is away", () => {
+  const away = () => Promise.reject(new StorageError("unavailable", "The test has it fail"));
+
+  test("what a session is to be given comes when it is back, once and in order", async () => {
+    for (let i = 0; i < 450; i++) await romeo.sends(chat(String(i)));
+    const store = ctx.store as OfflineStore;
+    const { popMessages } = store;
+    let pages = 0;
+    store.popMessages = (...args) => (++pages === 2 ? away() : popMessages.apply(store, args));
+    const juliet = await comesOnline();
+    expect(bodies(juliet)).toHaveLength(200);
+    await romeo.sends(chat("now"));
+    expect(bodies(juliet)).toEqual(["now"]);
+    server.clock.advance(10_000);
+    await server.settle();
+    expect(bodies(juliet)).toEqual(Array.from({ length: 250 }, (_, i) => String(i + 200)));
+    expect(await stored()).toBe(0);
+  });
+
+  test("what was given and could not be deleted is not given to the same session again", async () => {
+    await romeo.sends(chat("1"), chat("2"));
+    const store = ctx.store as OfflineStore;
+    store.delete = away;
+    const juliet = await comesOnline();
+    expect(bodies(juliet)).toEqual(["1", "2"]);
+    server.clock.advance(10_000);
+    await server.settle();
+    Reflect.deleteProperty(store, "delete");
+    server.clock.advance(10_000);
+    await server.settle();
+    expect(bodies(juliet)).toEqual([]);
+    expect(await stored()).toBe(0);
+  });
+
+  test("nothing comes to a session that is gone when it is back, nor to one that wants none", async () => {
+    await romeo.sends(chat("1"));
+    const store = ctx.store as OfflineStore;
+    store.popMessages = away;
+    const [gone, shy] = [await comesOnline("gone"), await comesOnline("shy")];
+    Reflect.deleteProperty(store, "popMessages");
+    server.forget(gone);
+    shy.setPresence(viewText("<presence/>"), -1);
+    server.clock.advance(10_000);
+    await server.settle();
+    expect([...bodies(gone), ...bodies(shy)]).toEqual([]);
+    expect(await stored()).toBe(1);
+  });
+});
+
 test("a session that ends while it is being given its messages leaves the rest to the next one", async () => {
   await romeo.sends(chat("1"), chat("2"));
   const juliet = server.connect("juliet@localhost/balcony");
