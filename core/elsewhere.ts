@@ -1,8 +1,8 @@
 // What is kept about somebody where the features of his own host type do not look: in the databases of others, where he
-// has published in somebody's node, say, and in the tables of features that his host type does not run.
+// has published in somebody's node, say, and in the tables of features that his host type does not run, or nobody any more.
 
 import type { HostRuntime } from "./host.ts";
-import type { PersonalStore } from "./module.ts";
+import type { AnyModule, PersonalStore } from "./module.ts";
 import type { Db } from "./storage/db.ts";
 
 type Host = Pick<HostRuntime, "stores">;
@@ -22,5 +22,23 @@ export function* storesElsewhere<H extends Host>(own: H, hosts: ReadonlyMap<stri
       databases.add(db);
       if (host !== own) yield [host, store];
     }
+  }
+}
+
+/**
+ * Stores of features that no host type runs in a database: what they have kept there may come to light again with them.
+ * @param databases where features may keep something
+ */
+export function* unusedStores(
+  features: Iterable<AnyModule>,
+  databases: Iterable<Db>,
+  hosts: ReadonlyMap<string, Host>,
+): Generator<PersonalStore> {
+  const dbs = [...databases];
+  const running = [...hosts.values()];
+  for (const { name, store } of features) {
+    if (store === undefined) continue;
+    for (const db of dbs)
+      if (!running.some(({ stores }) => stores.get(name)?.db === db)) yield store(db) as PersonalStore;
   }
 }

@@ -11,6 +11,7 @@ import type { Config } from "./config/index.ts";
 import { Domains } from "./domain/domains.ts";
 import { Services } from "./domain/services.ts";
 import { DomainStore } from "./domain/store.ts";
+import { unusedStores } from "./elsewhere.ts";
 import { type StanzaError, StreamError } from "./errors.ts";
 import type { HookObserver, MaybePromise } from "./hooks.ts";
 import { HostRuntime, newCounters } from "./host.ts";
@@ -18,7 +19,7 @@ import { type BareJid, type FullJid, type Jid, JidCache, makeBare } from "./jid.
 import type { Log } from "./log/index.ts";
 import { MessageIds } from "./message-ids.ts";
 import { Registry } from "./metrics/registry.ts";
-import type { AnyModule, HostType, Server, Session } from "./module.ts";
+import type { AnyModule, HostType, PersonalStore, Server, Session } from "./module.ts";
 import { observeAuth } from "./node-metrics.ts";
 import type { OperationNode } from "./operations.ts";
 import { LOOK_MS, QuietCollector } from "./quiet.ts";
@@ -259,6 +260,7 @@ export class Node implements StreamEngine, Server {
     const removed = this.removal.stop();
     await Promise.race([enough, Promise.all(working).then(() => Promise.all([this.endings.settled(), removed]))]);
     clearTimeout(patience);
+    this.removal.end();
     await this.retention.stop();
     for (const host of this.hosts.values()) await host.stop();
     await this.ids.stop();
@@ -333,6 +335,10 @@ export class Node implements StreamEngine, Server {
 
   tick(): number {
     return this.ids.tick();
+  }
+
+  unusedStores(): Iterable<PersonalStore> {
+    return unusedStores(this.options.modules.values(), this.pools.ofFeatures(), this.hosts);
   }
 
   hostOf(domain: string): HostRuntime | undefined {

@@ -37,6 +37,8 @@ export interface RemovalParts {
   readonly underWay: UnderWay;
   readonly domains: Domains<HostRuntime>;
   readonly hosts: ReadonlyMap<string, HostRuntime>;
+  /** Of features that no host type runs. */
+  unusedStores(): Iterable<PersonalStore>;
   readonly wheel: Wheel;
   readonly log: Log;
   now(): number;
@@ -49,6 +51,8 @@ interface Late {
 
 export class Removal {
   private stopping = false;
+  /** Features do not run any more: nobody is there who would delete what is theirs. */
+  private ended = false;
   /** Removals that are being done. */
   private readonly running = new UnderWay();
   /** Sessions that wait for a removal: it does not wait for them, nor does another. */
@@ -63,6 +67,11 @@ export class Removal {
   async stop(): Promise<void> {
     this.stopping = true;
     await this.running.settled();
+  }
+
+  /** The features stop: what has not come to its end goes on at the next start. */
+  end(): void {
+    this.ended = true;
   }
 
   /** Goes on with the removals of accounts that were cut short; their names are not free from here on. */
@@ -84,9 +93,9 @@ export class Removal {
   removeUser(jid: BareJid, removed?: () => void, asking?: Session): Promise<boolean> {
     const host = this.parts.domains.lookup(jid.domain);
     if (!host) return Promise.resolve(false);
-    if (asking === undefined) return this.removeNow(jid, host, removed);
+    if (asking === undefined) return this.running.add(this.removeNow(jid, host, removed));
     this.asking.add(asking);
-    return this.removeNow(jid, host, removed).finally(() => this.asking.delete(asking));
+    return this.running.add(this.removeNow(jid, host, removed)).finally(() => this.asking.delete(asking));
   }
 
   private async removeNow(jid: BareJid, host: HostRuntime, removed?: () => void): Promise<boolean> {
@@ -136,6 +145,10 @@ export class Removal {
         this.stopping ? undefined : this.finish(jid, host, free, this.eraseData),
       );
     } catch (error) {
+      if (error instanceof Interrupted) {
+        this.parts.log.notice("user_removal_interrupted", { user: jid.text });
+        return;
+      }
       this.parts.log.error("user_data_not_removed", { user: jid.text, error, retry_ms: RETRY_MS });
       this.later(jid, host, free);
     }
@@ -187,9 +200,13 @@ export class Removal {
     const { hosts } = this.parts;
     const works: (() => Promise<void>)[] = [];
     for (const [, store] of storesElsewhere(host, hosts)) works.push(() => elsewhere(store));
+    for (const store of this.parts.unusedStores()) works.push(() => elsewhere(store));
     for (const other of hostsElsewhere(host, hosts)) works.push(() => other.hooks.insist("stranger_removed", { of }));
     works.push(here);
-    await insistOn(works, (work) => work());
+    await insistOn(works, (work) => {
+      if (this.ended) throw new Interrupted("The server stops");
+      return work();
+    });
   }
 
   /** Has everything of an anonymous account deleted that has ended with its last session. */

@@ -51,7 +51,10 @@ async function outside(stateDir: string, file: string): Promise<void> {
   );
 }
 
-/** All that is kept about a user: of the account, then feature by feature, other host types' last. Rejects when something cannot be read. */
+/**
+ * All that is kept about a user: of the account, then feature by feature, other host types' and what nobody uses any more
+ * last. Rejects when something cannot be read.
+ */
 async function personalTables(node: Node, host: HostRuntime, user: BareJid): Promise<PersonalData[]> {
   const accounts = await host.auth.personalData(user.local, user.domain);
   const account: PersonalData = {
@@ -61,6 +64,7 @@ async function personalTables(node: Node, host: HostRuntime, user: BareJid): Pro
   };
   const tables = await host.hooks.foldWhole("get_personal_data", [account], { jid: user });
   for (const [, store] of storesElsewhere(host, node.hosts)) tables.push(...(await store.personalData(user)));
+  for (const store of node.unusedStores()) tables.push(...(await store.personalData(user)));
   return tables;
 }
 

@@ -61,6 +61,11 @@ export class Pools {
     return (servers.find(({ tag, hostType }) => tag === DEFAULT_TAG && hostType === undefined) ?? servers[0])?.db;
   }
 
+  /** Those in which a feature may keep something. */
+  ofFeatures(): Set<Db> {
+    return new Set([this.embedded, ...this.all.filter(({ tag }) => tag === DEFAULT_TAG).map(({ db }) => db)]);
+  }
+
   /** Every database once. */
   databases(): Set<Db> {
     return new Set([this.embedded, ...this.all.map(({ db }) => db)]);

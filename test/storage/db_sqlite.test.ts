@@ -239,6 +239,59 @@ test("when the worker fails, what it had been given may be done, and what waits 
   }
 });
 
+test("a worker that fails is replaced: what was acknowledged is there, and everything goes on", async () => {
+  const workers: Worker[] = [];
+  const Real = Worker;
+  class Known extends Real {
+    constructor(...args: ConstructorParameters<typeof Worker>) {
+      super(...args);
+      workers.push(this);
+    }
+  }
+  vi.stubGlobal("Worker", Known);
+  try {
+    const changes: string[] = [];
+    const file = newFile();
+    const db = await open({
+      file,
+      changed: ({ up, error, awayMs = -1 }) => changes.push(up ? `back ${awayMs >= 0}` : `${error?.message}`),
+    });
+    await db.execute(insert, [null]);
+    // What no request is like ends it.
+    workers[0].postMessage(42);
+    const given = await Promise.allSettled([db.execute(insert, [null]), db.query("SELECT 1")]);
+    expect(given.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    expect(db.stats()).toMatchObject({ up: false, queued: 0 });
+    await expect(db.execute(insert, [null])).rejects.toMatchObject({ code: "unavailable", maybeDone: false });
+    await expect.poll(() => db.stats().up, { timeout: 5000 }).toBe(true);
+    expect(changes).toEqual([
+      expect.stringMatching(/^Cannot use database: the storage worker failed: .*not a function/),
+      "back true",
+    ]);
+    expect(await Promise.all([db.execute(insert, [null]), db.query("SELECT count(*) AS n FROM t")])).toEqual([
+      1,
+      [{ n: 2 }],
+    ]);
+    // Nobody else has got in meanwhile, nor does now.
+    await expect(openSqlite({ file })).rejects.toMatchObject({ code: "locked" });
+    // Closed while it is away.
+    workers[1].postMessage(42);
+    await expect(db.query("SELECT 1")).rejects.toMatchObject({ code: "unavailable" });
+    await db.close();
+    await expect
+      .poll(() =>
+        openSqlite({ file }).then(
+          (again) => again.close(),
+          () => "no",
+        ),
+      )
+      .toBeUndefined();
+    expect(db.stats().up).toBe(false);
+  } finally {
+    vi.unstubAllGlobals();
+  }
+});
+
 test("past the bound of the queue new requests fail at once, and those before are done", async () => {
   const db = await open({ maxQueued: 10 });
   const results = await Promise.allSettled(Array.from({ length: 12 }, () => db.execute(insert, [null])));

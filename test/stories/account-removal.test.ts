@@ -1,6 +1,7 @@
 // The removal of an account is finished, whatever comes between: an end of the process, a database that is away.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { makeBare } from "../../core/jid.ts";
+import { holdNext } from "../support/held-call.ts";
 import { StoryServer } from "../support/story-server.ts";
 
 let server: StoryServer;
@@ -107,3 +108,17 @@ test("of two who ask at once, whichever removes the account, nothing is left aft
   await until(async () => (await kept("mongooseim_removals", "username", "benvolio")).length === 0);
   expect(await kept("last", "username", "benvolio")).toEqual([]);
 });
+
+test("a removal that goes on after the features have stopped leaves the rest to the next start", async () => {
+  const jid = await account("tybalt");
+  const held = holdNext(server.db, "execute");
+  const removing = server.node.removeUser(jid);
+  await held.come;
+  await server.node.stop();
+  held.go();
+  await removing.catch(() => undefined);
+  expect(await kept("mongooseim_removals", "username", "tybalt")).toHaveLength(1);
+  await server.restarts({});
+  await until(async () => (await kept("mongooseim_removals", "username", "tybalt")).length === 0);
+  expect(await kept("last", "username", "tybalt")).toEqual([]);
+}, 20_000);

@@ -60,10 +60,10 @@ export class SqliteEngine {
       if (settings.file !== ":memory:" && !settings.reads) {
         this.#lock = takeLock(settings.file);
         opened.push(this.#lock);
+        makePrivate(settings.file);
       }
-      if (settings.file !== ":memory:") makePrivate(settings.file);
       // safeIntegers: message ids use 59 bits, more than a JS number holds.
-      this.#db = new Database(settings.file, { create: true, readwrite: true, safeIntegers: true });
+      this.#db = new Database(settings.file, { create: !settings.reads, readwrite: true, safeIntegers: true });
       opened.push(this.#db);
       this.#db.run(`PRAGMA busy_timeout = ${settings.busyTimeoutMs}`);
       this.#db.run(`PRAGMA cache_size = -${settings.cacheKib}`);
@@ -81,7 +81,9 @@ export class SqliteEngine {
     } catch (cause) {
       for (const db of opened) db.close();
       if (cause instanceof StorageError) throw cause;
-      const { code, message } = classify(cause);
+      const failure = classify(cause);
+      const { code } = failure;
+      const message = code === "full" ? "no space is left on the disk" : failure.message;
       throw new StorageError(code, `Cannot open database "${settings.file}": ${message}`, { cause });
     }
   }
@@ -372,6 +374,8 @@ interface Failure {
 
 const CODES: readonly [prefix: string, code: StorageErrorCode][] = [
   ["SQLITE_FULL", "full"],
+  // What it shares with other connections about the log.
+  ["SQLITE_IOERR_SHMSIZE", "full"],
   ["SQLITE_BUSY", "locked"],
   ["SQLITE_LOCKED", "locked"],
   ["SQLITE_CORRUPT", "corrupt"],

@@ -16,6 +16,7 @@ afterAll(() => rmSync(dir, { recursive: true }));
 
 const node = {
   hosts: new Map(),
+  unusedStores: () => [],
   hostOf: () => ({ auth: { personalData: async () => [] }, hooks: { foldWhole: async () => [] }, stores: new Map() }),
   log: { notice: () => undefined },
 } as unknown as Node;
