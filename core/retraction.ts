@@ -8,7 +8,7 @@ export const NS_RETRACT = "urn:xmpp:message-retract:1";
 export const NS_RETRACT_FASTENED = "urn:xmpp:message-retract:0";
 /** MongooseIM's. */
 export const NS_RETRACT_STANZA_ID = "urn:esl:message-retract-by-stanza-id:0";
-const NS_FASTEN = "urn:xmpp:fasten:0";
+export const NS_FASTEN = "urn:xmpp:fasten:0";
 
 export interface Retraction {
   readonly ns: typeof NS_RETRACT | typeof NS_RETRACT_FASTENED | typeof NS_RETRACT_STANZA_ID;

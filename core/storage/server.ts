@@ -4,6 +4,7 @@ import type { Db, DbStats, Dialect, SqlValue, Statement } from "./db.ts";
 import { StorageError } from "./db.ts";
 import { DIALECTS, Statements } from "./dialect.ts";
 import { Patience, type PatienceOptions } from "./patience.ts";
+import { surely } from "./surely.ts";
 import { WireStats } from "./wire.ts";
 import { type Strategy, Workers, type WorkersOptions } from "./workers.ts";
 
@@ -88,6 +89,7 @@ export abstract class ServerDb<H> implements Db {
       drop: () => this.workers.drop(),
       look: (now: number, heldUp: number) => this.workers.look(now, heldUp),
       errorOf: driver.errorOf,
+      refused: driver.readOnly,
     };
     this.patience = new Patience(server, options);
     if (keepAliveMs !== undefined) this.#keepAlive = setInterval(() => this.#keep(), keepAliveMs);
@@ -134,7 +136,9 @@ export abstract class ServerDb<H> implements Db {
 
   async upsert(table: string, keys: Record<string, SqlValue>, values: Record<string, SqlValue>): Promise<void> {
     const sql = this.#statements.upsert(table, Object.keys(keys), Object.keys(values));
-    await this.execute(sql, [...Object.values(keys), ...Object.values(values)]);
+    // Done twice it is as it was done once.
+    const write = async (params: readonly SqlValue[]) => void (await this.execute(sql, params));
+    await surely(write, write)([...Object.values(keys), ...Object.values(values)]);
   }
 
   async insertNew(table: string, row: Record<string, SqlValue>): Promise<boolean> {

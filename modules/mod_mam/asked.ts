@@ -25,7 +25,7 @@ export function preferencesOf(ctx: Context, { user_prefs_store, max_prefs_jids }
     new PreferenceStore(store.db),
     (owner, contact) => isContact(host, server, owner, contact),
     max_prefs_jids,
-    () => ctx.now(),
+    () => server.steady(),
   );
 }
 

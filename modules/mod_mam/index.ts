@@ -95,6 +95,7 @@ function open(ctx: Context): void {
     },
     () => ctx.now(),
     search,
+    () => ctx.server.steady(),
   );
   const archive = {
     config: pm,

@@ -60,7 +60,7 @@ export class PmRecorder {
     const owner = stanza.to.bare;
     // Nobody else says ids in the name of an archive: not to its owner, and not in it.
     if (stanza.stamp === "" && stanza.has("stanza-id", NS_SID)) stripIds(stanza, owner.text, owner.domain);
-    if (!this.wants(stanza)) return;
+    if (!this.wants(stanza)) return this.unkept(stanza);
     if (stanza.ownId !== undefined && stanza.from.bare.text === owner.text) {
       stanza.archived = true;
       return this.shows(stanza, owner, stanza.ownId);
@@ -86,9 +86,9 @@ export class PmRecorder {
 
   private asPreferred(stanza: Stanza, owner: BareJid): MaybePromise<undefined> {
     const may = this.archive.prefs?.shouldArchive(owner, stanza.from);
-    if (may === false) return;
+    if (may === false) return this.unkept(stanza);
     if (may !== undefined && may !== true) {
-      return may.then((yes) => (yes ? this.keepReceived(stanza, owner) : undefined));
+      return may.then((yes) => (yes ? this.keepReceived(stanza, owner) : this.unkept(stanza)));
     }
     return this.keepReceived(stanza, owner);
   }
@@ -99,6 +99,16 @@ export class PmRecorder {
     this.keep(stanza, owner, "in", id);
     stanza.archived = true;
     this.shows(stanza, owner, id);
+  }
+
+  /**
+   * An id by the account is one of its archive to clients (XEP-0313 §3.5), which ask for what is newer: a message that is
+   * not in there has none, although mod_stanzaid (50) has given it one.
+   */
+  private unkept(stanza: Stanza): undefined {
+    if (stanza.stamp === "") return;
+    stanza.appended = stanza.unstamped;
+    stanza.stamp = "";
   }
 
   /** The message says its id in the archive, unless it is to be left out or is there already. */

@@ -5,6 +5,7 @@ import { type Jid, tryParseJid } from "../../core/jid.ts";
 import { parseExternalId } from "../../core/message-id.ts";
 import { NS_SID } from "../../core/ns.ts";
 import {
+  NS_FASTEN,
   NS_RETRACT,
   NS_RETRACT_FASTENED,
   NS_RETRACT_STANZA_ID,
@@ -64,7 +65,7 @@ export async function retract(backend: ArchiveBackend, asked: Asked): Promise<bo
 async function meant(backend: ArchiveBackend, asked: Asked, retraction: Retraction): Promise<Found | undefined> {
   const { owner, remote, direction, id } = asked;
   const may = (found: Found, stanza: Element): boolean =>
-    found.id < id && byAuthor(found, stanza, asked) && !isTombstone(stanza);
+    found.id < id && byAuthor(found, stanza, asked) && !isTombstone(stanza) && !asksToRetract(stanza);
 
   if (retraction.ns === NS_RETRACT_STANZA_ID) {
     const wanted = parseExternalId(retraction.id);
@@ -85,10 +86,10 @@ async function byIdAttribute(
   wanted: string,
   may: (found: Found, stanza: Element) => boolean,
 ): Promise<Found | undefined> {
-  const text = escapeXml(wanted);
+  // Most of them need not be parsed, unless XML has two ways to write the id without a reference.
+  const text = /[>'"]/.test(wanted) ? undefined : escapeXml(wanted);
   const isMeant = (found: Found): boolean => {
-    // Most of them need not be parsed. An id with a character that XML has two ways to write is not found by chance.
-    if (!found.stanza.includes(text) && !found.stanza.includes("&")) return false;
+    if (text !== undefined && !found.stanza.includes(text) && !found.stanza.includes("&")) return false;
     const stanza = parseElement(found.stanza);
     return stanza.attrs["id"] === wanted && may(found, stanza);
   };
@@ -117,6 +118,11 @@ function byAuthor(found: Found, stanza: Element, { from, message }: Asked): bool
 
 const isTombstone = (stanza: Element): boolean =>
   RETRACTIONS.some((ns) => stanza.getChild("retracted", ns) !== undefined);
+
+/** Such a message is kept whatever comes (XEP-0424 §5): who was away when it came learns from it what was taken back. */
+const asksToRetract = (stanza: Element): boolean =>
+  stanza.getChild("retract", NS_RETRACT) !== undefined ||
+  RETRACTIONS.some((ns) => stanza.getChild("apply-to", NS_FASTEN)?.getChild("retract", ns) !== undefined);
 
 /**
  * What is left of a message (XEP-0424 §4): its own tag and `<retracted/>`. That names the message that asked (its `id`),

@@ -54,16 +54,21 @@ export class MamStore implements PersonalStore {
     this.removing = this.sql({ cache_users: false }, silent);
   }
 
-  /** The parts on which the archives of users are built. */
+  /**
+   * The parts on which the archives of users are built.
+   * @param now milliseconds since 1970, as ids have them
+   * @param steady `Server.steady`
+   */
   sql(
     config: Pick<PmConfig, "cache_users"> & Partial<PmConfig>,
     observer: WriterObserver & Pick<ArchiveParts, "unfit" | "unreadable">,
     now: () => number = Date.now,
     search?: SearchForm,
+    steady: () => number = now,
   ) {
     const { db } = this;
-    const owners = new Owners(db, config.cache_users ? REMEMBERED : FEW, now);
-    const ranks = new Ranks(db, "mam_message", "user_id", now);
+    const owners = new Owners(db, config.cache_users ? REMEMBERED : FEW, steady);
+    const ranks = new Ranks(db, "mam_message", "user_id", now, steady);
     const options = config.async_writer ?? { enabled: true, batch_size: 30, flush_interval: 2000, pool_size: 1 };
     const writer = new ArchiveWriter(db, "mam_message", COLUMNS, options, observer);
     const sql = new SqlArchive({

@@ -99,6 +99,16 @@ describe.each(["pgsql", "mysql"] as const)("%s", (dialect) => {
       expect(error).toMatchObject({ code: "unavailable", maybeDone: true });
     });
 
+    test("an upsert whose connection is ended is done again", async () => {
+      const other = await server.open({ poolSize: 1 });
+      const held = server.db.transaction([{ sql: `UPDATE ${table} SET n = 1 WHERE id = 1` }, { sql: pause(0.5) }]);
+      await Bun.sleep(50);
+      // It waits for the row.
+      await endedWithin(other, (it) => it.upsert(table, { id: 1 }, { n: 7 }));
+      await held;
+      expect(await server.db.query(`SELECT n FROM ${table} WHERE id = 1`)).toEqual([{ n: 7 }]);
+    });
+
     test("a transaction whose connection is ended before COMMIT is undone, and says so", async () => {
       const other = await server.open({ poolSize: 1, graceMs: 0 });
       const error = await endedWithin(other, (it) =>
@@ -129,6 +139,24 @@ describe.each(["pgsql", "mysql"] as const)("%s", (dialect) => {
       const results = await endedWithin(other, (it) => it.transaction([add, { sql: pause(0.5) }, add]));
       expect([results[0], results[2]]).toEqual([2, 2]);
       expect(await server.db.query(`SELECT n FROM ${table}`)).toEqual([{ n: 2 }, { n: 2 }]);
+    });
+
+    test("a write for which there is no server at first is done when it is back, once", async () => {
+      const relay = await new ServerRelay({ host: "127.0.0.1", port: server.port }).start();
+      const far = await server.open({ port: relay.port, poolSize: 2 });
+      await far.query("SELECT 1");
+      await relay.stop();
+      await Bun.sleep(50);
+      // The first ones find out.
+      const writes = [1, 2, 1, 2, 1].map((id) => far.execute(`UPDATE ${table} SET n = n + 1 WHERE id = ?`, [id]));
+      const started = Bun.sleep(500).then(() => relay.start());
+      const results = await Promise.allSettled(writes);
+      expect(results).toEqual(results.map(() => ({ status: "fulfilled", value: 1 })));
+      expect(await server.db.query(`SELECT n FROM ${table} ORDER BY id`)).toEqual([{ n: 3 }, { n: 2 }]);
+      expect(far.stats().queued).toBe(0);
+      await started;
+      await far.close();
+      await relay.stop();
     });
 
     test("a connection that breaks while others have taken all that the account may have takes no other along", async () => {

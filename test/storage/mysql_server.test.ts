@@ -5,7 +5,7 @@ import { openMysql } from "../../core/storage/mysql/client.ts";
 import { show } from "../support/match.ts";
 import { StoryServer } from "../support/story-server.ts";
 import { MysqlProcess } from "./mysql_process.ts";
-import { answerTo, keepsAllOf, keptIn, survives, usersOf } from "./server_suite.ts";
+import { answerTo, isMissedByNobody, keepsAllOf, keptIn, survives, usersOf } from "./server_suite.ts";
 
 describe.skipIf(process.env["TEST_MYSQL"] === undefined)("a server on MySQL", () => {
   let mysql: MysqlProcess;
@@ -48,6 +48,12 @@ describe.skipIf(process.env["TEST_MYSQL"] === undefined)("a server on MySQL", ()
   test(
     "while MySQL is killed clients are told what cannot be done, and nothing stored is lost",
     () => survives({ name: "killed", fail: () => mysql.kill(), mend: () => mysql.start(), doneLater: "never" }, users),
+    60_000,
+  );
+
+  test(
+    "a restart of MySQL is missed by nobody",
+    () => isMissedByNobody({ name: "restarted", fail: () => mysql.kill(), mend: () => mysql.start() }, users),
     60_000,
   );
 

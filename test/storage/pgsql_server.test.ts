@@ -8,7 +8,7 @@ import { show } from "../support/match.ts";
 import { StoryServer } from "../support/story-server.ts";
 import { pgsqlOptions } from "./db_each.ts";
 import { ServerRelay } from "./server_relay.ts";
-import { answerTo, eventually, keepsAllOf, keptIn, survives, usersOf } from "./server_suite.ts";
+import { answerTo, eventually, isMissedByNobody, keepsAllOf, keptIn, survives, usersOf } from "./server_suite.ts";
 
 describe.skipIf(process.env["TEST_PGSQL"] === undefined)("a server on PostgreSQL", () => {
   const database = `server_${crypto.randomUUID().replaceAll("-", "")}`;
@@ -83,6 +83,12 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("a server on PostgreSQL
     (outage) => survives(outage, users),
     60_000,
   );
+
+  test("a restart of PostgreSQL is missed by nobody", () =>
+    isMissedByNobody(
+      { name: "restarted", fail: () => relay.stop(), mend: async () => void (await relay.start()) },
+      users,
+    ));
 
   test("does not start without its database, and says so in one line", async () => {
     await relay.stop();

@@ -5,8 +5,8 @@ import { Client } from "../support/client.ts";
 import { show, type XElement } from "../support/match.ts";
 import type { Changes, StoryServer } from "../support/story-server.ts";
 
-/** Longest time until a request is given up: the query's and the connection's time-out, and some. */
-const GIVEN_UP_MS = 9000;
+/** Longest time until a request is given up: the query's and the connection's time-out, the wait for a server to be back, and some. */
+const GIVEN_UP_MS = 14_000;
 
 /** Accounts and what belongs to them are in the database of `connection`. */
 export function keptIn(connection: Changes): Changes {
@@ -123,4 +123,31 @@ export async function survives({ name, fail, mend, doneLater }: Outage, users: U
   if (doneLater === "never") expect(back.waiting.some((e) => e.attrs["id"] === "lost")).toBe(false);
   two.sends`<iq type="get" id="private"><query xmlns="jabber:iq:private"><x xmlns="urn:x"/></query></iq>`;
   expect((await answerTo(two, "private")).attrs["type"]).toBe("result");
+}
+
+/** A database that is away for a moment is missed by nobody: what needs it is done when it is back, each thing once. */
+export async function isMissedByNobody({ name, fail, mend }: Omit<Outage, "doneLater">, users: Users): Promise<void> {
+  const [sender, absent] = ["sender", "absent"].map((who) => `${who}-${name}`);
+  for (const who of [sender, absent]) await users.account(who);
+  const one = await users.online(sender);
+  const says = (id: string) =>
+    one.sends`<message to="${absent}@localhost" type="chat" id="${id}"><body>${id}</body></message>`;
+  says("before");
+  await one.settled();
+  await fail();
+  says("first");
+  const coming = users.logIn(absent);
+  one.sends`<iq type="set" id="vcard"><vCard xmlns="vcard-temp"><FN>One</FN></vCard></iq>`;
+  says("second");
+  await Bun.sleep(1000);
+  await mend();
+  expect((await answerTo(one, "vcard")).attrs["type"]).toBe("result");
+  await one.settled();
+  expect(one.waiting.filter((e) => e.attrs["type"] === "error")).toEqual([]);
+  const back = await coming;
+  back.sends`<presence/>`;
+  await answerTo(back, "second");
+  await back.settled();
+  const ids = back.waiting.filter((e) => e.name === "message").map((e) => e.attrs["id"]);
+  expect(new Set(ids).size).toBe(ids.length);
 }

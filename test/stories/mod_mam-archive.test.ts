@@ -114,6 +114,23 @@ describe("an archive", () => {
   );
 
   story(
+    "has what clients with very long resources write",
+    { alice: 1, bob: 1 },
+    async ({ alice, another, bob, server, door }) => {
+      for (const resource of ["r".repeat(251), "ż".repeat(200)]) {
+        const long = await another(alice).logsIn(server.target(door), resource);
+        writes(long, bob, resource);
+        await bob.receives`<message><body>${resource}</body></message>`;
+        for (const client of [long, bob]) {
+          const { messages } = await asks(client, { rsm: "<max>1</max><before/>", fields: {} });
+          expect(messages.map(({ body, message }) => [body, message.attrs["from"]])).toEqual([[resource, long.full]]);
+        }
+        await long.leaves();
+      }
+    },
+  );
+
+  story(
     "has no bare chat markers",
     { alice: 1, bob: 1 },
     async ({ alice, bob }) => {
@@ -145,6 +162,36 @@ describe("an archive", () => {
       expect((await asks(alice)).bodies).toEqual(["hello?"]);
     },
     covers("check_user_exist"),
+  );
+});
+
+describe("an archive beside mod_stanzaid", () => {
+  const { story } = stage({ modules: { mod_mam: { user_prefs_store: "rdbms", pm: {} } } });
+
+  story(
+    "has what says an id by its account: nothing else says one (XEP-0313 §3.5)",
+    { alice: 1, bob: 1 },
+    async ({ alice, bob }) => {
+      writes(alice, bob, "before");
+      const before = stanzaId(await bob.receives`<message><body>before</body></message>`);
+      alice.says(
+        `<message to="${bob.bare}" type="chat"><active xmlns="http://jabber.org/protocol/chatstates"/></message>`,
+      );
+      alice.says(
+        `<message to="${bob.bare}" type="chat"><body>secret</body><no-store xmlns="urn:xmpp:hints"/><stanza-id xmlns="${NS_SID}" by="${bob.bare}" id="forged"/></message>`,
+      );
+      expect(stanzaId(await bob.next())).toBeUndefined();
+      expect(stanzaId(await bob.next())).toBeUndefined();
+      bob.says(`<iq type="set" id="p"><prefs xmlns="${NS_MAM}" default="never"/></iq>`);
+      await bob.receives`<iq type="result" id="p"/>`;
+      writes(alice, bob, "unwanted");
+      expect(stanzaId(await bob.receives`<message><body>unwanted</body></message>`)).toBeUndefined();
+      bob.says(`<iq type="set" id="p"><prefs xmlns="${NS_MAM}" default="always"/></iq>`);
+      await bob.receives`<iq type="result" id="p"/>`;
+      writes(alice, bob, "after");
+      const after = stanzaId(await bob.receives`<message><body>after</body></message>`);
+      expect((await asks(bob)).ids).toEqual([before?.attrs["id"], after?.attrs["id"]]);
+    },
   );
 });
 

@@ -178,6 +178,29 @@ describe("retraction", () => {
     }
   });
 
+  story("by an id that XML can write in two ways finds it", { alice: 1, bob: 1 }, async ({ alice, bob }) => {
+    for (const id of ["a>b", "a&gt;b", "a&apos;b", "żółć&#x1F602;"]) {
+      alice.says(`<message to="${bob.bare}" type="chat" id="${id}"><body>meant</body></message>`);
+      await bob.hears("<message><body>meant</body></message>");
+      await says(alice, bob, direct(id.replace(">", "&gt;")), "asking");
+      for (const client of [alice, bob]) {
+        const { messages } = await asks(client, { rsm: "<max>2</max><before/>" });
+        expect(messages.map(children), id).toEqual([["retracted"], ["retract", "fallback", "body"]]);
+      }
+    }
+  });
+
+  story("of a retraction changes nothing: it is kept (XEP-0424 §5)", { alice: 1, bob: 1 }, async ({ alice, bob }) => {
+    await hasWritten(alice, bob);
+    await says(alice, bob, direct("m1"), "first");
+    await says(alice, bob, `${fastened("orig-id-1")}${origin("second's")}<body>/me retracted</body>`, "second");
+    for (const inner of [direct("first"), direct("second"), fastened("second's")]) await says(alice, bob, inner);
+    for (const client of [alice, bob]) {
+      const kept = (await asks(client)).messages.map(children).map(([first]) => first);
+      expect(kept).toEqual(["retracted", "retract", "apply-to", "retract", "retract", "apply-to"]);
+    }
+  });
+
   story("to an account that is offline is heeded", { alice: 1, bob: 0 }, async ({ alice, bob }) => {
     writes(alice, bob, "OH, HAI!", origin("orig-id-1"));
     alice.says(`<message to="${bob.bare}" type="chat">${fastened("orig-id-1")}</message>`);

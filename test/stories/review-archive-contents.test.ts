@@ -32,17 +32,20 @@ describe("an archive", () => {
     }
   });
 
-  story("delivers what it cannot keep, in its order with the others", { alice: 1, bob: 1 }, async ({ alice, bob }) => {
-    const long = `${bob.bare}/${"r".repeat(300)}`;
-    const ids = ["1", "2", "3", "4"];
-    for (const id of ids) {
-      const to = id === "2" || id === "4" ? long : bob.full;
-      alice.says(`<message to="${to}" type="chat" id="${id}"><body>${id}</body></message>`);
-    }
-    for (const id of ids) await bob.hears(`<message id="${id}"/>`);
-    expect((await asks(bob)).bodies).toEqual(ids);
-    expect((await asks(alice)).bodies).toEqual(["1", "3"]);
-  });
+  story(
+    "has what goes to a very long resource, in its order with the others",
+    { alice: 1, bob: 1 },
+    async ({ alice, bob }) => {
+      const long = `${bob.bare}/${"r".repeat(300)}`;
+      const ids = ["1", "2", "3", "4"];
+      for (const id of ids) {
+        const to = id === "2" || id === "4" ? long : bob.full;
+        alice.says(`<message to="${to}" type="chat" id="${id}"><body>${id}</body></message>`);
+      }
+      for (const id of ids) await bob.hears(`<message id="${id}"/>`);
+      for (const client of [alice, bob]) expect((await asks(client)).bodies).toEqual(ids);
+    },
+  );
 
   story("is nobody else's, whatever address is asked", { alice: 1, bob: 1 }, async ({ alice, bob }) => {
     alice.says(`<message to="${alice.bare}" type="chat"><body>private</body></message>`);

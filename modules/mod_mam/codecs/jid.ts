@@ -18,6 +18,7 @@ export interface JidCodec {
 export const JID_FORMATS = ["mam_jid_mini", "mam_jid_rfc", "mam_jid_rfc_trust"] as const;
 export type JidFormat = (typeof JID_FORMATS)[number];
 
+const IPV6 = /^\[[\da-f:.]*\]/i;
 const slash = (resource: string): string => (resource === "" ? "" : `/${resource}`);
 
 /**
@@ -43,8 +44,9 @@ const mini: JidCodec = {
   decode({ local, domain }, stored) {
     const own = local === "" ? domain : `${local}@${domain}`;
     if (stored === "" || stored.startsWith("/")) return own + stored;
-    // None of the three may be in a localpart; in a domain only an IPv6 address has one, within its brackets.
-    const after = stored.startsWith("[") ? stored.indexOf("]") + 1 : 0;
+    // None of the three may be in a localpart, which may begin with a bracket though; in a domain only an IPv6 address has
+    // one, within its brackets.
+    const after = stored.startsWith("[") ? (IPV6.exec(stored)?.[0].length ?? 0) : 0;
     const end = after + stored.slice(after).search(/[@/:]/);
     if (end < after) return `${stored}@${domain}`;
     const [first, rest] = [stored.slice(0, end), stored.slice(end + 1)];

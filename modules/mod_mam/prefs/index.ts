@@ -33,13 +33,13 @@ export class Preferences {
   /**
    * @param inRoster whether a JID is a contact of an owner
    * @param mostJids JIDs that an owner may name
-   * @param now milliseconds since 1970
+   * @param steady `Server.steady`
    */
   constructor(
     private readonly store: PreferenceStore,
     private readonly inRoster: (owner: BareJid, contact: BareJid) => MaybePromise<boolean>,
     readonly mostJids: number,
-    private readonly now: () => number,
+    private readonly steady: () => number,
   ) {}
 
   /** Whether a message to or from `remote` goes to the archive of `owner`. Rejects when the database does not answer. */
@@ -75,11 +75,11 @@ export class Preferences {
 
   private remembered({ text }: BareJid): Preference | undefined {
     const found = this.memory.get(text);
-    return found !== undefined && found.until > this.now() ? found.preference : undefined;
+    return found !== undefined && found.until > this.steady() ? found.preference : undefined;
   }
 
   private remember({ text }: BareJid, preference: Preference): void {
-    this.memory.set(text, { preference, until: this.now() + LIFE });
+    this.memory.set(text, { preference, until: this.steady() + LIFE });
   }
 
   private async read(owner: BareJid): Promise<Preference> {

@@ -60,7 +60,9 @@ function readPrefs(prefs: Element, most: number): Preference {
 function readJid(text: string): string {
   const jid = tryParseJid(text.trim())?.text;
   if (jid === undefined) throw new StanzaError("jid-malformed");
-  if (jid.length > MAX_JID) throw new StanzaError("policy-violation", `A JID here has ${MAX_JID} characters at most`);
+  if (Buffer.byteLength(jid) > MAX_JID) {
+    throw new StanzaError("policy-violation", `A JID here has ${MAX_JID} bytes at most`);
+  }
   return jid;
 }
 

@@ -4,7 +4,7 @@
 import { asText, type Db, type Statement } from "../../../core/storage/db.ts";
 import type { Behaviour, Owner } from "../backend.ts";
 
-/** Widths of the column that holds JIDs. */
+/** Bytes that the column for JIDs holds: on MySQL; elsewhere as many characters. */
 export const MAX_JID = 250;
 
 /** What an owner has said, the default and JIDs of which he said "always" (A) or "never" (N). */

@@ -43,6 +43,8 @@ class Envelope {
 function forwarded(stanza: string, from: string, escaped: string): string {
   const end = nameEnd(stanza);
   if (stanza.startsWith(` from='${escaped}'`, end)) return withNamespace(stanza, end);
+  // A resource that the archive had no room for beside the message.
+  if (stanza.startsWith(` from='${escaped}/`, end) && !from.includes("/")) return withNamespace(stanza, end);
   const sender = tryParseJid(from);
   if (sender === undefined) return withNamespace(stanza, end);
   const view = viewText(stanza);

@@ -39,8 +39,10 @@ export const COLUMNS = [
   "origin_id",
   "is_groupchat",
 ] as const;
-/** Characters that a column for a JID or an id holds. */
+/** Bytes that a column for a JID or an id holds: on MySQL; elsewhere as many characters, which is no less. */
 const WIDTH = 250;
+/** A UTF-16 unit is three bytes of UTF-8 at most. */
+const fits = (text: string): boolean => text.length <= WIDTH / 3 || Buffer.byteLength(text) <= WIDTH;
 
 export interface ArchiveParts {
   readonly db: Db;
@@ -93,8 +95,10 @@ export class SqlArchive implements ArchiveBackend {
     const { jids, messages, writer } = this.parts;
     const { owner, remote, originId } = m;
     const remoteBare = jids.encode(owner, remote.bare);
-    const from = jids.encode(owner, m.from);
-    if (from.length > WIDTH || remoteBare.length > WIDTH || remote.resource.length > WIDTH) {
+    let from = jids.encode(owner, m.from);
+    // Of a client with a very long resource it is known whose it is; the message says the rest.
+    if (!fits(from)) from = jids.encode(owner, m.from.bare);
+    if (!fits(from) || !fits(remoteBare)) {
       this.parts.unfit(owner, m.id);
       return Promise.resolve();
     }
@@ -103,11 +107,11 @@ export class SqlArchive implements ArchiveBackend {
       number,
       from,
       remoteBare,
-      remote.resource,
+      fits(remote.resource) ? remote.resource : "",
       m.direction === "in" ? "I" : "O",
       messages.encode(m.stanza),
       m.searchBody,
-      originId === undefined || originId.length > WIDTH ? null : originId,
+      originId === undefined || !fits(originId) ? null : originId,
       m.groupchat,
     ];
     return writer.write(row, number);

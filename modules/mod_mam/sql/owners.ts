@@ -10,7 +10,7 @@ const LIFE_MS = 300_000;
 
 interface Known {
   readonly number: number;
-  /** Milliseconds since 1970. */
+  /** By `Server.steady`. */
   readonly until: number;
 }
 
@@ -19,11 +19,14 @@ export class Owners {
   private readonly asked = new Map<string, Promise<number | undefined>>();
   private readonly making = new Map<string, Promise<number>>();
 
-  /** @param remembered owners whose number is kept in memory */
+  /**
+   * @param remembered owners whose number is kept in memory
+   * @param steady `Server.steady`
+   */
   constructor(
     private readonly db: Db,
     remembered: number,
-    private readonly now: () => number,
+    private readonly steady: () => number,
   ) {
     this.numbers = new BoundedMap(remembered, () => 1);
   }
@@ -31,7 +34,7 @@ export class Owners {
   /** The number of an owner that was asked for lately. */
   known(owner: Owner): number | undefined {
     const found = this.numbers.get(key(owner));
-    return found !== undefined && found.until > this.now() ? found.number : undefined;
+    return found !== undefined && found.until > this.steady() ? found.number : undefined;
   }
 
   /** The number of an owner; undefined for one who has no archive. */
@@ -107,7 +110,7 @@ export class Owners {
     const [row] = await this.db.query<{ id: number }>(sql, [owner.domain, owner.local]);
     if (row === undefined) return undefined;
     const id = Number(row.id);
-    this.numbers.set(name, { number: id, until: this.now() + LIFE_MS });
+    this.numbers.set(name, { number: id, until: this.steady() + LIFE_MS });
     return id;
   }
 }

@@ -26,6 +26,7 @@ export interface Marks {
   newest: { readonly id: bigint; readonly rank: number } | undefined;
   /** Ends of pages that were given: a ring, in which the next goes to `next`. */
   readonly noted: { readonly ids: bigint[]; readonly ranks: number[]; next: number };
+  /** By `Server.steady`. */
   readonly until: number;
 }
 
@@ -46,6 +47,7 @@ export class Ranks {
     private readonly table: string,
     private readonly ownerColumn: string,
     private readonly now: () => number,
+    private readonly steady: () => number,
   ) {
     // One process writes to SQLite, and what it was given first may be written a moment later than the next. On other
     // databases there may be servers with clocks that are behind.
@@ -55,7 +57,7 @@ export class Ranks {
   /** What is known of an archive; a promise when it has to be read. */
   of(owner: number): Marks | Promise<Marks> {
     const marks = this.marks.get(owner);
-    return marks === undefined || marks.until <= this.now() ? this.make(owner) : marks;
+    return marks === undefined || marks.until <= this.steady() ? this.make(owner) : marks;
   }
 
   /** Whether these marks are still what is known of an archive. */
@@ -143,7 +145,7 @@ export class Ranks {
       ids,
       newest: last === undefined ? undefined : await this.newest(owner, last, (ids.length - 1) * STEP, old),
       noted: { ids: [], ranks: [], next: 0 },
-      until: this.now() + (this.db.dialect === "sqlite" ? ALONE_LIFE_MS : LIFE_MS),
+      until: this.steady() + (this.db.dialect === "sqlite" ? ALONE_LIFE_MS : LIFE_MS),
     };
   }
 

@@ -6,6 +6,7 @@ import { parseBareJid, parseFullJid } from "../../../core/jid.ts";
 import { createOperationNode } from "../../../core/node-operations.ts";
 import { viewText } from "../../../core/xml/framer.ts";
 import modMam from "../../../modules/mod_mam/index.ts";
+import { PreferenceStore } from "../../../modules/mod_mam/prefs/index.ts";
 import modOffline from "../../../modules/mod_offline/index.ts";
 import type { MemoryDb } from "../../support/memory-db.ts";
 import { type StubNode, stubNode } from "../../support/stub-node.ts";
@@ -29,7 +30,7 @@ afterEach(async () => {
 async function start(clock: Clock, db?: MemoryDb): Promise<StubNode> {
   const stub = await stubNode({
     modules: [modMam, modOffline],
-    more: "[modules.mod_mam]\n[modules.mod_mam.pm]\n",
+    more: "[modules.mod_mam]\nuser_prefs_store = 'rdbms'\n[modules.mod_mam.pm]\n",
     users: db === undefined ? ["alice", "bob"] : [],
     now: () => clock.time,
     steady: () => clock.steady,
@@ -102,6 +103,17 @@ test("what waits for a time waits so long, wherever the clock is set", async () 
   pass(350);
   expect(ran).toBe(1);
   expect(Math.round(node.steady() - node.startedAt)).toBe(1250);
+});
+
+test("what another server has said of archiving counts after a minute, wherever the clock is set", async () => {
+  const clock = { time: Date.parse("2026-11-26T12:00:00Z"), steady: 0 };
+  const stub = await start(clock);
+  await send(stub, "kept");
+  await new PreferenceStore(stub.db).save(BOB, { default: "N", jids: new Map() });
+  clock.time -= HOUR;
+  clock.steady += 61_000;
+  await send(stub, "not kept");
+  expect(await archive(stub, "bob")).toEqual(["kept"]);
 });
 
 test("the times of what has a place in an order grow over a clock that is set back and a restart", async () => {

@@ -198,6 +198,9 @@ describe("JIDs", () => {
     ["bob@[::1]", "[::1]:bob"],
     ["bob@[::1]/x:y", "[::1]@bob/x:y"],
     ["alice@b.org", "b.org:alice"],
+    ["[x@a.org/y]:z", "[x/y]:z"],
+    ["[1@a.org", "[1"],
+    ["[ab]@a.org/@:", "[ab]/@:"],
   ])("mam_jid_mini: %s is %j", (text, stored) => {
     const codec = jidCodec("mam_jid_mini");
     expect(codec.encode(owner, parseJid(text))).toBe(stored);
@@ -224,9 +227,11 @@ describe("JIDs", () => {
   });
 
   test("each format gives back each JID", () => {
-    const local = fc.constantFrom("", "alice", "bob", "é");
+    const local = fc.constantFrom("", "alice", "bob", "é", "[", "[a]", "a]");
     const domain = fc.constantFrom("a.org", "b.org", "[2001:db8::1]");
-    const resource = fc.option(fc.constantFrom("x", "a/b", "a@b:c/d", ":", "@"), { nil: undefined });
+    const resource = fc.option(fc.constantFrom("x", "a/b", "a@b:c/d", ":", "@", "]", "a]:b", "]@x"), {
+      nil: undefined,
+    });
     fc.assert(
       fc.property(local, domain, resource, fc.constantFrom(...JID_FORMATS), (l, d, r, format) => {
         const jid = makeJid(l, d, r);
