@@ -8,7 +8,7 @@ import { isConnectionError, isReadOnly, toStorageError } from "./pgsql_errors.ts
 import { COLUMN_TYPES, type ColumnType, RowInsert } from "./pgsql_rows.ts";
 import { MAX_PARAMETERS, toParameters } from "./pgsql_types.ts";
 import { numberPlaceholders } from "./placeholders.ts";
-import { type Driver, isFrequent, isRead, ServerDb } from "./server.ts";
+import { type Driver, isFrequent, isRead, ServerDb, tooOld } from "./server.ts";
 
 export type { PgsqlOptions } from "./pgsql_client.ts";
 
@@ -26,7 +26,14 @@ const SIMPLE = { prepare: false, simple: true };
 /** The server has no room for one more connection. */
 const FULL = new Set(["53300"]);
 
-/** Opens a pool and proves that a server answers. Rejects with a {@link StorageError}, "unavailable" in most cases. */
+/** The oldest PostgreSQL that has what statements are made of, as server_version_num says it. CockroachDB says 130000. */
+const OLDEST = 120_000;
+const VERSION = "SELECT current_setting('server_version_num')::int AS n, current_setting('server_version') AS version";
+
+/**
+ * Opens a pool and proves that a server answers. Rejects with a {@link StorageError}, "unavailable" in most cases, "syntax"
+ * when it is too old.
+ */
 export async function openPgsql(options: PgsqlOptions): Promise<Db> {
   return new PgsqlDb(options, driver(options)).reached();
 }
@@ -60,7 +67,10 @@ const driver = (options: PgsqlOptions): Driver<postgres.Sql> => ({
   ask,
   async probe(wire) {
     const sql = connect(options, wire);
-    await ask(sql).finally(() => void end(sql, false));
+    const [{ n, version }] = await sql
+      .unsafe<{ n: number; version: string }[]>(VERSION)
+      .finally(() => void end(sql, false));
+    if (n < OLDEST) throw tooOld(`PostgreSQL ${version}`, "PostgreSQL 12");
   },
   errorOf: toStorageError,
 });

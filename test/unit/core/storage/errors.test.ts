@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { asBoolean, asTime, StorageError } from "../../../../core/storage/db.ts";
 import { stillWanted } from "../../../../core/storage/patience.ts";
 import { isConnectionError, toStorageError } from "../../../../core/storage/pgsql_errors.ts";
-import { workerUrl } from "../../../../core/storage/sqlite/client.ts";
+import { workerUrl } from "../../../../core/storage/sqlite/start.ts";
 
 test.each([
   ["23505", "constraint"],
