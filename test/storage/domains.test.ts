@@ -470,6 +470,12 @@ onEachDatabase("domains", (database: TestDatabase) => {
     expect(await node.domains.add("lossy.example", "type a")).toBe("duplicate");
   });
 
+  if (database.dialect !== "sqlite") {
+    test("a name that the table cannot hold is not one that is there", async () => {
+      await expect(store.add("a".repeat(251), "type a")).rejects.toMatchObject({ code: "constraint" });
+    });
+  }
+
   test("a removal that is committed twice leaves the administrator of the domain that was added between", async () => {
     await store.add("twice.example", "type a");
     const row = (await store.find("twice.example"))!;
