@@ -7,7 +7,9 @@ import type { Config } from "../core/config/index.ts";
 import type { Log } from "../core/log/index.ts";
 import { type Db, type DbCalls, StorageError } from "../core/storage/db.ts";
 import { openStorage } from "../core/storage/index.ts";
+import type { MigrationRun } from "../core/storage/migrations/runner.ts";
 import type { MysqlOptions } from "../core/storage/mysql/client.ts";
+import type { ServerChange } from "../core/storage/patience.ts";
 import type { PgsqlOptions } from "../core/storage/pgsql.ts";
 import { type Pool, Pools } from "../core/storage/pools.ts";
 import { openSqlite } from "../core/storage/sqlite/client.ts";
@@ -52,7 +54,7 @@ const LONGEST_MS = 2 ** 31 - 1;
  */
 export async function openPools(config: Config, options: OpenOptions): Promise<Pools> {
   const { stateDir, log } = options;
-  const embedded = await openStorage({ stateDir, sqlite: { damaged: onDamage(log, EMBEDDED) } });
+  const embedded = await openStorage({ stateDir, sqlite: told(log, EMBEDDED) }, onChange(log, EMBEDDED));
   const opened = new Set<Db>([embedded]);
   try {
     const pools = await new Opener(config, options, embedded, opened).openAll();
@@ -64,9 +66,26 @@ export async function openPools(config: Config, options: OpenOptions): Promise<P
   }
 }
 
-/** Tells once a minute that requests find a file damaged; everything that is not touched is served on. */
-const onDamage = (log: Log, file: string) => (reason: string) =>
-  log.limited(`damage ${file}`, 60)?.critical("database_damaged", { file, reason, advice: DAMAGE_ADVICE });
+/** What the log has of a file; that requests find it damaged once a minute: everything that is not touched is served on. */
+const told = (log: Log, file: string) => ({
+  damaged: (reason: string) =>
+    log.limited(`damage ${file}`, 60)?.critical("database_damaged", { file, reason, advice: DAMAGE_ADVICE }),
+  changed: onAbsence(log, { file }),
+});
+
+/** Tells that a database is away, and back. */
+const onAbsence =
+  (log: Log, fields: Readonly<Record<string, string | number | undefined>>) =>
+  ({ up, error, awayMs }: ServerChange): void => {
+    if (up) log.notice("database_back", { ...fields, away_ms: awayMs });
+    else log.error("database_lost", { ...fields, error: error?.message });
+  };
+
+/** Tells what is done to a database that is brought up to date: in a large table it takes its time. */
+const onChange =
+  (log: Log, database: string) =>
+  ({ id, name }: MigrationRun): void =>
+    log.notice("database_upgrade", { database, step: id, name });
 
 /** Databases that the server uses beside those in its state directory, which backups have. */
 export function databasesElsewhere(config: Config): Elsewhere[] {
@@ -111,7 +130,7 @@ export function databases(config: Config | undefined, stateDir: string, log: Log
     const place = `${connection.host}:${connection.port}/${database}`;
     if (found.has(place)) continue;
     const open = driver === "mysql" ? openMysql : openPgsql;
-    found.set(place, { name: plan.key, place, open: async () => open(optionsOf(plan, log), false) });
+    found.set(place, { name: plan.key, place, open: async () => open(optionsOf(plan, log)) });
   }
   return [...found.values()];
 }
@@ -201,8 +220,9 @@ class Opener {
     const { stateDir, log } = this.options;
     const file = isAbsolute(database) ? normalize(database) : join(stateDir, database);
     if (file === join(stateDir, EMBEDDED)) return this.embedded;
-    const sqlite = { damaged: onDamage(log, database) };
-    const open = this.ready.get(file) ?? (await openStorage({ stateDir, file, sqlite }));
+    const open =
+      this.ready.get(file) ??
+      (await openStorage({ stateDir, file, sqlite: told(log, database) }, onChange(log, database)));
     this.ready.set(file, open);
     return open;
   }
@@ -210,16 +230,16 @@ class Opener {
   private async openServer(plan: Plan, place: string, calls: DbCalls): Promise<Db> {
     const { connection } = plan.options;
     const options: PgsqlOptions = { ...serverOptions(plan, this.options.log), calls };
-    // Ids that count up by sequences, as in MongooseIM's tables, and not CockroachDB's own, which fill 64 bits.
-    if (connection.driver === "cockroachdb") options.session = { serial_normalization: "sql_sequence" };
     const open = connection.driver === "mysql" ? openMysql : openPgsql;
     if (!this.ready.has(place)) {
       await this.patiently(plan, async () => {
-        await (await open(unhurried(options), true)).close();
+        const mysql = connection.driver === "mysql";
+        const at = mysql ? { mysql: mysqlOf(unhurried(options)) } : { pgsql: unhurried(options) };
+        await (await openStorage(at, onChange(this.options.log, place))).close();
       });
       this.ready.set(place, undefined);
     }
-    return this.patiently(plan, () => open(options, false));
+    return this.patiently(plan, () => open(options));
   }
 
   /** Tries again while a database does not answer; what is wrong with the configuration is not waited for. */
@@ -249,17 +269,17 @@ function isRefusal({ cause }: StorageError): boolean {
   return cause instanceof Error && "code" in cause && typeof cause.code === "string" && REFUSAL.test(cause.code);
 }
 
-/** Opens a database, with `prepare` only after its tables have been looked after. */
-async function openPgsql(options: PgsqlOptions, prepare: boolean): Promise<Db> {
-  if (prepare) return openStorage({ pgsql: options });
-  return (await import("../core/storage/pgsql.ts")).openPgsql(options);
-}
+/** Opens a database as it is. */
+const openPgsql = async (options: PgsqlOptions): Promise<Db> =>
+  (await import("../core/storage/pgsql.ts")).openPgsql(options);
 
-async function openMysql({ ssl, ...rest }: PgsqlOptions, prepare: boolean): Promise<Db> {
-  const options: MysqlOptions = { ...rest, ssl: typeof ssl === "object" ? ssl.options : ssl };
-  if (prepare) return openStorage({ mysql: options });
-  return (await import("../core/storage/mysql/client.ts")).openMysql(options);
-}
+const openMysql = async (options: PgsqlOptions): Promise<Db> =>
+  (await import("../core/storage/mysql/client.ts")).openMysql(mysqlOf(options));
+
+const mysqlOf = ({ ssl, ...rest }: PgsqlOptions): MysqlOptions => ({
+  ...rest,
+  ssl: typeof ssl === "object" ? ssl.options : ssl,
+});
 
 function serverOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOptions {
   const { connection, workers, strategy, call_timeout, max_worker_queue_len } = options;
@@ -281,10 +301,9 @@ function serverOptions({ tag, hostType, key, options }: Plan, log: Log): PgsqlOp
     ...(max_worker_queue_len === undefined ? {} : { maxRequests: workers * (max_worker_queue_len + 1) }),
     maxPauseMs: max_start_interval * 1000,
     keepAliveMs: keepalive_interval && Math.min(keepalive_interval * 1000, LONGEST_MS),
-    changed: ({ up, error, awayMs }) => {
-      if (up) log.notice("database_back", { ...fields, away_ms: awayMs });
-      else log.error("database_lost", { ...fields, error: error?.message });
-    },
+    // Ids that count up by sequences, as in MongooseIM's tables, and not CockroachDB's own, which fill 64 bits.
+    ...(connection.driver === "cockroachdb" ? { session: { serial_normalization: "sql_sequence" } } : {}),
+    changed: onAbsence(log, fields),
   };
 }
 

@@ -45,8 +45,11 @@ export async function schemaUpgrade(options: SchemaOptions & { dryRun: boolean }
       for (const sql of statements(found)) io.out(`${sql};\n`);
       return OK;
     }
-    const runs = await migrate(db);
-    for (const { id, name } of runs) io.out(`${target.name}: step ${id}, ${name}, done\n`);
+    const runs = await migrate(db, {
+      step({ id, name }, done) {
+        if (done) io.out(`${target.name}: step ${id}, ${name}, done\n`);
+      },
+    });
     if (runs.length === 0) io.out(`${target.name}: up to date\n`);
     return OK;
   });

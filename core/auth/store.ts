@@ -2,7 +2,7 @@
 import { type BareJid, makeBare } from "../jid.ts";
 import { type Deleted, deleteInBatches } from "../storage/batches.ts";
 import type { Db, SqlValue } from "../storage/db.ts";
-import { escapeLike, LIMIT_OFFSET } from "../storage/dialect.ts";
+import { escapeLike, exactly, LIMIT_OFFSET } from "../storage/dialect.ts";
 import { formatPassDetails, parsePassDetails } from "./pass-details.ts";
 import type { Credentials, HashName, SnapshotPage, UserPage } from "./types.ts";
 
@@ -35,8 +35,7 @@ export class UserStore {
 
   constructor(db: Db) {
     this.#db = db;
-    const exactly = "CONVERT(username USING utf8mb4) COLLATE utf8mb4_bin = ?";
-    this.#one = `server = ? AND username = ?${db.dialect === "mysql" ? ` AND ${exactly}` : ""}`;
+    this.#one = `server = ? AND username = ?${exactly(db.dialect, "username")}`;
   }
 
   #key(local: string, domain: string): string[] {

@@ -22,6 +22,13 @@ export interface SqlDialect {
   incoming(column: string): string;
 }
 
+/**
+ * Goes behind `column = ?` where another one's row must not be taken for it, and wants the value once more in MySQL: a
+ * table that MongooseIM made there takes José for jose.
+ */
+export const exactly = (dialect: Dialect, column: string): string =>
+  dialect === "mysql" ? ` AND CONVERT(${column} USING utf8mb4) COLLATE utf8mb4_bin = ?` : "";
+
 /** `INSERT INTO t (a, b) VALUES (?, ?), …` for a number of rows. */
 export function insert(table: string, columns: readonly string[], rows = 1): string {
   const row = `(${columns.map(() => "?").join(", ")})`;

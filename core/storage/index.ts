@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Db, StorageError } from "./db.ts";
-import { migrate } from "./migrations/runner.ts";
+import { type MigrationRun, migrate } from "./migrations/runner.ts";
 import type { MysqlOptions } from "./mysql/client.ts";
 import type { PgsqlOptions } from "./pgsql.ts";
 import { openSqlite, type SqliteOptions } from "./sqlite/client.ts";
@@ -15,15 +15,21 @@ export type StorageOptions =
   | { pgsql: PgsqlOptions }
   | { mysql: MysqlOptions };
 
-/** Opens the database, runs missing migrations and checks the tables. Rejects with a {@link StorageError}. */
-export async function openStorage(options: StorageOptions): Promise<Db> {
+/**
+ * Opens the database, runs missing migrations and checks the tables. Rejects with a {@link StorageError}.
+ * @param changing told before each step that changes a database with tables in it, which may take long
+ */
+export async function openStorage(options: StorageOptions, changing?: (step: MigrationRun) => void): Promise<Db> {
   let db: Db | undefined;
   try {
     db = await openDatabase(options);
     // Looked at first: a database that will not be served is not changed either.
-    const { runs, problems } = await examine(db);
+    const { madeBy, runs, problems } = await examine(db);
     if (problems.length > 0) throw refusal(db.dialect, problems);
-    if (runs.length > 0) await migrate(db);
+    const told = madeBy === undefined ? undefined : changing;
+    // The last statement of each only counts it.
+    const step = (run: MigrationRun, done: boolean) => void (!done && run.statements.length > 1 && told?.(run));
+    if (runs.length > 0) await migrate(db, { step });
     return db;
   } catch (cause) {
     await db?.close();

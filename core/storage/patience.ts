@@ -8,7 +8,7 @@ import { afterTurning } from "./turning.ts";
 export interface WatchedServer {
   /** Asks for a sign of life over a connection of its own. `wasUp`: a server that refuses only more connections lives. */
   probe(wasUp: boolean): Promise<void>;
-  /** Ends all connections at once: they lead nowhere. New ones are made when they are wanted. */
+  /** Ends all connections at once: they lead nowhere, and nothing goes to them any more. New ones are made when they are wanted. */
   drop(): void;
   /**
    * Looks for single connections that are dead among others that live; called now and then while requests wait.
@@ -17,6 +17,8 @@ export interface WatchedServer {
   look?(now: number, heldUp: number): void;
   /** Names an error of the driver. */
   errorOf(cause: unknown): StorageError;
+  /** Whether an error is the answer of a server that does not do what was asked now, though it may do so later. */
+  refused?(cause: unknown): boolean;
 }
 
 /** A change for the log. */
@@ -49,6 +51,10 @@ export interface PatienceOptions {
 export interface Attempt {
   /** Set by the driver: something that would be committed is on its way, and no answer has come. */
   mayBeDone: boolean;
+  /** Set by a driver that may still hold it back: whether it has gone. */
+  sent?: () => boolean;
+  /** Why the try before failed, if there was one. */
+  readonly before?: unknown;
   /** The caller has been answered: what is not on its way need not go any more. */
   readonly givenUp: boolean;
 }
@@ -136,13 +142,15 @@ export class Patience {
     const begun = performance.now();
     const callUntil = begun + this.#options.callTimeoutMs;
     let tries: Tries | undefined;
+    let before: unknown;
     try {
       for (;;) {
         // Nothing is awaited while it is there: what is sent at once goes before what others do next.
         if (!this.#stats.up) await this.#return(callUntil);
         try {
-          return await this.#once(work, callUntil);
+          return await this.#once(work, callUntil, before);
         } catch (error) {
+          before = error;
           tries ??= { conflicts: 0, pause: FIRST_TRY_PAUSE_MS, until: performance.now() + this.#options.graceMs };
           const pause = this.#pauseBefore(error, tries, callUntil);
           if (pause === undefined) throw error;
@@ -230,10 +238,10 @@ export class Patience {
     return new StorageError("unavailable", `no answer within ${this.#options.callTimeoutMs} ms`);
   }
 
-  #once<T>(work: (attempt: Attempt) => Promise<T>, callUntil: number): Promise<T> {
+  #once<T>(work: (attempt: Attempt) => Promise<T>, callUntil: number, before: unknown): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const startedAt = performance.now();
-    const pending: Pending = { mayBeDone: false, givenUp: false, startedAt, callUntil, reject };
+    const pending: Pending = { mayBeDone: false, givenUp: false, before, startedAt, callUntil, reject };
     if (this.#pending.size === 0) this.#answeredAt = Math.max(this.#answeredAt, startedAt);
     this.#pending.add(pending);
     if (this.#watch === undefined) {
@@ -252,7 +260,7 @@ export class Patience {
         const lost = error.code === "unavailable";
         this.#done(pending, !lost);
         if (lost) this.suspect();
-        reject(lost && pending.mayBeDone ? unsure(error) : error);
+        reject(lost && wasSent(pending) && !this.#server.refused?.(cause) ? unsure(error) : error);
       },
     );
     return promise;
@@ -273,7 +281,8 @@ export class Patience {
     this.#lookedAt = now;
     this.#answeredAt += heldUp;
     for (const pending of this.#pending) {
-      if (now >= pending.callUntil) this.#giveUp(pending, this.#tooLate());
+      // What has not gone may go yet.
+      if (now >= pending.callUntil) this.#giveUp(pending, this.#tooLate(), pending.mayBeDone);
     }
     if (this.#pending.size === 0) {
       this.end();
@@ -283,10 +292,10 @@ export class Patience {
     this.#server.look?.(now, heldUp);
   }
 
-  #giveUp(pending: Pending, error: StorageError): void {
+  #giveUp(pending: Pending, error: StorageError, maybeDone: boolean): void {
     pending.givenUp = true;
     this.#pending.delete(pending);
-    pending.reject(pending.mayBeDone ? unsure(error) : error);
+    pending.reject(maybeDone ? unsure(error) : error);
   }
 
   #lose(why: StorageError): void {
@@ -295,8 +304,9 @@ export class Patience {
     this.#lostAt = performance.now();
     this.#absence = new Absence(this.#options.graceMs);
     this.#options.changed?.({ up: false, error: why });
-    for (const pending of [...this.#pending]) this.#giveUp(pending, new StorageError("unavailable", why.message));
     this.#server.drop();
+    for (const pending of [...this.#pending])
+      this.#giveUp(pending, new StorageError("unavailable", why.message), wasSent(pending));
     this.#again(FIRST_PAUSE_MS);
   }
 
@@ -359,10 +369,12 @@ class Absence {
   }
 }
 
-/** Throws when nobody waits for the answer any more. */
+/** Throws when nobody waits for the answer any more: nobody hears of that, and it says nothing about the connection. */
 export function stillWanted(attempt: Attempt): void {
-  if (attempt.givenUp) throw new StorageError("unavailable", "the request was given up");
+  if (attempt.givenUp) throw new StorageError("timeout", "the request was given up");
 }
+
+const wasSent = ({ mayBeDone, sent }: Attempt): boolean => mayBeDone && (sent === undefined || sent());
 
 /** The same error of a request that may have been done all the same. */
 function unsure(error: StorageError): StorageError {

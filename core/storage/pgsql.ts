@@ -1,28 +1,17 @@
 // The PostgreSQL (and CockroachDB) store, through the postgres package: each connection of the pool is a client of one.
-import postgres from "postgres";
-import { type Db, type SqlValue, type Statement, StorageError } from "./db.ts";
+import type postgres from "postgres";
+import type { Db, SqlValue, Statement } from "./db.ts";
 import { insert, wrongWidth } from "./dialect.ts";
 import { type Attempt, stillWanted } from "./patience.ts";
+import { connect, end, isForgotten, isGone, type PgsqlOptions, PORT, wasSent } from "./pgsql_client.ts";
 import { isConnectionError, isReadOnly, toStorageError } from "./pgsql_errors.ts";
 import { COLUMN_TYPES, type ColumnType, RowInsert } from "./pgsql_rows.ts";
-import { dial, type PgsqlTls } from "./pgsql_socket.ts";
-import { TYPES, toParameter } from "./pgsql_types.ts";
+import { MAX_PARAMETERS, toParameters } from "./pgsql_types.ts";
 import { numberPlaceholders } from "./placeholders.ts";
-import { type Driver, isFrequent, isRead, ServerDb, type ServerOptions } from "./server.ts";
-import type { WireStats } from "./wire.ts";
+import { type Driver, isFrequent, isRead, ServerDb, tooOld } from "./server.ts";
 
-export interface PgsqlOptions extends ServerOptions {
-  /**
-   * TLS: true verifies the server's certificate against the system's authorities; an object says it all; "prefer" verifies nothing, and goes on in clear text where the server has no TLS.
-   */
-  ssl?: boolean | "prefer" | PgsqlTls;
-  /** More settings of a session. */
-  session?: Readonly<Record<string, string>>;
-}
+export type { PgsqlOptions } from "./pgsql_client.ts";
 
-const PORT = 5432;
-/** The wire protocol counts parameters in 16 bits; rows past it go in further statements of one transaction. */
-const MAX_PARAMETERS = 65_000;
 /** Rows of a multi-row INSERT that is kept prepared; others are parsed each time, for their texts are many. */
 const FEW_ROWS = 2;
 /** Rows of an INSERT whose columns travel as one parameter each. */
@@ -37,7 +26,14 @@ const SIMPLE = { prepare: false, simple: true };
 /** The server has no room for one more connection. */
 const FULL = new Set(["53300"]);
 
-/** Opens a pool and proves that a server answers. Rejects with a {@link StorageError}, "unavailable" in most cases. */
+/** The oldest PostgreSQL that has what statements are made of, as server_version_num says it. CockroachDB says 130000. */
+const OLDEST = 120_000;
+const VERSION = "SELECT current_setting('server_version_num')::int AS n, current_setting('server_version') AS version";
+
+/**
+ * Opens a pool and proves that a server answers. Rejects with a {@link StorageError}, "unavailable" in most cases, "syntax"
+ * when it is too old.
+ */
 export async function openPgsql(options: PgsqlOptions): Promise<Db> {
   return new PgsqlDb(options, driver(options)).reached();
 }
@@ -46,6 +42,17 @@ const keyOf = (table: string, columns: readonly string[]): string => `${table} $
 
 const ask = (sql: postgres.Sql) => sql.unsafe("SELECT 1").execute();
 
+type Request = ReturnType<postgres.Sql["unsafe"]>;
+
+/** Sends a request; with `attempt` one that commits. */
+function send(request: Request, attempt?: Attempt): Request {
+  if (attempt !== undefined) {
+    attempt.mayBeDone = true;
+    attempt.sent = () => wasSent(request);
+  }
+  return request.execute();
+}
+
 const driver = (options: PgsqlOptions): Driver<postgres.Sql> => ({
   dialect: "pgsql",
   name: "PostgreSQL",
@@ -53,14 +60,17 @@ const driver = (options: PgsqlOptions): Driver<postgres.Sql> => ({
   depth: DEPTH,
   full: FULL,
   open: (wire) => connect(options, wire),
-  close: (sql, atOnce) => sql.end(atOnce ? { timeout: 0 } : {}),
+  close: end,
   broken: isConnectionError,
-  gone: (sql) => GONE.has(sql),
+  gone: isGone,
   readOnly: isReadOnly,
   ask,
   async probe(wire) {
     const sql = connect(options, wire);
-    await ask(sql).finally(() => void sql.end({ timeout: 0 }));
+    const [{ n, version }] = await sql
+      .unsafe<{ n: number; version: string }[]>(VERSION)
+      .finally(() => void end(sql, false));
+    if (n < OLDEST) throw tooOld(`PostgreSQL ${version}`, "PostgreSQL 12");
   },
   errorOf: toStorageError,
 });
@@ -70,7 +80,9 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
   readonly #rowInserts = new Map<string, RowInsert>();
 
   async query<R extends object>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
-    return [...(await this.#send(sql, params))] as R[];
+    const rows = await this.#send(sql, params);
+    // The library leaves room in front of them for those of an answer that broke off just before.
+    return (0 in rows ? [...rows] : rows.filter(() => true)) as R[];
   }
 
   async execute(sql: string, params: readonly SqlValue[] = []): Promise<number> {
@@ -110,14 +122,14 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
     rows = 1,
   ): Promise<postgres.RowList<postgres.Row[]>> {
     const text = options === PARSED ? numberPlaceholders(sql) : this.#number(sql);
-    const values = params.map(toParameter);
+    const values = toParameters(params);
     // Outside a transaction a statement commits by itself.
     const commits = !isRead(sql);
     const work = (attempt: Attempt) =>
       this.workers.run((connection) => {
         stillWanted(attempt);
-        attempt.mayBeDone = commits;
-        return connection.unsafe(text, values, options).execute();
+        const request = connection.unsafe(text, values, isForgotten(attempt.before) ? PARSED : options);
+        return send(request, commits ? attempt : undefined);
       });
     return this.patience.run(rows, work, options === PREPARED ? "execute" : "query");
   }
@@ -125,7 +137,7 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
   protected begin(statements: readonly Statement[], rows: number, options?: typeof PREPARED): Promise<number[]> {
     const ready = statements.map(({ sql, params = [] }) => ({
       text: options === PARSED ? numberPlaceholders(sql) : this.#number(sql),
-      values: params.map(toParameter),
+      values: toParameters(params),
       options: options ?? (isFrequent(sql) ? PREPARED : params.length > 0 ? PARSED : SIMPLE),
     }));
     return this.patience.run(rows, (attempt) =>
@@ -134,7 +146,10 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
         await connection.unsafe("BEGIN", [], SIMPLE).execute();
         let results: { count?: number | null }[];
         try {
-          const all = ready.map(({ text, values, options }) => connection.unsafe(text, values, options).execute());
+          const forgotten = isForgotten(attempt.before);
+          const all = ready.map(({ text, values, options }) =>
+            connection.unsafe(text, values, forgotten && options === PREPARED ? PARSED : options).execute(),
+          );
           results = await Promise.all(all);
           // Its caller has been told that nothing was done.
           stillWanted(attempt);
@@ -144,8 +159,7 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
           throw error;
         }
         // From here on COMMIT is on its way; before, a lost connection undoes it all.
-        attempt.mayBeDone = true;
-        await connection.unsafe("COMMIT", [], SIMPLE).execute();
+        await send(connection.unsafe("COMMIT", [], SIMPLE), attempt);
         return results.map(({ count }) => count ?? 0);
       }),
     );
@@ -160,54 +174,4 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
     }
     return text;
   }
-}
-
-/** Clients whose connection has ended. */
-const GONE = new WeakSet<postgres.Sql>();
-
-/**
- * A client of the library with one connection, made when it is first used. The library would make another in its place, and
- * send there what it had not sent yet: the rest of a transaction, each statement for itself.
- */
-function connect(options: PgsqlOptions, wire: WireStats): postgres.Sql {
-  const { host, port = PORT, statementTimeoutMs = 5000, connectTimeoutMs = 5000 } = options;
-  let dialled = false;
-  const socket = () => {
-    if (dialled) throw new StorageError("unavailable", "the connection has ended");
-    dialled = true;
-    return dial({ host, port, tls: tlsOf(options.ssl), timeoutMs: connectTimeoutMs, wire });
-  };
-  const own = {
-    host,
-    port,
-    // TLS is ours, and so is the time that all of it may take.
-    ssl: false,
-    socket,
-    onclose: () => void GONE.add(sql),
-    connect_timeout: connectTimeoutMs / 1000,
-    database: options.database,
-    username: options.username,
-    password: options.password ?? "",
-    max: 1,
-    // It is replaced when it breaks; to end one that works serves nobody.
-    max_lifetime: null,
-    fetch_types: false,
-    onnotice: () => {},
-    types: TYPES,
-    connection: {
-      application_name: "mongooseim",
-      statement_timeout: statementTimeoutMs,
-      TimeZone: "UTC",
-      DateStyle: "ISO",
-      ...options.session,
-    },
-  };
-  const sql = postgres(own) as unknown as postgres.Sql;
-  return sql;
-}
-
-function tlsOf(ssl: PgsqlOptions["ssl"]): PgsqlTls | undefined {
-  if (ssl === undefined || ssl === false) return undefined;
-  if (ssl === true) return { optional: false, options: {} };
-  return ssl === "prefer" ? { optional: true, options: { rejectUnauthorized: false } } : ssl;
 }

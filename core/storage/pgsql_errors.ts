@@ -17,7 +17,7 @@ const BY_STATE: readonly [prefix: string, code: StorageErrorCode][] = [
   ["25006", "unavailable"],
   ["57", "unavailable"],
   ["53", "unavailable"],
-  // Protocol violation: fewer or more parameters than the statement has.
+  // Protocol violation: fewer or more parameters than the statement has; not as the last word.
   ["08P01", "syntax"],
   ["08", "unavailable"],
   ["28", "unavailable"],
@@ -35,7 +35,18 @@ const SQLSTATE = /^[0-9A-Z]{5}$/;
 export function isConnectionError(cause: unknown): boolean {
   if (cause instanceof StorageError) return cause.code === "unavailable";
   const code = cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "";
-  return code === "" || CLIENT_CODES.test(code) || /^(57P|08|25P03)/.test(code);
+  return code === "" || CLIENT_CODES.test(code) || isLast(cause) || /^(57P|08(?!P01)|25P03)/.test(code);
+}
+
+/**
+ * Whether it is the server's last word on a connection. With the state of a wrong protocol PgBouncer says so of whatever it
+ * has met: that it lost the server while something was being done there, or that none is free.
+ */
+function isLast(cause: unknown): boolean {
+  if (!(cause instanceof Error)) return false;
+  // Of PgBouncer only the second.
+  const { severity, severity_local: local } = cause as { severity?: unknown; severity_local?: unknown };
+  return /^(FATAL|PANIC)$/.test(String(severity ?? local));
 }
 
 /** Whether a server refused to write: it is a standby now, or was made read-only. */
@@ -46,7 +57,10 @@ export function toStorageError(cause: unknown): StorageError {
   if (cause instanceof StorageError) return cause;
   const message = cause instanceof Error ? cause.message : String(cause);
   const code = cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "";
-  return new StorageError(nameOf(code), (message || code) + adviceOn(message), { cause });
+  const name = nameOf(code);
+  // What the server ends the connection over is about that, whatever else it is.
+  const known = name === "syntax" || name === "constraint" ? isLast(cause) : false;
+  return new StorageError(known ? "unavailable" : name, (message || code) + adviceOn(message), { cause });
 }
 
 /** PgBouncer refuses a setting that it does not know, and may be told to leave it out: queries are given up by us then. */

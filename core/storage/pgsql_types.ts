@@ -1,8 +1,21 @@
 // How values travel between our code and PostgreSQL.
-import type { SqlValue } from "./db.ts";
+import { type SqlValue, StorageError } from "./db.ts";
 
-/** Sent without a type, so that the server takes that of the column; bytes are copied, for they may wait. */
-export function toParameter(value: SqlValue): string | number | Uint8Array | null {
+/** Values of one statement: the wire protocol counts them in 16 bits. */
+export const MAX_PARAMETERS = 65_000;
+
+/**
+ * The values of a statement, sent without a type, so that the server takes that of the column; bytes are copied, for they
+ * may wait. Throws a {@link StorageError} over what cannot be sent: the library would put another request in its place.
+ */
+export function toParameters(values: readonly SqlValue[]): (string | number | Uint8Array | null)[] {
+  if (values.length > MAX_PARAMETERS)
+    throw new StorageError("syntax", `${values.length} values are more than a statement may have`);
+  return values.map(toParameter);
+}
+
+function toParameter(value: SqlValue | undefined): string | number | Uint8Array | null {
+  if (value === undefined) throw new StorageError("syntax", "a value of a statement is undefined");
   if (typeof value === "boolean") return value ? 1 : 0;
   if (typeof value === "bigint") return value.toString();
   return value instanceof Uint8Array ? new Uint8Array(value) : value;
@@ -43,7 +56,9 @@ export const TYPES = {
   bytea: {
     to: 17,
     from: [17],
-    serialize: (value: string | Uint8Array) => `\\x${Buffer.from(value as Uint8Array).toString("hex")}`,
+    // Of anything: what it throws, the library would tell another request.
+    serialize: (value: unknown) =>
+      `\\x${Buffer.from(value instanceof Uint8Array ? value : String(value)).toString("hex")}`,
     parse: toBytes,
   },
   json: { to: 114, from: [114, 3802], serialize: asText, parse: asText },

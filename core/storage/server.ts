@@ -45,6 +45,10 @@ export interface Driver<H> extends Pick<WorkersOptions<H>, "depth" | "close" | "
   errorOf(cause: unknown): StorageError;
 }
 
+/** A server that does not understand what it will be asked. */
+export const tooOld = (server: string, oldest: string): StorageError =>
+  new StorageError("syntax", `${server} is too old: ${oldest} or newer is needed`);
+
 /** Statements worth preparing; the rest are definitions, made once. */
 const FREQUENT = /^\s*(select|insert|update|delete|with)\b/i;
 
@@ -89,6 +93,7 @@ export abstract class ServerDb<H> implements Db {
       drop: () => this.workers.drop(),
       look: (now: number, heldUp: number) => this.workers.look(now, heldUp),
       errorOf: driver.errorOf,
+      refused: driver.readOnly,
     };
     this.patience = new Patience(server, options);
     if (keepAliveMs !== undefined) this.#keepAlive = setInterval(() => this.#keep(), keepAliveMs);

@@ -3,8 +3,8 @@
 import type { PersonalData } from "../../core/hooks.ts";
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import { type Deleted, deleteInBatches, PAGE, pages } from "../../core/storage/batches.ts";
-import type { Db, SqlValue, Statement } from "../../core/storage/db.ts";
-import { DIALECTS, escapeLike, insert } from "../../core/storage/dialect.ts";
+import type { Db, Statement } from "../../core/storage/db.ts";
+import { DIALECTS, escapeLike, exactly, insert } from "../../core/storage/dialect.ts";
 import { type Ask, askOf, type RosterItem, type Subscription, stateOf, subscriptionOf } from "./item.ts";
 import type { State } from "./subscription.ts";
 
@@ -34,6 +34,16 @@ const OF_USER = "WHERE server = ? AND username = ?";
 const REQUESTS = `SELECT jid, askmessage FROM rosterusers ${OF_USER} AND ask IN ('I', 'B') ORDER BY jid`;
 const TABLES = ["rosterusers", "rostergroups", "roster_version"] as const;
 const KEYS = ["server", "username", "jid"] as const;
+const VALUES = ["nick", "subscription", "ask", "askmessage"] as const;
+/**
+ * In a table that MongooseIM made in MySQL the row of josé@x is in the way of jose@x: it is not written over, for NULL is
+ * refused.
+ */
+const MYSQL_UPSERT = `${insert("rosterusers", [...KEYS, ...VALUES])} ON DUPLICATE KEY UPDATE ${VALUES.map((v) =>
+  v === "nick"
+    ? `nick = IF(CONVERT(jid USING utf8mb4) COLLATE utf8mb4_bin = VALUES(jid), VALUES(nick), NULL)`
+    : `${v} = VALUES(${v})`,
+).join(", ")}`;
 const NO_GROUPS: readonly string[] = Object.freeze([]);
 
 const OUTSIDE = `SELECT username, jid, subscription, ask FROM rosterusers
@@ -58,7 +68,7 @@ export class RosterStore {
 
   constructor(private readonly db: Db) {
     const dialect = DIALECTS[db.dialect];
-    this.#upsertItem = dialect.upsert("rosterusers", KEYS, ["nick", "subscription", "ask", "askmessage"]);
+    this.#upsertItem = dialect.name === "mysql" ? MYSQL_UPSERT : dialect.upsert("rosterusers", KEYS, VALUES);
     this.#upsertVersion = dialect.upsert("roster_version", ["server", "username"], ["version"]);
   }
 
@@ -68,7 +78,8 @@ export class RosterStore {
   }
 
   async item(user: BareJid, jid: string): Promise<RosterItem | undefined> {
-    return itemsOf(await this.db.query<Row>(ONE, [user.domain, user.local, jid]))[0];
+    // The database may take josé@x for jose@x.
+    return itemsOf(await this.db.query<Row>(ONE, [user.domain, user.local, jid])).find((item) => item.jid === jid);
   }
 
   /** The contacts who wait for an answer, each with the text of the request. */
@@ -102,7 +113,7 @@ export class RosterStore {
     const params = [...key, item.name, subscription, ASK_LETTERS[askOf(item.state)], item.askMessage];
     const statements: Statement[] = [{ sql: this.#upsertItem, params }];
     if (groups) {
-      statements.push(deletion("rostergroups", key));
+      statements.push(this.#deletion("rostergroups", key));
       if (item.groups.length > 0) {
         const rows = item.groups.flatMap((group) => [...key, group]);
         statements.push({ sql: insert("rostergroups", [...KEYS, "grp"], item.groups.length), params: rows });
@@ -113,7 +124,13 @@ export class RosterStore {
 
   async delete(user: BareJid, jid: string, version: string | undefined): Promise<void> {
     const key = [user.domain, user.local, jid];
-    await this.#run(user, [deletion("rosterusers", key), deletion("rostergroups", key)], version);
+    await this.#run(user, [this.#deletion("rosterusers", key), this.#deletion("rostergroups", key)], version);
+  }
+
+  #deletion(table: "rosterusers" | "rostergroups", key: readonly string[]): Statement {
+    const { dialect } = this.db;
+    const sql = `DELETE FROM ${table} ${OF_USER} AND jid = ?${exactly(dialect, "jid")}`;
+    return { sql, params: dialect === "mysql" ? [...key, key[2]] : key };
   }
 
   async #run(user: BareJid, statements: Statement[], version: string | undefined): Promise<void> {
@@ -159,10 +176,6 @@ export class RosterStore {
     ]);
     return [{ name: "roster", columns: ["jid", "name", "subscription", "ask", "groups", "askmessage", "xs"], rows }];
   }
-}
-
-function deletion(table: "rosterusers" | "rostergroups", key: readonly SqlValue[]): Statement {
-  return { sql: `DELETE FROM ${table} ${OF_USER} AND jid = ?`, params: key };
 }
 
 const stateOfRow = ({ subscription, ask }: Pick<Row, "subscription" | "ask">): State =>

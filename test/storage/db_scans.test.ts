@@ -70,6 +70,14 @@ test("are answered before the database is closed, and refused then; the file is 
   await again.close();
 });
 
+test("make no new file where somebody has taken the file away", async () => {
+  const { db, file } = await open();
+  rmSync(file);
+  await expect(db.scan(COUNT)).rejects.toMatchObject({ code: "unavailable" });
+  expect(await Bun.file(file).exists()).toBe(false);
+  await db.close();
+});
+
 test("in memory there is one connection, and all of it is seen", async () => {
   const db = await openSqlite({ file: ":memory:" });
   await db.execute("CREATE TABLE t (n INTEGER)");

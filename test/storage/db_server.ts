@@ -63,6 +63,7 @@ export const SERVERS: Readonly<Record<"pgsql" | "mysql", Server>> = {
 export interface OnServer {
   /** Has a key `id`, of 1 and 2, and `n`, which is 0 when a test begins. */
   readonly table: string;
+  readonly port: number;
   readonly db: Db;
   open(more?: Partial<PgsqlOptions>): Promise<Db>;
 }
@@ -89,6 +90,9 @@ export function onServer(dialect: keyof typeof SERVERS, suite: (server: OnServer
     });
     suite({
       table,
+      get port() {
+        return options().port ?? 0;
+      },
       get db() {
         return db;
       },

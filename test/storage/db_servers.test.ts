@@ -141,6 +141,24 @@ describe.each(["pgsql", "mysql"] as const)("%s", (dialect) => {
       expect(await server.db.query(`SELECT n FROM ${table}`)).toEqual([{ n: 2 }, { n: 2 }]);
     });
 
+    test("a write for which there is no server at first is done when it is back, once", async () => {
+      const relay = await new ServerRelay({ host: "127.0.0.1", port: server.port }).start();
+      const far = await server.open({ port: relay.port, poolSize: 2 });
+      await far.query("SELECT 1");
+      await relay.stop();
+      await Bun.sleep(50);
+      // The first ones find out.
+      const writes = [1, 2, 1, 2, 1].map((id) => far.execute(`UPDATE ${table} SET n = n + 1 WHERE id = ?`, [id]));
+      const started = Bun.sleep(500).then(() => relay.start());
+      const results = await Promise.allSettled(writes);
+      expect(results).toEqual(results.map(() => ({ status: "fulfilled", value: 1 })));
+      expect(await server.db.query(`SELECT n FROM ${table} ORDER BY id`)).toEqual([{ n: 3 }, { n: 2 }]);
+      expect(far.stats().queued).toBe(0);
+      await started;
+      await far.close();
+      await relay.stop();
+    });
+
     test("a connection that breaks while others have taken all that the account may have takes no other along", async () => {
       const user = `u${crypto.randomUUID().replaceAll("-", "")}`.slice(0, 32);
       for (const sql of account(user, 2)) await server.db.execute(sql);

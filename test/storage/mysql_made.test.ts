@@ -12,6 +12,8 @@ import { migrate } from "../../core/storage/migrations/runner.ts";
 import { openMysql } from "../../core/storage/mysql/client.ts";
 import { MYSQL_COLLATION } from "../../core/storage/schema.ts";
 import { PepStore } from "../../modules/mod_pubsub/store.ts";
+import { stateOf } from "../../modules/mod_roster/item.ts";
+import { RosterStore } from "../../modules/mod_roster/store.ts";
 import type { NodeConfig } from "../../modules/pubsub/model.ts";
 import { mysqlOptions } from "./db_each.ts";
 
@@ -75,6 +77,24 @@ describe.skipIf(process.env["TEST_MYSQL"] === undefined)("on MySQL", () => {
       expect(await store.credentials("jose", "localhost")).toEqual({ plain: "secret" });
       expect(await store.setCredentials("jose", "localhost", { plain: "secret" })).toBe(true);
       expect(await store.remove("jose", "localhost")).toBe(true);
+    });
+
+    test("take contacts that differ in an accent for one, but none is shown, changed or deleted as the other", async () => {
+      const store = new RosterStore(db);
+      const user = makeBare("romeo", "localhost");
+      const options = { groups: true, version: undefined };
+      const contact = (jid: string, groups: string[]) => ({ jid, name: jid, askMessage: "", groups });
+      const friend = { ...contact("josé@elsewhere.org", ["Friends"]), state: stateOf("both", "none") };
+      const stranger = { ...contact("jose@elsewhere.org", []), state: stateOf("none", "in") };
+      await store.write(user, friend, options);
+      await store.write(user, friend, options);
+      expect(await store.item(user, stranger.jid)).toBeUndefined();
+      await expect(store.write(user, stranger, options)).rejects.toMatchObject({ code: "constraint" });
+      await store.delete(user, stranger.jid, undefined);
+      expect(await store.roster(user)).toEqual([friend]);
+      await store.delete(user, friend.jid, undefined);
+      await store.write(user, stranger, options);
+      expect(await store.roster(user)).toEqual([stranger]);
     });
 
     test("an account is still found by its key", async () => {

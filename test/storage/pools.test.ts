@@ -13,6 +13,7 @@ import type { Db } from "../../core/storage/db.ts";
 import { openPgsql } from "../../core/storage/pgsql.ts";
 import { DEFAULT_TAG, Pools } from "../../core/storage/pools.ts";
 import { MemoryDb } from "../support/memory-db.ts";
+import { mongooseimSchema } from "../support/mongooseim-ddl.ts";
 import { pgsqlOptions } from "./db_each.ts";
 
 function configOf(changes: Record<string, unknown>): Config {
@@ -127,7 +128,7 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("pools of PostgreSQL", 
   let server: RunningServer | undefined;
 
   beforeAll(async () => {
-    maintenance = await openPgsql(pgsqlOptions());
+    maintenance = await openPgsql({ ...pgsqlOptions(), statementTimeoutMs: 30_000 });
     for (const name of names) await maintenance.execute(`CREATE DATABASE ${name}`);
   });
   afterEach(async () => {
@@ -144,8 +145,10 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("pools of PostgreSQL", 
     const { host, port, username, password = "" } = pgsqlOptions();
     return { driver: "pgsql", host, port, username, password, database, ...more };
   };
+  let sink = new MemorySink();
   const start = async (changes: Record<string, unknown>): Promise<RunningServer> => {
-    const log = new Log({ sink: new MemorySink(), level: "info", format: "json" });
+    sink = new MemorySink();
+    const log = new Log({ sink, level: "info", format: "json" });
     server = await startServer(configOf(changes), { stateDir, databasePatienceMs: 0 }, log);
     return server;
   };
@@ -221,6 +224,25 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("pools of PostgreSQL", 
     expect(performance.now() - started).toBeLessThan(1500);
     const slow = node.pools.get("slow")?.db as Db;
     await expect(sleep(slow, 3)).rejects.toMatchObject({ code: "timeout" });
+  });
+
+  test("what is done to a database of MongooseIM is told before it is done, and to a new one it is not", async () => {
+    const name = `pools_old_${crypto.randomUUID().replaceAll("-", "")}`;
+    await maintenance.execute(`CREATE DATABASE ${name}`);
+    names.push(name);
+    const old = await openPgsql(pgsqlOptions(name));
+    for (const sql of mongooseimSchema("pgsql", "6.0")) await old.execute(sql);
+    await old.close();
+    const pool = (database: string) => ({ workers: 1, connection: connection(database) });
+    await start({ outgoing_pools: { rdbms: { default: pool(name), main: pool(main) } } });
+    const { host, port } = pgsqlOptions();
+    const told = sink.lines.map((line) => JSON.parse(line)).filter(({ what }) => what === "database_upgrade");
+    expect(new Set(told.map(({ database }) => database))).toEqual(new Set([`${host}:${port}/${name}`]));
+    expect(told).toContainEqual(expect.objectContaining({ step: 16, name: "mongooseim_columns", level: "notice" }));
+    expect(told).not.toContainEqual(expect.objectContaining({ name: "mongooseim_keys" }));
+    await server?.close();
+    await start({ outgoing_pools: { rdbms: { default: pool(name) } } });
+    expect(sink.lines.join()).not.toContain("database_upgrade");
   });
 
   test("what is longer than timers can wait is as long as they can, and not at once", async () => {

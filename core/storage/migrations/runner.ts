@@ -53,6 +53,8 @@ export interface MigrateOptions {
   /** Only say what would be done. */
   dryRun?: boolean;
   migrations?: readonly Migration[];
+  /** Told before and after each step; when another server does it meanwhile, only before. */
+  step?: (run: MigrationRun, done: boolean) => void;
 }
 
 export interface MigrationRun {
@@ -78,7 +80,7 @@ export async function migrate(db: Db, options: MigrateOptions = {}): Promise<Mig
       continue;
     }
     try {
-      const run = await apply(db, migration);
+      const run = await apply(db, migration, options.step);
       if (run !== undefined) runs.push(run);
     } catch (cause) {
       throw isForbidden(cause) ? await forbidden(db, cause, pending.slice(i)) : failed(cause, migration);
@@ -106,8 +108,8 @@ function plan({ id, name, statements }: Migration, existing: Existing, counted: 
 }
 
 /** Resolves to undefined when another server applied the migration meanwhile. */
-async function apply(db: Db, migration: Migration): Promise<MigrationRun | undefined> {
-  let before = "";
+async function apply(db: Db, migration: Migration, step?: MigrateOptions["step"]): Promise<MigrationRun | undefined> {
+  let before: string | undefined;
   for (;;) {
     // Read anew for each, for the migration before may have made what this one looks for.
     const existing = await inspect(db);
@@ -119,8 +121,10 @@ async function apply(db: Db, migration: Migration): Promise<MigrationRun | undef
       ...migration.statements(existing),
       { sql: INSERT, params: [migration.id, migration.name] },
     ];
+    if (before === undefined) step?.(run, false);
     try {
       await db.transaction(statements);
+      step?.(run, true);
       return run;
     } catch (cause) {
       if (await isApplied(db, migration).catch(() => false)) return undefined;

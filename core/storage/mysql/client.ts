@@ -92,6 +92,7 @@ class MysqlDb extends ServerDb<Link> {
     const commits = !isRead(sql);
     const work = (attempt: Attempt) =>
       this.workers.run(async (link) => {
+        stillWanted(attempt);
         const connection = await link.ready();
         stillWanted(attempt);
         attempt.mayBeDone = commits;
@@ -104,6 +105,7 @@ class MysqlDb extends ServerDb<Link> {
     const ready = statements.map(({ sql, params = [] }) => ({ sql, values: params.map(toParameter) }));
     return this.patience.run(rows, (attempt) =>
       this.workers.alone(ready.length, async (link) => {
+        stillWanted(attempt);
         const connection = await link.ready();
         const answers = await connection.transaction(ready, () => {
           // Its caller has been told that nothing was done.

@@ -2,11 +2,11 @@
 import type { Db, DbStats, SqlValue, Statement } from "../db.ts";
 import { queueIsFull, StorageError, type StorageErrorCode } from "../db.ts";
 import { DIALECTS, Statements, wrongWidth } from "../dialect.ts";
+import type { ServerChange } from "../patience.ts";
 import { Bytes, unpack } from "./bytes.ts";
 import {
   CHANGES,
   LIST,
-  type OpenReply,
   QUERY,
   ROWS,
   RUN,
@@ -17,6 +17,7 @@ import {
   type Wire,
 } from "./protocol.ts";
 import { Scans } from "./scans.ts";
+import { oneLine, startWorker } from "./start.ts";
 
 export interface SqliteOptions {
   /** Path of the database file, or ":memory:". Beside it come `-wal`, `-shm` and `.lock`. */
@@ -35,8 +36,13 @@ export interface SqliteOptions {
   maxQueued?: number;
   /** Called with SQLite's words for each request that found the file damaged. */
   damaged?: (message: string) => void;
+  /** Called when the worker has failed, and when another one has opened the file. */
+  changed?: (change: ServerChange) => void;
 }
 
+/** Pauses before the file is opened again after its worker has failed, in milliseconds: they double. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 10_000;
 /** Requests and rows in one message: bounds the time until the first is answered. */
 const BATCH_WEIGHT = 4096;
 /** Bytes of blobs after which a message takes no more requests: they lie in one buffer, which doubles as it grows. */
@@ -93,32 +99,13 @@ async function open(options: SqliteOptions, reads: boolean, scans?: Scans): Prom
     maxBytes: options.maxBytes ?? 0,
     reads,
   };
-  const worker = new Worker(workerUrl(import.meta.url), { smol: true });
-  const reply = await new Promise<OpenReply>((resolve) => {
-    worker.onmessage = ({ data }: MessageEvent<OpenReply>) => resolve(data);
-    worker.onerror = ({ message }) => resolve({ ok: false, code: "unavailable", message: oneLine(message) });
-    worker.postMessage(settings);
-  });
-  if (!reply.ok) {
-    worker.terminate();
-    throw new StorageError(reply.code, reply.message);
-  }
-  return new SqliteDb(worker, options.gatherMs ?? 2, options.maxQueued ?? 100_000, options.damaged, scans);
-}
-
-/**
- * Where the worker's code is. In a compiled binary every module has the URL of the executable, so that a relative URL
- * misses; there the worker is an entry point of its own, kept under its path from the root of the project.
- */
-export function workerUrl(moduleUrl: string): URL {
-  return moduleUrl.startsWith("file:///$bunfs/")
-    ? new URL("file:///$bunfs/root/core/storage/sqlite/worker.js")
-    : new URL("./worker.ts", moduleUrl);
+  return new SqliteDb(await startWorker(settings), settings, options, scans);
 }
 
 class SqliteDb implements Db {
   readonly dialect = "sqlite";
-  readonly #worker: Worker;
+  /** Undefined when it has ended. */
+  #worker: Worker | undefined;
   readonly #gatherMs: number;
   readonly #maxQueued: number;
   readonly #statements = new Statements(DIALECTS.sqlite);
@@ -135,28 +122,30 @@ class SqliteDb implements Db {
   #crowded = false;
   #refusal: string | undefined;
   #closeSent = false;
-  /** The worker has ended by itself. */
-  #gone = false;
   #ended: Promise<void> | undefined;
   #closing: { promise: Promise<void>; resolve: () => void } | undefined;
   readonly #stats: DbStats = { queued: 0, batches: 0, rows: 0, lastBatchMs: 0, up: true };
 
   constructor(
     worker: Worker,
-    gatherMs: number,
-    maxQueued: number,
-    private readonly damaged: ((message: string) => void) | undefined,
+    private readonly settings: SqliteSettings,
+    private readonly options: SqliteOptions,
     private readonly scans: Scans | undefined,
   ) {
+    this.#gatherMs = options.gatherMs ?? 2;
+    this.#maxQueued = options.maxQueued ?? 100_000;
+    this.#attach(worker);
+  }
+
+  #attach(worker: Worker): void {
     this.#worker = worker;
-    this.#gatherMs = gatherMs;
-    this.#maxQueued = maxQueued;
     worker.onmessage = ({ data }: MessageEvent<Wire | null>) => {
+      if (worker !== this.#worker) return;
       if (data === null) this.#closed();
       else this.#answer(data);
     };
-    worker.onerror = ({ message }) => this.#die(`the storage worker failed: ${oneLine(message)}`);
-    worker.addEventListener("close", () => this.#die("the storage worker ended"));
+    worker.onerror = ({ message }) => this.#die(worker, `the storage worker failed: ${oneLine(message)}`);
+    worker.addEventListener("close", () => this.#die(worker, "the storage worker ended"));
   }
 
   query<R extends object>(sql: string, params: readonly SqlValue[] = []): Promise<R[]> {
@@ -223,11 +212,10 @@ class SqliteDb implements Db {
   }
 
   async #end(): Promise<void> {
-    if (this.#refusal !== undefined) return;
     this.#refusal = "the database is closed";
     // Who closes the file last empties its write-ahead log.
     await this.scans?.close();
-    if (this.#gone) return;
+    if (this.#worker === undefined) return;
     this.#closing = Promise.withResolvers<void>();
     if (!this.#flying) this.#flush();
     await this.#closing.promise;
@@ -333,10 +321,10 @@ class SqliteDb implements Db {
       if (batch.writes) this.#lastWriteAt = this.#lastSentAt;
       batch.wire[1] = batch.wire.length;
       for (const text of batch.texts) batch.wire.push(text);
-      this.#worker.postMessage(batch.wire, batch.bytes.seal(batch.wire));
+      this.#worker?.postMessage(batch.wire, batch.bytes.seal(batch.wire));
     } else if (this.#closing && !this.#closeSent) {
       this.#closeSent = true;
-      this.#worker.postMessage(null);
+      this.#worker?.postMessage(null);
     }
   }
 
@@ -350,34 +338,60 @@ class SqliteDb implements Db {
     this.#stats.lastBatchMs = reply[0] as number;
     this.#stats.rows += reply[1] as number;
     unpack(reply);
-    settle(batch, reply, this.damaged);
+    settle(batch, reply, this.options.damaged);
     const next = this.#waiting[0] as Batch | undefined;
     if (this.#closing) this.#flush();
     else if (next) this.#schedule(next.writes && next === this.#waiting[this.#waiting.length - 1]);
   }
 
   #closed(): void {
-    this.#worker.terminate();
+    this.#worker?.terminate();
+    this.#worker = undefined;
     this.#closing?.resolve();
   }
 
   /** The worker is gone: nothing that waits will be answered. */
-  #die(reason: string): void {
-    this.#gone = true;
+  #die(worker: Worker, reason: string): void {
+    // An error is followed by the end, and what is closed ends too.
+    if (worker !== this.#worker) return;
+    this.#worker = undefined;
     this.#refusal ??= reason;
     const flying = this.#flying;
     const lost = flying ? [flying, ...this.#waiting] : [...this.#waiting];
     this.#flying = undefined;
     this.#waiting.length = 0;
+    this.#numbers.clear();
     this.#weight = 0;
     this.#stats.queued = 0;
+    const error = new StorageError("unavailable", `Cannot use database: ${reason}`);
     for (const batch of lost) {
       // What the worker had been given may be committed.
       const options = { maybeDone: batch === flying && batch.writes };
-      for (const reject of batch.rejecters)
-        reject(new StorageError("unavailable", `Cannot use database: ${reason}`, options));
+      for (const reject of batch.rejecters) reject(new StorageError(error.code, error.message, options));
     }
     this.#closing?.resolve();
+    // Another one is opened for reads when they are asked for, and what was in memory is lost.
+    if (!this.settings.reads && this.settings.file !== ":memory:") this.#comeBack(worker, error);
+  }
+
+  /** Opens the file again; what was committed is there. */
+  async #comeBack(failed: Worker, error: StorageError): Promise<void> {
+    const lostAt = performance.now();
+    this.#stats.up = false;
+    this.options.changed?.({ up: false, error });
+    failed.terminate();
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      await Bun.sleep(pause);
+      if (this.#ended !== undefined) return;
+      const worker = await startWorker(this.settings).catch(() => undefined);
+      if (worker === undefined) continue;
+      if (this.#ended !== undefined) return void worker.terminate();
+      this.#attach(worker);
+      this.#refusal = undefined;
+      this.#stats.up = true;
+      this.options.changed?.({ up: true, awayMs: Math.round(performance.now() - lostAt) });
+      return;
+    }
   }
 }
 
@@ -389,11 +403,6 @@ function bind({ wire, bytes }: Batch, values: readonly SqlValue[]): void {
     const value = values[i] ?? null;
     places.push(bytes.takes(value) ? undefined : value);
   }
-}
-
-/** Bun's report of an error in a worker shows the source around it; the line that names it is enough. */
-function oneLine(message: string): string {
-  return (/^error: (.*)$/m.exec(message) ?? /^(.*)$/m.exec(message))?.[1] ?? message;
 }
 
 /** Reads the results in order and settles the promise of each request. */

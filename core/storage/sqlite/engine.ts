@@ -45,6 +45,8 @@ export class SqliteEngine {
   #prepared: Prepared[] = [];
   /** Where the running transaction's results start in the reply; -1 outside a transaction. */
   #begunAt = -1;
+  /** The operation that it was begun for. */
+  #begunFor = 0;
   /** Operations answered since the transaction began. */
   #since = 0;
   /** Why no transaction could be begun in this batch. */
@@ -60,10 +62,10 @@ export class SqliteEngine {
       if (settings.file !== ":memory:" && !settings.reads) {
         this.#lock = takeLock(settings.file);
         opened.push(this.#lock);
+        makePrivate(settings.file);
       }
-      if (settings.file !== ":memory:") makePrivate(settings.file);
       // safeIntegers: message ids use 59 bits, more than a JS number holds.
-      this.#db = new Database(settings.file, { create: true, readwrite: true, safeIntegers: true });
+      this.#db = new Database(settings.file, { create: !settings.reads, readwrite: true, safeIntegers: true });
       opened.push(this.#db);
       this.#db.run(`PRAGMA busy_timeout = ${settings.busyTimeoutMs}`);
       this.#db.run(`PRAGMA cache_size = -${settings.cacheKib}`);
@@ -81,7 +83,9 @@ export class SqliteEngine {
     } catch (cause) {
       for (const db of opened) db.close();
       if (cause instanceof StorageError) throw cause;
-      const { code, message } = classify(cause);
+      const failure = classify(cause);
+      const { code } = failure;
+      const message = code === "full" ? "no space is left on the disk" : failure.message;
       throw new StorageError(code, `Cannot open database "${settings.file}": ${message}`, { cause });
     }
   }
@@ -102,14 +106,24 @@ export class SqliteEngine {
   #endRead(): void {
     if (!this.#reading) return;
     this.#reading = false;
-    // An error of the disk ends a transaction by itself.
-    if (this.#db.inTransaction) this.#commit.run();
+    try {
+      // An error of the disk ends a transaction by itself.
+      if (this.#db.inTransaction) this.#commit.run();
+    } catch {
+      // SQLite commits nothing that has met damage, not even reads; they have their answers.
+      this.#rollback();
+    }
+  }
+
+  #rollback(): void {
+    if (this.#db.inTransaction) this.#db.run("ROLLBACK");
   }
 
   /**
    * Runs the requests of a batch in order, all writes in one transaction that is durable when this returns.
    * A request that fails takes nothing with it: SQLite undoes a failing statement by itself, and requests of several
-   * statements run in a savepoint. Only when the commit fails (a full disk), all requests of it do.
+   * statements run in a savepoint. One that ends the whole transaction (damage, an error of the disk) is left out, and
+   * what went before it done again. Only when the commit fails (a full disk), all requests of it do.
    */
   run(batch: Wire): Wire {
     const started = performance.now();
@@ -124,20 +138,24 @@ export class SqliteEngine {
     }
     for (let at = 2; at < (batch[1] as number); ) at = this.#request(batch, at, out);
     this.#endRead();
-    if (this.#begunAt >= 0) {
-      try {
-        this.#commit.run();
-        this.dirty = true;
-      } catch (cause) {
-        if (this.#db.inTransaction) this.#db.run("ROLLBACK");
-        // It may be whole in the log, and only its way to the disk have failed: who opens the file after a crash finds it.
-        this.#lose(out, cause, classify(cause).code === "unavailable" ? UNSURE : FAILED);
-      }
-      this.#begunAt = -1;
-    }
+    this.#end(out);
     out[0] = performance.now() - started;
     out[1] = this.#rows;
     return out;
+  }
+
+  /** Commits what was written. */
+  #end(out: Wire): void {
+    if (this.#begunAt < 0) return;
+    try {
+      this.#commit.run();
+      this.dirty = true;
+    } catch (cause) {
+      this.#rollback();
+      // It may be whole in the log, and only its way to the disk have failed: who opens the file after a crash finds it.
+      this.#lose(out, cause, classify(cause).code === "unavailable" ? UNSURE : FAILED);
+    }
+    this.#begunAt = -1;
   }
 
   /** Moves commits from the write-ahead log to the database file, as far as readers and the disk let it. */
@@ -181,35 +199,40 @@ export class SqliteEngine {
           this.#query(batch, at, end, out);
           break;
         case RUN:
-          this.#ensureBegun(out);
+          this.#ensureBegun(at, out);
           out.push(CHANGES, this.#runOne(batch[at + 1] as number, batch.slice(at + 3, end)));
           break;
         case RUN_MANY:
-          this.#ensureBegun(out);
+          this.#ensureBegun(at, out);
           this.#atomically(() => this.#runMany(batch, at, end, out));
           break;
         default:
-          this.#ensureBegun(out);
+          this.#ensureBegun(at, out);
           this.#atomically(() => this.#transaction(batch, at, out));
       }
       if (this.#begunAt >= 0) this.#since++;
     } catch (cause) {
       out.length = start;
       const { code, message } = classify(cause);
-      out.push(FAILED, code, message);
       if (this.#begunAt >= 0) {
-        this.#since++;
-        // A full disk and the like end the whole transaction; what follows starts another.
-        if (!this.#db.inTransaction) {
-          this.#lose(out, cause);
-          this.#begunAt = -1;
-        }
+        if (!this.#db.inTransaction || code === "corrupt") this.#redo(batch, at, out);
+        else this.#since++;
       }
+      out.push(FAILED, code, message);
     }
     return end;
   }
 
-  #ensureBegun(out: Wire): void {
+  /** Commits what went before an operation that its transaction cannot be committed with; what follows starts another. */
+  #redo(batch: Wire, failed: number, out: Wire): void {
+    this.#rollback();
+    out.length = this.#begunAt;
+    this.#begunAt = -1;
+    for (let at = this.#begunFor; at < failed; ) at = this.#request(batch, at, out);
+    this.#end(out);
+  }
+
+  #ensureBegun(at: number, out: Wire): void {
     if (this.#begunAt >= 0) return;
     // Each would wait for the lock anew, and all that is behind them.
     if (this.#barred !== undefined) throw this.#barred;
@@ -221,11 +244,12 @@ export class SqliteEngine {
       throw cause;
     }
     this.#begunAt = out.length;
+    this.#begunFor = at;
     this.#since = 0;
   }
 
   /** Replaces the results since BEGIN by failures: reads too, for they saw what is not there any more. */
-  #lose(out: Wire, cause: unknown, result = FAILED): void {
+  #lose(out: Wire, cause: unknown, result: number): void {
     const { code, message } = classify(cause);
     out.length = this.#begunAt;
     for (let i = 0; i < this.#since; i++) out.push(result, code, message);
@@ -237,8 +261,12 @@ export class SqliteEngine {
       work();
     } catch (cause) {
       if (this.#db.inTransaction) {
-        this.#undo.run();
-        this.#release.run();
+        try {
+          this.#undo.run();
+          this.#release.run();
+        } catch {
+          this.#rollback();
+        }
       }
       throw cause;
     }
@@ -247,7 +275,7 @@ export class SqliteEngine {
 
   #query(batch: Wire, at: number, end: number, out: Wire): void {
     const number = batch[at + 1] as number;
-    if (this.#prepared[number].writes) this.#ensureBegun(out);
+    if (this.#prepared[number].writes) this.#ensureBegun(at, out);
     const params = batch.slice(at + 3, end);
     const statement = this.#statement(number, params.length);
     const rows = statement.values(...params) as SqlValue[][];
@@ -372,6 +400,8 @@ interface Failure {
 
 const CODES: readonly [prefix: string, code: StorageErrorCode][] = [
   ["SQLITE_FULL", "full"],
+  // What it shares with other connections about the log.
+  ["SQLITE_IOERR_SHMSIZE", "full"],
   ["SQLITE_BUSY", "locked"],
   ["SQLITE_LOCKED", "locked"],
   ["SQLITE_CORRUPT", "corrupt"],

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { asBoolean, asTime, StorageError } from "../../../../core/storage/db.ts";
-import { toStorageError } from "../../../../core/storage/pgsql_errors.ts";
-import { workerUrl } from "../../../../core/storage/sqlite/client.ts";
+import { stillWanted } from "../../../../core/storage/patience.ts";
+import { isConnectionError, toStorageError } from "../../../../core/storage/pgsql_errors.ts";
+import { workerUrl } from "../../../../core/storage/sqlite/start.ts";
 
 test.each([
   ["23505", "constraint"],
@@ -27,6 +28,30 @@ test.each([
 ])("PostgreSQL's %s is %s", (code, expected) => {
   const cause = Object.assign(new Error("why"), { code });
   expect(toStorageError(cause)).toMatchObject({ name: "StorageError", code: expected, message: "why", cause });
+});
+
+test.each([
+  // As PgBouncer has lost the server, or found none; as PostgreSQL refuses a setting of a session.
+  [{ code: "08P01", severity_local: "FATAL" }, "unavailable", true],
+  [{ code: "22023", severity: "FATAL", severity_local: "FATAL" }, "unavailable", true],
+  [{ code: "57P01", severity: "FATAL", severity_local: "SCHWERWIEGEND" }, "unavailable", true],
+  [{ code: "53300", severity: "FATAL" }, "unavailable", true],
+  [{ code: "08P01", severity: "ERROR", severity_local: "FEHLER" }, "syntax", false],
+  [{ code: "25006", severity: "ERROR" }, "unavailable", false],
+  [{ code: "23505", severity: "ERROR" }, "constraint", false],
+] as const)("PostgreSQL's %o is %s, and the end of its connection: %s", (words, expected, ended) => {
+  const cause = Object.assign(new Error("why"), words);
+  expect([toStorageError(cause).code, isConnectionError(cause)]).toEqual([expected, ended]);
+});
+
+test("that a request is given up is not the end of its connection, on which others may be", () => {
+  let error: unknown;
+  try {
+    stillWanted({ mayBeDone: false, givenUp: true });
+  } catch (thrown) {
+    error = thrown;
+  }
+  expect([error instanceof StorageError, isConnectionError(error)]).toEqual([true, false]);
 });
 
 test("what PgBouncer does not take is told with its option for that", () => {
