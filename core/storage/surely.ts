@@ -11,13 +11,14 @@ const MOST_LOST = 3;
 /**
  * A write that is made sure of when its outcome is unknown.
  * @param write does it
- * @param rest does what is missing of it, which may be nothing; may be asked again, and for a part of it
+ * @param rest does what is missing of it, which may be nothing; may be asked again, and for a part of it. Left out: the
+ *   write may be done twice
  * @returns the write. It rejects as those do, with `maybeDone` when nothing could be found out
  */
-export function surely<T>(
-  write: (what: T) => Promise<void>,
-  rest: (what: T) => Promise<void>,
-): (what: T) => Promise<void> {
+export function surely<T, R = void>(
+  write: (what: T) => Promise<R>,
+  rest: (what: T) => Promise<R> = write,
+): (what: T) => Promise<R> {
   const lost: unknown[] = [];
   return async (what) => {
     for (;;) {

@@ -8,6 +8,7 @@ import { printDateTime } from "../../core/operations/scalars.ts";
 import { type Deleted, deleteThroughout } from "../../core/storage/batches.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { escapeLike } from "../../core/storage/dialect.ts";
+import { surely } from "../../core/storage/surely.ts";
 
 /** A thread of a conversation. */
 export interface Unseen {
@@ -25,7 +26,12 @@ export class OfflineMarkerStore implements PersonalStore {
   constructor(private readonly db: Db) {}
 
   /** Notes that there is something for a user; false when that would be more than `max` rows. */
-  async maybeStore(jid: BareJid, { thread, room, since }: Unseen, max: number): Promise<boolean> {
+  maybeStore(jid: BareJid, unseen: Unseen, max: number): Promise<boolean> {
+    return surely((one: Unseen) => this.note(jid, one, max))(unseen);
+  }
+
+  /** May be done twice. */
+  private async note(jid: BareJid, { thread, room, since }: Unseen, max: number): Promise<boolean> {
     const [{ n, earliest }] = await this.db.query<{ n: number | string; earliest: number | string | null }>(
       `SELECT count(*) AS n, min(CASE WHEN thread = ? AND room = ? THEN timestamp END) AS earliest
        FROM offline_markers WHERE jid = ?`,

@@ -10,6 +10,7 @@ import { type Deleted, deleteInBatches, deleteThroughout } from "../../core/stor
 import { asText, type Db, type SqlValue, type Statement } from "../../core/storage/db.ts";
 import { escapeLike } from "../../core/storage/dialect.ts";
 import { isUnfit, writeEach } from "../../core/storage/each.ts";
+import { surely } from "../../core/storage/surely.ts";
 import { UnderWay } from "../../core/under-way.ts";
 
 export type MarkerType = "received" | "displayed" | "acknowledged";
@@ -73,9 +74,11 @@ export class MarkerStore implements PersonalStore {
 
   /** Writes markers, in order; false, with the others written, when a new one would be more than `max` of its user. */
   write(markers: readonly Sent[], max: number): Promise<boolean> {
-    return this.taking.add(this.writeNow(markers, max));
+    const write = surely((some: readonly Sent[]) => this.writeNow(some, max));
+    return this.taking.add(write(markers));
   }
 
+  /** May be done twice: what is written already stays as it is. */
   private async writeNow(markers: readonly Sent[], max: number): Promise<boolean> {
     let room = true;
     for (const marker of markers) {

@@ -7,6 +7,8 @@ import { InboxStore } from "../../modules/mod_inbox/store.ts";
 import { COLUMNS } from "../../modules/mod_mam/sql/archive.ts";
 import { ArchiveWriter } from "../../modules/mod_mam/writer.ts";
 import { OfflineStore } from "../../modules/mod_offline/store.ts";
+import { OfflineMarkerStore } from "../../modules/mod_offline_chatmarkers/store.ts";
+import { MarkerStore } from "../../modules/mod_smart_markers/store.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 const lost = () => new StorageError("unavailable", "the connection was given up", { maybeDone: true });
@@ -14,8 +16,12 @@ const lost = () => new StorageError("unavailable", "the connection was given up"
 /** What becomes of requests whose answers are lost, one after the other; later ones are answered. */
 type Fate = "done" | "undone";
 
+/** Requests that commit; stores that this is about delete by `execute` too. */
+const WRITES: readonly (keyof Db)[] = ["insertMany", "transaction"];
+const ALL: readonly (keyof Db)[] = [...WRITES, "execute", "insertNew"];
+
 /** The database through such a connection. `late` is waited for before it is known that an answer is lost. */
-function losing(db: Db, fates: readonly Fate[], late?: () => Promise<void>): Db {
+function losing(db: Db, fates: readonly Fate[], late?: () => Promise<void>, writes = WRITES): Db {
   const left = [...fates];
   const through = <A extends unknown[], R>(request: (...args: A) => Promise<R>) => {
     return async (...args: A): Promise<R> => {
@@ -28,10 +34,10 @@ function losing(db: Db, fates: readonly Fate[], late?: () => Promise<void>): Db 
   };
   return new Proxy(db, {
     get(target, name: keyof Db) {
-      if (name === "insertMany") return through(target.insertMany.bind(target));
-      if (name === "transaction") return through(target.transaction.bind(target));
       const value = target[name];
-      return typeof value === "function" ? value.bind(target) : value;
+      if (typeof value !== "function") return value;
+      const request = (value as (...args: unknown[]) => Promise<unknown>).bind(target);
+      return writes.includes(name) ? through(request) : request;
     },
   });
 }
@@ -218,6 +224,31 @@ onEachDatabase("an answer that is lost", (database: TestDatabase) => {
       const store = storeOn(losing(db, ["undone", "undone", "undone"]));
       await store.setInboxIncrUnread({ user: juliet, remote: nurse.text }, message("1"), ++time);
       expect(failed.splice(0)).toEqual([1]);
+    });
+  });
+
+  describe("of chat markers", () => {
+    const NOW = 1_790_000_000_000_000;
+    const one = () => makeBare(`nurse${++owners}`, "markers.example");
+
+    test.each(FATES)("%s, %s: each is kept, and its sender is told that it is", async (...fates) => {
+      const [nurse, juliet] = [one(), one()];
+      const sent = (id: string, timestamp: number) =>
+        ({ user: nurse, to: juliet.text, thread: "", type: "displayed", id, timestamp }) as const;
+      for (const [n, id] of ["first", "second"].entries()) {
+        const store = new MarkerStore(losing(db, fates.filter(Boolean), undefined, ALL));
+        expect(await store.write([sent(id, NOW + n)], 1)).toBe(true);
+        expect(await store.getConversation(nurse, juliet, "")).toMatchObject([{ id, timestamp: NOW + n }]);
+      }
+    });
+
+    test.each(FATES)("%s, %s: it is noted once for who is away that there are some", async (...fates) => {
+      const nurse = one();
+      for (const since of [NOW + 1, NOW, NOW + 2]) {
+        const store = new OfflineMarkerStore(losing(db, fates.filter(Boolean), undefined, ALL));
+        expect(await store.maybeStore(nurse, { thread: "", room: "", since }, 1)).toBe(true);
+      }
+      expect(await new OfflineMarkerStore(db).get(nurse)).toEqual([{ thread: "", room: "", since: NOW }]);
     });
   });
 });
