@@ -53,6 +53,8 @@ export interface Attempt {
   mayBeDone: boolean;
   /** Set by a driver that may still hold it back: whether it has gone. */
   sent?: () => boolean;
+  /** Why the try before failed, if there was one. */
+  readonly before?: unknown;
   /** The caller has been answered: what is not on its way need not go any more. */
   readonly givenUp: boolean;
 }
@@ -140,13 +142,15 @@ export class Patience {
     const begun = performance.now();
     const callUntil = begun + this.#options.callTimeoutMs;
     let tries: Tries | undefined;
+    let before: unknown;
     try {
       for (;;) {
         // Nothing is awaited while it is there: what is sent at once goes before what others do next.
         if (!this.#stats.up) await this.#return(callUntil);
         try {
-          return await this.#once(work, callUntil);
+          return await this.#once(work, callUntil, before);
         } catch (error) {
+          before = error;
           tries ??= { conflicts: 0, pause: FIRST_TRY_PAUSE_MS, until: performance.now() + this.#options.graceMs };
           const pause = this.#pauseBefore(error, tries, callUntil);
           if (pause === undefined) throw error;
@@ -234,10 +238,10 @@ export class Patience {
     return new StorageError("unavailable", `no answer within ${this.#options.callTimeoutMs} ms`);
   }
 
-  #once<T>(work: (attempt: Attempt) => Promise<T>, callUntil: number): Promise<T> {
+  #once<T>(work: (attempt: Attempt) => Promise<T>, callUntil: number, before: unknown): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const startedAt = performance.now();
-    const pending: Pending = { mayBeDone: false, givenUp: false, startedAt, callUntil, reject };
+    const pending: Pending = { mayBeDone: false, givenUp: false, before, startedAt, callUntil, reject };
     if (this.#pending.size === 0) this.#answeredAt = Math.max(this.#answeredAt, startedAt);
     this.#pending.add(pending);
     if (this.#watch === undefined) {
@@ -276,15 +280,19 @@ export class Patience {
     const heldUp = late > LOOK_MS ? late : 0;
     this.#lookedAt = now;
     this.#answeredAt += heldUp;
+    // Nothing was answered while a request waited for all its time, which may be less than what is waited here.
+    let silent = now - this.#answeredAt > QUIET_MS;
     for (const pending of this.#pending) {
+      if (now < pending.callUntil) continue;
+      silent ||= this.#answeredAt <= pending.startedAt;
       // What has not gone may go yet.
-      if (now >= pending.callUntil) this.#giveUp(pending, this.#tooLate(), pending.mayBeDone);
+      this.#giveUp(pending, this.#tooLate(), pending.mayBeDone);
     }
+    if (silent) this.suspect();
     if (this.#pending.size === 0) {
       this.end();
       return;
     }
-    if (now - this.#answeredAt > QUIET_MS) this.suspect();
     this.#server.look?.(now, heldUp);
   }
 

@@ -8,7 +8,7 @@ import { isConnectionError, isReadOnly, toStorageError } from "./pgsql_errors.ts
 import { COLUMN_TYPES, type ColumnType, RowInsert } from "./pgsql_rows.ts";
 import { MAX_PARAMETERS, toParameters } from "./pgsql_types.ts";
 import { numberPlaceholders } from "./placeholders.ts";
-import { type Driver, isFrequent, isRead, ServerDb } from "./server.ts";
+import { type Driver, isFrequent, isRead, ServerDb, tooOld } from "./server.ts";
 
 export type { PgsqlOptions } from "./pgsql_client.ts";
 
@@ -26,7 +26,14 @@ const SIMPLE = { prepare: false, simple: true };
 /** The server has no room for one more connection. */
 const FULL = new Set(["53300"]);
 
-/** Opens a pool and proves that a server answers. Rejects with a {@link StorageError}, "unavailable" in most cases. */
+/** The oldest PostgreSQL that has what statements are made of, as server_version_num says it. CockroachDB says 130000. */
+const OLDEST = 120_000;
+const VERSION = "SELECT current_setting('server_version_num')::int AS n, current_setting('server_version') AS version";
+
+/**
+ * Opens a pool and proves that a server answers. Rejects with a {@link StorageError}, "unavailable" in most cases, "syntax"
+ * when it is too old.
+ */
 export async function openPgsql(options: PgsqlOptions): Promise<Db> {
   return new PgsqlDb(options, driver(options)).reached();
 }
@@ -35,7 +42,7 @@ const keyOf = (table: string, columns: readonly string[]): string => `${table} $
 
 const ask = (sql: postgres.Sql) => sql.unsafe("SELECT 1").execute();
 
-type Request = postgres.PendingQuery<postgres.Row[]>;
+type Request = ReturnType<postgres.Sql["unsafe"]>;
 
 /** Sends a request; with `attempt` one that commits. */
 function send(request: Request, attempt?: Attempt): Request {
@@ -60,7 +67,10 @@ const driver = (options: PgsqlOptions): Driver<postgres.Sql> => ({
   ask,
   async probe(wire) {
     const sql = connect(options, wire);
-    await ask(sql).finally(() => void end(sql, false));
+    const [{ n, version }] = await sql
+      .unsafe<{ n: number; version: string }[]>(VERSION)
+      .finally(() => void end(sql, false));
+    if (n < OLDEST) throw tooOld(`PostgreSQL ${version}`, "PostgreSQL 12");
   },
   errorOf: toStorageError,
 });
@@ -118,7 +128,8 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
     const work = (attempt: Attempt) =>
       this.workers.run((connection) => {
         stillWanted(attempt);
-        return send(connection.unsafe(text, values, options), commits ? attempt : undefined);
+        const request = connection.unsafe(text, values, isForgotten(attempt.before) ? PARSED : options);
+        return send(request, commits ? attempt : undefined);
       });
     return this.patience.run(rows, work, options === PREPARED ? "execute" : "query");
   }
@@ -129,14 +140,13 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
       values: toParameters(params),
       options: options ?? (isFrequent(sql) ? PREPARED : params.length > 0 ? PARSED : SIMPLE),
     }));
-    // Each of them may be one that the server has forgotten: they are not found out about one by one.
-    let forgotten = false;
     return this.patience.run(rows, (attempt) =>
       this.workers.alone(ready.length, async (connection) => {
         stillWanted(attempt);
         await connection.unsafe("BEGIN", [], SIMPLE).execute();
         let results: { count?: number | null }[];
         try {
+          const forgotten = isForgotten(attempt.before);
           const all = ready.map(({ text, values, options }) =>
             connection.unsafe(text, values, forgotten && options === PREPARED ? PARSED : options).execute(),
           );
@@ -144,7 +154,6 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
           // Its caller has been told that nothing was done.
           stillWanted(attempt);
         } catch (error) {
-          forgotten ||= isForgotten(error);
           // A connection that is gone takes the transaction with it.
           if (!isConnectionError(error)) await connection.unsafe("ROLLBACK", [], SIMPLE).execute();
           throw error;

@@ -29,6 +29,9 @@ interface Query {
 
 export const PORT = 5432;
 
+/** No such statement, and one whose plan must not change the types of its answer. */
+const FORGOTTEN = new Set(["26000", "0A000"]);
+
 /** Clients whose connection has ended, or is to end at once. */
 const GONE = new WeakSet<postgres.Sql>();
 const SOCKETS = new WeakMap<postgres.Sql, Socket>();
@@ -116,9 +119,9 @@ function sendNothingAgain(requests: object): void {
   });
 }
 
-/** Whether an error is such a conflict. */
+/** Whether an error is such a conflict: what is prepared may be forgotten time after time, by a pooler that knows nothing of it. */
 export const isForgotten = (error: unknown): boolean =>
-  error instanceof StorageError && error.code === "conflict" && error.cause instanceof postgres.PostgresError;
+  error instanceof StorageError && error.cause instanceof postgres.PostgresError && FORGOTTEN.has(error.cause.code);
 
 function tlsOf(ssl: PgsqlOptions["ssl"]): PgsqlTls | undefined {
   if (ssl === undefined || ssl === false) return undefined;

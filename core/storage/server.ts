@@ -45,6 +45,10 @@ export interface Driver<H> extends Pick<WorkersOptions<H>, "depth" | "close" | "
   errorOf(cause: unknown): StorageError;
 }
 
+/** A server that does not understand what it will be asked. */
+export const tooOld = (server: string, oldest: string): StorageError =>
+  new StorageError("syntax", `${server} is too old: ${oldest} or newer is needed`);
+
 /** Statements worth preparing; the rest are definitions, made once. */
 const FREQUENT = /^\s*(select|insert|update|delete|with)\b/i;
 

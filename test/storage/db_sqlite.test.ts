@@ -144,6 +144,56 @@ test("a damaged page fails the request that meets it", async () => {
   await damaged.close();
 });
 
+test("damage fails those who touch it alone, however many travel with them", async () => {
+  const file = newFile();
+  const db = await open({ file });
+  await db.execute("CREATE TABLE damaged (a INTEGER PRIMARY KEY, b)");
+  await db.execute("CREATE INDEX i ON damaged (b)");
+  const rows = Array.from({ length: 2000 }, (_, a) => [a, `text ${a}`.repeat(5)]);
+  await db.insertMany("damaged", ["a", "b"], rows);
+  const [{ root: page }] = await db.query<{ root: number }>(
+    "SELECT rootpage AS root FROM sqlite_master WHERE name = 'i'",
+  );
+  await db.close();
+  const bytes = await Bun.file(file).bytes();
+  bytes.fill(0xaa, (page - 1) * 4096, page * 4096);
+  writeFileSync(file, bytes);
+  const met: string[] = [];
+  const again = await openSqlite({ file, damaged: (message) => met.push(message) });
+  const touch = "SELECT a FROM damaged WHERE b = 'x'";
+  const add = "INSERT INTO damaged VALUES (?, 'x')";
+  const told = async (...done: Promise<unknown>[]) =>
+    (await Promise.allSettled(done)).map((one) => (one.status === "fulfilled" ? one.value : one.reason.code));
+  const one = () => again.query("SELECT 1 AS n");
+  expect(await told(one(), one(), again.query(touch), one(), one(), one())).toEqual([
+    [{ n: 1 }],
+    [{ n: 1 }],
+    "corrupt",
+    ...new Array(3).fill([{ n: 1 }]),
+  ]);
+  expect(
+    await told(
+      again.execute(insert, [null]),
+      again.execute("INSERT INTO t (id) VALUES (1)"),
+      again.query(touch),
+      again.execute(insert, [null]),
+      again.execute(add, [3000]),
+      again.query(`${add} RETURNING a`, [3001]),
+      again.transaction([
+        { sql: insert, params: [null] },
+        { sql: add, params: [3002] },
+      ]),
+      again.insertMany("damaged", ["a", "b"], [[3003, "x"]]),
+      again.query("SELECT count(*) AS n FROM t"),
+      again.execute("UPDATE t SET data = 'x'"),
+    ),
+  ).toEqual([1, "constraint", "corrupt", 1, "corrupt", "corrupt", "corrupt", "corrupt", [{ n: 2 }], 2]);
+  expect(met).toHaveLength(6);
+  expect(await again.query("SELECT count(*) AS n FROM damaged NOT INDEXED WHERE a >= 3000")).toEqual([{ n: 0 }]);
+  expect(await again.query("SELECT count(*) AS n FROM t WHERE data = 'x'")).toEqual([{ n: 2 }]);
+  await again.close();
+});
+
 test("a directory that does not exist is named", async () => {
   await expect(openSqlite({ file: join(root, "nowhere", "a.db") })).rejects.toMatchObject({
     code: "unavailable",
@@ -166,6 +216,7 @@ test("no request is acknowledged whose row was lost to a full disk", async () =>
   const results = await Promise.allSettled(
     [1, 400, 2, 3].map((size) => db.query<{ id: number }>(`${insert} RETURNING id`, [kilobytes(size)])),
   );
+  expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled", "fulfilled"]);
   expect(results[1]).toMatchObject({ reason: { code: "full" } });
   const acknowledged = results.flatMap((result) => (result.status === "fulfilled" ? result.value : []));
   expect(await db.query("SELECT id FROM t ORDER BY id")).toEqual(acknowledged);

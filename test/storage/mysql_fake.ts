@@ -11,6 +11,8 @@ const EOF = Buffer.from([0xfe, 0, 0, 2, 0]);
 const REFUSED = Buffer.concat([Buffer.from([0xff, 0x15, 0x04]), Buffer.from("#28000Access denied")]);
 
 export class FakeMysql {
+  /** What it says it is. */
+  version = "8.4.5";
   /** Texts of COM_QUERY. */
   readonly queries: string[] = [];
   readonly #password: string;
@@ -74,7 +76,7 @@ export class FakeMysql {
     send(socket, 1, Buffer.from([1]));
     send(socket, 2, column("version"));
     send(socket, 3, EOF);
-    send(socket, 4, prefixed("8.4.5"));
+    send(socket, 4, prefixed(this.version));
     send(socket, 5, EOF);
   }
 }

@@ -27,4 +27,24 @@ describe("MySQL 8", () => {
       message: `Cannot reach MySQL at "127.0.0.1:${options.port}": Access denied`,
     });
   });
+
+  test.each([
+    ["5.7.44-log", "MySQL 5.7.44-log"],
+    ["10.1.48-MariaDB", "10.1.48-MariaDB"],
+    ["5.5.5-10.1.48-MariaDB", "5.5.5-10.1.48-MariaDB"],
+  ])("%s is refused for its age", async (version, named) => {
+    server.version = version;
+    await expect(openMysql(options)).rejects.toMatchObject({
+      code: "syntax",
+      message: `Cannot reach MySQL at "127.0.0.1:${options.port}": ${named} is too old: MySQL 8.0 or MariaDB 10.2 or newer is needed`,
+    });
+  });
+
+  test.each(["8.0.17", "9.7.0", "5.5.5-10.11.2-MariaDB", "10.2.0-MariaDB", "11.4.2-MariaDB", "what a proxy says"])(
+    "%s is new enough",
+    async (version) => {
+      server.version = version;
+      await (await openMysql(options)).close();
+    },
+  );
 });

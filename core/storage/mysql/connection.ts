@@ -3,7 +3,7 @@ import { connect as connectTcp } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import mysql, { type Connection, type Field, type Header, type MysqlError, type Row } from "mysql2";
 import { StorageError } from "../db.ts";
-import { isFrequent, type ServerOptions } from "../server.ts";
+import { isFrequent, type ServerOptions, tooOld } from "../server.ts";
 import type { WireStats } from "../wire.ts";
 import { type Answer, toAnswer } from "./values.ts";
 
@@ -105,6 +105,8 @@ export class MysqlConnection {
     const [{ version, most }] = (await this.#query("SELECT VERSION() AS version, @@max_allowed_packet AS most")).rows;
     this.#most = Number(most);
     const isMariaDb = String(version).includes("MariaDB");
+    if (isOlder(String(version), isMariaDb ? [10, 2] : [8, 0]))
+      throw tooOld(`${isMariaDb ? "" : "MySQL "}${version}`, "MySQL 8.0 or MariaDB 10.2");
     await this.#query(
       [
         `SET SESSION sql_mode = '${SQL_MODE.join()}'`,
@@ -182,6 +184,14 @@ export class MysqlConnection {
     this.#client.query(sql, answered);
     return promise;
   }
+}
+
+/** MariaDB may say "5.5.5-10.11.2-MariaDB", for clients that know of no more. */
+function isOlder(version: string, [major, minor]: readonly [number, number]): boolean {
+  const found = /^(?:5\.5\.5-)?(\d+)\.(\d+)/.exec(version);
+  if (found === null) return false;
+  const [is, point] = [Number(found[1]), Number(found[2])];
+  return is < major || (is === major && point < minor);
 }
 
 /** Bytes of the values that may be large. */

@@ -1,6 +1,6 @@
 // The synchronous half of the SQLite store: runs a batch of requests as one transaction. Lives in the worker.
 import { Database, SQLiteError, type Statement } from "bun:sqlite";
-import { closeSync, existsSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync, statSync } from "node:fs";
 import { type SqlValue, StorageError, type StorageErrorCode } from "../db.ts";
 import {
   CHANGES,
@@ -21,6 +21,8 @@ const CHECKPOINT_PAGES = 4000;
 const SEVERAL = 12;
 /** Size to which the write-ahead log is cut after a checkpoint. */
 const WAL_LIMIT_BYTES = 64 * 1024 * 1024;
+/** Tries to move the log to the database while others write on. */
+const ROUNDS = 10;
 /** How long a starting server waits for one that is just stopping. */
 const LOCK_WAIT_MS = 250;
 const PAGE_BYTES = 4096;
@@ -45,6 +47,8 @@ export class SqliteEngine {
   #prepared: Prepared[] = [];
   /** Where the running transaction's results start in the reply; -1 outside a transaction. */
   #begunAt = -1;
+  /** The operation that it was begun for. */
+  #begunFor = 0;
   /** Operations answered since the transaction began. */
   #since = 0;
   /** Why no transaction could be begun in this batch. */
@@ -54,7 +58,7 @@ export class SqliteEngine {
   dirty = false;
 
   /** Opens and locks the file. Throws a {@link StorageError}. */
-  constructor(settings: SqliteSettings) {
+  constructor(private readonly settings: SqliteSettings) {
     const opened: Database[] = [];
     try {
       if (settings.file !== ":memory:" && !settings.reads) {
@@ -104,14 +108,24 @@ export class SqliteEngine {
   #endRead(): void {
     if (!this.#reading) return;
     this.#reading = false;
-    // An error of the disk ends a transaction by itself.
-    if (this.#db.inTransaction) this.#commit.run();
+    try {
+      // An error of the disk ends a transaction by itself.
+      if (this.#db.inTransaction) this.#commit.run();
+    } catch {
+      // SQLite commits nothing that has met damage, not even reads; they have their answers.
+      this.#rollback();
+    }
+  }
+
+  #rollback(): void {
+    if (this.#db.inTransaction) this.#db.run("ROLLBACK");
   }
 
   /**
    * Runs the requests of a batch in order, all writes in one transaction that is durable when this returns.
    * A request that fails takes nothing with it: SQLite undoes a failing statement by itself, and requests of several
-   * statements run in a savepoint. Only when the commit fails (a full disk), all requests of it do.
+   * statements run in a savepoint. One that ends the whole transaction (damage, an error of the disk) is left out, and
+   * what went before it done again. Only when the commit fails (a full disk), all requests of it do.
    */
   run(batch: Wire): Wire {
     const started = performance.now();
@@ -119,6 +133,7 @@ export class SqliteEngine {
     this.#barred = undefined;
     const out: Wire = [0, 0];
     this.#learn(batch);
+    if (this.settings.reads) this.#shorten();
     // Reads of one batch share a transaction: outside of one each takes and gives back the file's locks.
     if ((batch[1] as number) > SEVERAL) {
       this.#beginRead.run();
@@ -126,20 +141,24 @@ export class SqliteEngine {
     }
     for (let at = 2; at < (batch[1] as number); ) at = this.#request(batch, at, out);
     this.#endRead();
-    if (this.#begunAt >= 0) {
-      try {
-        this.#commit.run();
-        this.dirty = true;
-      } catch (cause) {
-        if (this.#db.inTransaction) this.#db.run("ROLLBACK");
-        // It may be whole in the log, and only its way to the disk have failed: who opens the file after a crash finds it.
-        this.#lose(out, cause, classify(cause).code === "unavailable" ? UNSURE : FAILED);
-      }
-      this.#begunAt = -1;
-    }
+    this.#end(out);
     out[0] = performance.now() - started;
     out[1] = this.#rows;
     return out;
+  }
+
+  /** Commits what was written. */
+  #end(out: Wire): void {
+    if (this.#begunAt < 0) return;
+    try {
+      this.#commit.run();
+      this.dirty = true;
+    } catch (cause) {
+      this.#rollback();
+      // It may be whole in the log, and only its way to the disk have failed: who opens the file after a crash finds it.
+      this.#lose(out, cause, classify(cause).code === "unavailable" ? UNSURE : FAILED);
+    }
+    this.#begunAt = -1;
   }
 
   /** Moves commits from the write-ahead log to the database file, as far as readers and the disk let it. */
@@ -150,6 +169,29 @@ export class SqliteEngine {
     } catch {
       // Nothing is lost: the commits stay in the log, and a disk that fails will fail the next commit too.
     }
+  }
+
+  /**
+   * Empties the write-ahead log when it has grown large. Whoever reads keeps it from being begun anew, and where one read
+   * follows another it would grow as long as they come. Writers wait for the last few pages only.
+   */
+  #shorten(): void {
+    const log = statSync(`${this.settings.file}-wal`, { throwIfNoEntry: false });
+    if (log === undefined || log.size <= WAL_LIMIT_BYTES) return;
+    try {
+      for (let round = 0; round < ROUNDS && this.#pagesLeft() > CHECKPOINT_PAGES; round++);
+      this.#db.run("PRAGMA wal_checkpoint(RESTART)");
+    } catch {
+      // Before the next read, then.
+    }
+  }
+
+  /** Moves what the log has now to the database. Returns how much is in it that was not moved. */
+  #pagesLeft(): number {
+    const statement = this.#db.prepare<Record<string, bigint>, []>("PRAGMA wal_checkpoint(PASSIVE)");
+    const [row] = statement.all();
+    statement.finalize();
+    return Number(row.log - row.checkpointed);
   }
 
   close(): void {
@@ -183,35 +225,40 @@ export class SqliteEngine {
           this.#query(batch, at, end, out);
           break;
         case RUN:
-          this.#ensureBegun(out);
+          this.#ensureBegun(at, out);
           out.push(CHANGES, this.#runOne(batch[at + 1] as number, batch.slice(at + 3, end)));
           break;
         case RUN_MANY:
-          this.#ensureBegun(out);
+          this.#ensureBegun(at, out);
           this.#atomically(() => this.#runMany(batch, at, end, out));
           break;
         default:
-          this.#ensureBegun(out);
+          this.#ensureBegun(at, out);
           this.#atomically(() => this.#transaction(batch, at, out));
       }
       if (this.#begunAt >= 0) this.#since++;
     } catch (cause) {
       out.length = start;
       const { code, message } = classify(cause);
-      out.push(FAILED, code, message);
       if (this.#begunAt >= 0) {
-        this.#since++;
-        // A full disk and the like end the whole transaction; what follows starts another.
-        if (!this.#db.inTransaction) {
-          this.#lose(out, cause);
-          this.#begunAt = -1;
-        }
+        if (!this.#db.inTransaction || code === "corrupt") this.#redo(batch, at, out);
+        else this.#since++;
       }
+      out.push(FAILED, code, message);
     }
     return end;
   }
 
-  #ensureBegun(out: Wire): void {
+  /** Commits what went before an operation that its transaction cannot be committed with; what follows starts another. */
+  #redo(batch: Wire, failed: number, out: Wire): void {
+    this.#rollback();
+    out.length = this.#begunAt;
+    this.#begunAt = -1;
+    for (let at = this.#begunFor; at < failed; ) at = this.#request(batch, at, out);
+    this.#end(out);
+  }
+
+  #ensureBegun(at: number, out: Wire): void {
     if (this.#begunAt >= 0) return;
     // Each would wait for the lock anew, and all that is behind them.
     if (this.#barred !== undefined) throw this.#barred;
@@ -223,11 +270,12 @@ export class SqliteEngine {
       throw cause;
     }
     this.#begunAt = out.length;
+    this.#begunFor = at;
     this.#since = 0;
   }
 
   /** Replaces the results since BEGIN by failures: reads too, for they saw what is not there any more. */
-  #lose(out: Wire, cause: unknown, result = FAILED): void {
+  #lose(out: Wire, cause: unknown, result: number): void {
     const { code, message } = classify(cause);
     out.length = this.#begunAt;
     for (let i = 0; i < this.#since; i++) out.push(result, code, message);
@@ -239,8 +287,12 @@ export class SqliteEngine {
       work();
     } catch (cause) {
       if (this.#db.inTransaction) {
-        this.#undo.run();
-        this.#release.run();
+        try {
+          this.#undo.run();
+          this.#release.run();
+        } catch {
+          this.#rollback();
+        }
       }
       throw cause;
     }
@@ -249,7 +301,7 @@ export class SqliteEngine {
 
   #query(batch: Wire, at: number, end: number, out: Wire): void {
     const number = batch[at + 1] as number;
-    if (this.#prepared[number].writes) this.#ensureBegun(out);
+    if (this.#prepared[number].writes) this.#ensureBegun(at, out);
     const params = batch.slice(at + 3, end);
     const statement = this.#statement(number, params.length);
     const rows = statement.values(...params) as SqlValue[][];
