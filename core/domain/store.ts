@@ -94,9 +94,11 @@ export class DomainStore {
       return true;
     } catch (error) {
       if (!(error instanceof StorageError && error.code === "constraint")) throw error;
-      // What is there is likely our own, whose answer was lost.
-      const there = lost ? await this.find(domain) : undefined;
-      return there?.host_type === hostType && there.status === ENABLED;
+      const there = await this.find(domain);
+      // A name that is too long for the column, say.
+      if (there === undefined) throw error;
+      // After a lost answer what is there is likely our own.
+      return lost && there.host_type === hostType && there.status === ENABLED;
     }
   }
 

@@ -77,6 +77,28 @@ export interface Withheld {
 export const readWithheld = async (db: Db): Promise<Withheld[]> =>
   db.dialect === "pgsql" ? db.query<Withheld>(RIGHTS) : [];
 
+/** A character set that has not all of Unicode, and a column of it; the table is "" for a whole database. */
+interface Characters {
+  s: string;
+  t: string;
+  c: string;
+}
+
+const CHARACTERS: Readonly<Record<Dialect, string | undefined>> = {
+  sqlite: undefined,
+  // SQL_ASCII is whatever bytes it is given.
+  pgsql: `SELECT pg_encoding_to_char(encoding) AS s, '' AS t, '' AS c FROM pg_catalog.pg_database
+          WHERE datname = current_database() AND pg_encoding_to_char(encoding) NOT IN ('UTF8', 'SQL_ASCII')`,
+  mysql: `SELECT character_set_name AS s, table_name AS t, column_name AS c FROM information_schema.columns
+          WHERE table_schema = DATABASE() AND character_set_name NOT IN ('utf8mb4', 'binary')`,
+};
+
+/** The columns, or the database, whose texts cannot hold all of Unicode. */
+export async function readCharacters(db: Db): Promise<Characters[]> {
+  const sql = CHARACTERS[db.dialect];
+  return sql === undefined ? [] : db.query<Characters>(sql);
+}
+
 /** Reads the tables, columns, keys, indexes and types of a database. */
 export async function inspect(db: Db): Promise<Existing> {
   const types = db.dialect === "pgsql" ? await db.query<{ name: string }>(TYPES) : [];

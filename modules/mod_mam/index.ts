@@ -11,7 +11,7 @@ import type { Context } from "./context.ts";
 import { metrics } from "./metrics.ts";
 import { operations } from "./operations.ts";
 import { hooks, PmRecorder } from "./pm.ts";
-import { retractAfter } from "./retraction.ts";
+import { Retractions } from "./retraction.ts";
 import { searchedText } from "./search/normalise.ts";
 import { openSearch } from "./search/open.ts";
 import { MamStore } from "./store.ts";
@@ -97,6 +97,7 @@ function open(ctx: Context): void {
     search,
     () => ctx.server.steady(),
   );
+  const retractions = pm.message_retraction ? new Retractions(built.sql) : undefined;
   const archive = {
     config: pm,
     backend: built.sql,
@@ -104,10 +105,10 @@ function open(ctx: Context): void {
     writer: built.writer,
     prefs: preferencesOf(ctx, pm),
     searchBody: search === undefined ? () => "" : searchedText,
-    afterwards: pm.message_retraction
-      ? (stanza: Stanza, message: Archived, written: Promise<void>) =>
-          retractAfter(built.sql, stanza, message, written, ctx.now())
-      : undefined,
+    afterwards:
+      retractions &&
+      ((stanza: Stanza, message: Archived, written: Promise<void>) =>
+        retractions.after(stanza, message, written, ctx.now())),
   };
   const asked = askedArchive(ctx, pm, built.sql, archive.prefs);
   store.opened({ ...archive, recorder: new PmRecorder(ctx, archive), asked }, built.owners, pm);

@@ -13,6 +13,7 @@ import {
   retractionOf,
 } from "../../core/retraction.ts";
 import type { Element, Stanza } from "../../core/stanza.ts";
+import { Turns } from "../../core/turns.ts";
 import { attr, escapeXml, Markup, xml } from "../../core/xml/markup.ts";
 import { parseElement } from "../../core/xml/tree.ts";
 import type { ArchiveBackend, Archived, Found, Owner } from "./backend.ts";
@@ -145,14 +146,17 @@ export function tombstone(stanza: string, { ns, id }: Retraction, { message, own
   ]}</retracted></message>`;
 }
 
-/** Has a message that was given to the archive retract what it asks for, if it does; it waits for that (Stanza.wait). */
-export function retractAfter(
-  backend: ArchiveBackend,
-  stanza: Stanza,
-  { owner, remote, direction, from, id }: Archived,
-  archived: Promise<void>,
-  now: number,
-): void {
-  if (retractionOf(stanza) === undefined) return;
-  stanza.wait(retract(backend, { owner, remote, direction, from, message: stanza, id, archived, now }));
+/** Retractions of one archive back end: those of one account one after the other, so that many hold up nobody else. */
+export class Retractions {
+  private readonly turns = new Turns();
+
+  constructor(private readonly backend: ArchiveBackend) {}
+
+  /** Has a message that was given to the archive retract what it asks for, if it does; it waits for that (Stanza.wait). */
+  after(stanza: Stanza, message: Archived, archived: Promise<void>, now: number): void {
+    if (retractionOf(stanza) === undefined) return;
+    const { owner, remote, direction, from, id } = message;
+    const asked = { owner, remote, direction, from, message: stanza, id, archived, now };
+    stanza.wait(this.turns.take(from.bare.text, () => retract(this.backend, asked)));
+  }
 }

@@ -5,7 +5,7 @@ import type { Db } from "../../core/storage/db.ts";
 import { numberPlaceholders } from "../../core/storage/placeholders.ts";
 import { viewText } from "../../core/xml/framer.ts";
 import type { ArchiveBackend, Archived, Owner } from "../../modules/mod_mam/backend.ts";
-import { retractAfter } from "../../modules/mod_mam/retraction.ts";
+import { Retractions } from "../../modules/mod_mam/retraction.ts";
 import { searchForm } from "../../modules/mod_mam/search/form.ts";
 import { MamStore } from "../../modules/mod_mam/store.ts";
 import { accesses, noting } from "../support/statements.ts";
@@ -43,13 +43,14 @@ onEachDatabase("retractions", (database: TestDatabase) => {
   ])("%s find what is still being written, in the archive of somebody new too", async (name, retraction) => {
     const owner = { local: `romeo-${name.replace(" ", "-")}`, domain: "montague.example" };
     const waits: (Promise<unknown> | undefined)[] = [];
+    const retractions = new Retractions(archive);
     for (let n = 0; n < 40; n++) {
       const meant = message(owner, 2 * n, "<body>secret</body>", name === "fastened" ? `o${n}` : undefined);
       waits.push(archive.archive(meant));
       const asking = message(owner, 2 * n + 1, retraction(n));
       const written = archive.archive({ ...asking, searchBody: "" });
       const stanza = viewText(asking.stanza.toString());
-      retractAfter(archive, stanza, asking, written, Date.now());
+      retractions.after(stanza, asking, written, Date.now());
       waits.push(written, stanza.commit);
       if (n % 5 === 0) await new Promise((resolve) => setImmediate(resolve));
     }

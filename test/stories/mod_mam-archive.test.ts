@@ -193,6 +193,30 @@ describe("an archive beside mod_stanzaid", () => {
       expect((await asks(bob)).ids).toEqual([before?.attrs["id"], after?.attrs["id"]]);
     },
   );
+
+  story(
+    "has what says an id, also when it comes a second way",
+    { alice: 1, bob: 2 },
+    async ({ alice, bob: [laptop, phone] }) => {
+      await laptop.managesStream(false);
+      writes(alice, phone, "kept");
+      for (const client of [laptop, phone]) await client.receives`<message><body>kept</body></message>`;
+      const hint = '<no-permanent-store xmlns="urn:xmpp:hints"/>';
+      alice.says(`<message to="${laptop.full}" type="chat"><body>passing</body>${hint}</message>`);
+      alice.says(`<message to="${laptop.full}" type="chat"><body>staying</body></message>`);
+      await laptop.receives`<message><body>passing</body></message>`;
+      await laptop.receives`<message><body>staying</body></message>`;
+      await laptop.breaks();
+      const isMessage = (body: string) => (e: XElement) =>
+        e.name === "message" && find(e, "body")?.children[0] === body;
+      expect(stanzaId(await phone.skipsTo(isMessage("passing")))).toBeUndefined();
+      const id = stanzaId(await phone.skipsTo(isMessage("staying")))?.attrs["id"];
+      await phone.settles();
+      const { ids, bodies } = await asks(phone);
+      expect(bodies).toEqual(["kept", "staying"]);
+      expect(id).toBe(ids[1]);
+    },
+  );
 });
 
 describe("a client that loses its connection", () => {

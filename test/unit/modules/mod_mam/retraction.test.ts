@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { parseJid } from "../../../../core/jid.ts";
 import { viewText } from "../../../../core/xml/framer.ts";
 import type { Archived } from "../../../../modules/mod_mam/backend.ts";
-import { type Asked, retract, retractionFeatures } from "../../../../modules/mod_mam/retraction.ts";
+import { type Asked, Retractions, retract, retractionFeatures } from "../../../../modules/mod_mam/retraction.ts";
 import { ArchiveModel } from "../../../support/archive-model.ts";
 
 const ROMEO = { local: "romeo", domain: "montague.example" };
@@ -202,6 +202,38 @@ describe("nothing is changed", () => {
     );
     expect(archive.rows[0].stanza).toContain("<body>");
   });
+});
+
+test("many of one account are looked after one at a time, and hold up nobody else's", async () => {
+  class Slow extends ArchiveModel {
+    readonly asked: string[] = [];
+    readonly answers: (() => void)[] = [];
+    override async byOriginId(...of: Parameters<ArchiveModel["byOriginId"]>) {
+      this.asked.push(of[3]);
+      await new Promise<void>((resolve) => this.answers.push(resolve));
+      return super.byOriginId(...of);
+    }
+  }
+  const slow = new Slow();
+  archive = slow;
+  const retractions = new Retractions(slow);
+  const commits = ["romeo 1", "romeo 2", "romeo 3", "mercutio 1"].map((id) => {
+    const message = kept({ from: `${id.split(" ")[0]}@montague.example/x`, inner: fastened(id) });
+    const stanza = viewText(message.stanza.toString());
+    retractions.after(stanza, message, Promise.resolve(), NOW);
+    return stanza.commit;
+  });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  await turn();
+  expect(slow.asked).toEqual(["romeo 1", "mercutio 1"]);
+  slow.answers[0]();
+  await turn();
+  expect(slow.asked).toEqual(["romeo 1", "mercutio 1", "romeo 2"]);
+  for (let n = 1; n < 4; n++) {
+    slow.answers[n]();
+    await turn();
+  }
+  await Promise.all(commits);
 });
 
 test("tombstones are announced where there are any", () => {
