@@ -1,15 +1,18 @@
 // Compares the tables of a database, which MongooseIM may have made, with those that the server needs.
 import type { Db, Dialect } from "./db.ts";
-import { keyOf, readColumns, readKeys, readWithheld } from "./inspect.ts";
+import { keyOf, readCharacters, readColumns, readKeys, readWithheld } from "./inspect.ts";
 import { scriptOf } from "./mongooseim.ts";
 import type { Column, Table } from "./schema.ts";
 
 export interface SchemaProblem {
   table: string;
-  /** Undefined when the whole table is missing, and for a key. */
+  /** Undefined when the whole table is missing, for a key, and for characters, where `table` has the names of all. */
   column?: string;
-  kind: "missing" | "type" | "key" | "right";
-  /** What there is and what there should be, for a type; the columns, for a key; all of it in words, for a right. */
+  kind: "missing" | "type" | "key" | "right" | "characters";
+  /**
+   * What there is and what there should be, for a type; the columns, for a key; all of it in words, for a right; the
+   * character set, for characters.
+   */
   detail?: string;
   /** The server can do without: it is told and passed over. */
   harmless?: true;
@@ -47,15 +50,36 @@ function columnProblem(
 /** Tables whose keys the server does not lean on; MongooseIM gave them theirs in 6.2.1. */
 const KEY_NOT_NEEDED: ReadonlySet<string> = new Set(["rostergroups", "discovery_nodes"]);
 
-/** Tables, of those that are ours to use, that PostgreSQL keeps from the user; one problem for all of them. */
+/** Tables and sequences, of those that are ours to use, that PostgreSQL keeps from the user; one problem for all. */
 export async function checkRights(db: Db, needed: readonly Table[]): Promise<SchemaProblem[]> {
   const names = new Set(needed.map(({ name }) => name));
   const withheld = (await readWithheld(db)).filter(({ t }) => names.has(t) || t.startsWith("mongooseim_"));
   if (withheld.length === 0) return [];
   const [{ s, u }] = withheld;
-  const table = withheld.map(({ t }) => t).join(", ");
+  const table = [...new Set(withheld.map(({ t }) => t))].join(", ");
+  const rights = [
+    { verb: "read and write", names: withheld.filter(({ q }) => q === "").map(({ t }) => t) },
+    { verb: "use", names: withheld.filter(({ q }) => q !== "").map(({ q }) => q) },
+  ].flatMap(({ verb, names: all }) => (all.length > 0 ? [`${verb} ${all.join(", ")}`] : []));
   const cure = `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${s} TO ${u}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${s} TO ${u}`;
-  return [{ table, kind: "right", detail: `user ${u} may not read and write ${table} (let their owner run ${cure})` }];
+  return [{ table, kind: "right", detail: `user ${u} may not ${rights.join(" and ")} (let their owner run ${cure})` }];
+}
+
+/** Texts that cannot hold all of Unicode: who has such a name is refused there, and such a message is not kept. */
+export async function checkCharacters(db: Db, needed: readonly Table[]): Promise<SchemaProblem[]> {
+  const sets = new Map<string, Set<string>>();
+  for (const { s, t, c } of await readCharacters(db)) {
+    const kind = needed.find(({ name }) => name === t)?.columns[c]?.kind;
+    // What is of one letter or one of some words is ASCII.
+    if (t !== "" && (kind === undefined || kind === "char" || kind === "enum")) continue;
+    sets.set(s, (sets.get(s) ?? new Set()).add(t));
+  }
+  return [...sets].map(([detail, tables]) => ({
+    table: [...tables].sort().join(", "),
+    kind: "characters",
+    detail,
+    harmless: true,
+  }));
 }
 
 /** A row is found and replaced by its key: a unique index serves as well as a primary key. */
@@ -163,8 +187,12 @@ export function describeProblem(dialect: Dialect, { table, column, kind, detail 
     type: `${table}.${column} is ${detail}`,
     key: `${table} has no unique key (${detail})`,
     right: detail ?? "",
+    characters:
+      table === ""
+        ? `the database has no characters but those of ${detail} (only a new one, with ENCODING UTF8, has more)`
+        : `${table} have no characters but those of ${detail} (ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4)`,
   }[kind];
-  if (kind === "right") return what;
+  if (kind === "right" || kind === "characters") return what;
   const script = scriptOf(dialect, table, kind === "missing" ? column : undefined, kind === "key");
   return script === undefined ? what : `${what} (see MongooseIM's ${script})`;
 }

@@ -280,15 +280,19 @@ export class Patience {
     const heldUp = late > LOOK_MS ? late : 0;
     this.#lookedAt = now;
     this.#answeredAt += heldUp;
+    // Nothing was answered while a request waited for all its time, which may be less than what is waited here.
+    let silent = now - this.#answeredAt > QUIET_MS;
     for (const pending of this.#pending) {
+      if (now < pending.callUntil) continue;
+      silent ||= this.#answeredAt <= pending.startedAt;
       // What has not gone may go yet.
-      if (now >= pending.callUntil) this.#giveUp(pending, this.#tooLate(), pending.mayBeDone);
+      this.#giveUp(pending, this.#tooLate(), pending.mayBeDone);
     }
+    if (silent) this.suspect();
     if (this.#pending.size === 0) {
       this.end();
       return;
     }
-    if (now - this.#answeredAt > QUIET_MS) this.suspect();
     this.#server.look?.(now, heldUp);
   }
 

@@ -3,7 +3,7 @@
 // MongooseIM's tables are added to and never rewritten: tables and columns that came in later versions are made, with the
 // values that its own scripts give; rows, types, keys and indexes that are there stay. What would need more than that is
 // told, and the database left as it is.
-import { checkRights, checkSchema, describeProblem, type SchemaProblem } from "./check.ts";
+import { checkCharacters, checkRights, checkSchema, describeProblem, type SchemaProblem } from "./check.ts";
 import { type Db, type Dialect, StorageError } from "./db.ts";
 import { inspect } from "./inspect.ts";
 import { MONGOOSEIM_TABLES } from "./migrations/0001_mongooseim.ts";
@@ -35,12 +35,12 @@ export async function examine(db: Db): Promise<Examination> {
     madeBy: madeBy(tables),
     runs,
     problems: left.filter(({ harmless }) => !harmless),
-    notes: left.filter(({ harmless }) => harmless),
+    notes: [...left.filter(({ harmless }) => harmless), ...(await checkCharacters(db, MONGOOSEIM_TABLES))],
   };
 }
 
 function cures(sql: string, { table, column, kind, detail }: SchemaProblem): boolean {
-  if (kind === "type" || kind === "right") return false;
+  if (kind === "type" || kind === "right" || kind === "characters") return false;
   if (kind === "key") return sql.startsWith("CREATE UNIQUE INDEX ") && sql.endsWith(` ON ${table} (${detail})`);
   return sql.startsWith(
     column === undefined ? `CREATE TABLE IF NOT EXISTS ${table} (` : `ALTER TABLE ${table} ADD COLUMN ${column} `,

@@ -59,7 +59,8 @@ function later(session: Session, ctx: Context): void {
     if (!runs || ctx.server.session(session.jid) !== session || !session.available || session.priority < 0) return;
     // One whose client may come back has time.
     if (session.detached) later(session, ctx);
-    else void deliver(session, ctx);
+    // Others who keep something for it have met the same.
+    else void ctx.host.hooks.notify("resend_offline_messages", { session });
   });
 }
 

@@ -1,4 +1,5 @@
 // Reads that go through very many rows: beside all other requests of the embedded store.
+import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,6 +46,63 @@ test("hold nobody up, and see what was committed before", async () => {
   await db.execute("INSERT INTO t VALUES (6000)");
   expect(await db.scan(COUNT)).toEqual([{ n: 1051 }]);
   expect(db.stats().queued).toBe(0);
+  await db.close();
+});
+
+test("are answered one by one", async () => {
+  const { db } = await open();
+  const shorter = LONG.replace("< 25", "< 5");
+  await db.scan(COUNT);
+  let over = 0;
+  const [first, second, third] = [shorter, COUNT, shorter].map((sql) =>
+    db.scan(sql, sql === COUNT ? [] : [3000]).finally(() => over++),
+  );
+  await first;
+  await second;
+  expect(over).toBe(2);
+  await third;
+  await db.close();
+});
+
+test("that follow each other without an end let the log be begun anew", async () => {
+  const { db, file } = await open();
+  await db.execute("CREATE TABLE large (data BLOB)");
+  let over = false;
+  const reading = [1, 2].map(async () => {
+    while (!over) await db.scan(LONG.replace("< 25", "< 1"), [3000]);
+  });
+  const blob = new Uint8Array(1024 * 1024);
+  let most = 0;
+  for (let i = 0; i < 250; i++) {
+    await db.execute("INSERT INTO large VALUES (?)", [blob]);
+    if (i % 10 === 0) await db.execute("DELETE FROM large");
+    await Bun.sleep(5);
+    most = Math.max(most, Bun.file(`${file}-wal`).size);
+  }
+  over = true;
+  await Promise.all(reading);
+  expect(most).toBeGreaterThan(64 * 1024 * 1024);
+  expect(most).toBeLessThan(160 * 1024 * 1024);
+  await db.close();
+});
+
+test("hold no writes up for a log that somebody else keeps long", async () => {
+  const { db, file } = await open();
+  await db.execute("CREATE TABLE large (data BLOB)");
+  const backup = new Database(file);
+  backup.run("BEGIN");
+  backup.query(COUNT).get();
+  const blob = new Uint8Array(1024 * 1024);
+  for (let i = 0; i < 70; i++) await db.execute("INSERT INTO large VALUES (?)", [blob]);
+  const began = performance.now();
+  await Promise.all([db.scan(COUNT), db.scan(COUNT), Bun.sleep(5).then(() => db.execute("DELETE FROM t WHERE n < 0"))]);
+  // The same when it has begun just now.
+  backup.run("COMMIT");
+  backup.run("BEGIN");
+  backup.query(COUNT).get();
+  await Promise.all([db.scan(COUNT), db.scan(COUNT), Bun.sleep(5).then(() => db.execute("DELETE FROM t WHERE n < 0"))]);
+  expect(performance.now() - began).toBeLessThan(3000);
+  backup.close();
   await db.close();
 });
 

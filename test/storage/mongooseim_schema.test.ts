@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describeProblem } from "../../core/storage/check.ts";
 import { type Db, type Statement, StorageError } from "../../core/storage/db.ts";
 import { openStorage, type StorageOptions } from "../../core/storage/index.ts";
 import { inspect } from "../../core/storage/inspect.ts";
@@ -53,9 +54,13 @@ function suite(dialect: MongooseimDialect): void {
   });
 
   /** A database with a version's tables, filled when asked; open without having been looked at. */
-  async function database(version: MongooseimVersion, filled = false): Promise<{ name: string; db: Db }> {
+  async function database(
+    version: MongooseimVersion,
+    filled = false,
+    characters = dialect === "mysql" ? "CHARACTER SET utf8mb4" : "",
+  ): Promise<{ name: string; db: Db }> {
     const name = `mim_${crypto.randomUUID().replaceAll("-", "")}`;
-    await maintenance.execute(`CREATE DATABASE ${name}`);
+    await maintenance.execute(`CREATE DATABASE ${name} ${characters}`);
     made.push(name);
     const db = await openEmptyDatabase(dialect, name);
     for (const sql of mongooseimSchema(dialect, version)) await db.execute(sql);
@@ -97,6 +102,22 @@ function suite(dialect: MongooseimDialect): void {
       { table: "rostergroups", kind: "key", detail: "server, username, jid, grp", harmless: true },
       { table: "discovery_nodes", kind: "key", detail: "node_name", harmless: true },
     ]);
+    await db.close();
+  });
+
+  test("of a database without all of Unicode are told, and served", async () => {
+    const narrow = dialect === "pgsql" ? "TEMPLATE template0 ENCODING LATIN1 LOCALE 'C'" : "CHARACTER SET latin1";
+    const { name, db } = await database("6.8", false, narrow);
+    const { notes } = await examine(db);
+    const table = dialect === "pgsql" ? "" : expect.stringMatching(/^(?!.*users)(?=.*\bblocklist, ).*\binbox\b/);
+    const detail = dialect === "pgsql" ? "LATIN1" : "latin1";
+    expect(notes).toEqual([{ table, kind: "characters", detail, harmless: true }]);
+    expect(describeProblem(dialect, notes[0])).toMatch(
+      dialect === "pgsql"
+        ? "the database has no characters but those of LATIN1 (only a new one, with ENCODING UTF8, has more)"
+        : /^blocklist, .*, inbox.* have no characters but those of latin1 \(ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4\)$/,
+    );
+    await serve(name);
     await db.close();
   });
 
@@ -227,6 +248,7 @@ function suite(dialect: MongooseimDialect): void {
             `CREATE ROLE ${user} LOGIN PASSWORD 'x'`,
             `REVOKE CREATE ON SCHEMA public FROM PUBLIC`,
             `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${user}`,
+            `GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ${user}`,
           ]
         : [
             `CREATE USER '${user}'@'%' IDENTIFIED BY 'x'`,

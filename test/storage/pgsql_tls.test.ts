@@ -45,6 +45,17 @@ describe.skipIf(!canRun || process.env["TEST_PGSQL"] === undefined)("TLS to Post
       "ext",
     );
     openssl("req", "-x509", ...key, "-keyout", "other.key", "-out", "other.crt", "-subj", "/CN=Other CA");
+    // Ours towards the database, the key under a passphrase; and a list that revokes the database's.
+    openssl("req", ...key.slice(0, 4), "-keyout", "us.plain", "-out", "us.csr", "-subj", "/CN=mongooseim", "-nodes");
+    openssl("pkcs8", "-topk8", "-in", "us.plain", "-out", "us.key", "-v2", "aes256", "-passout", "pass:open sesame");
+    openssl("x509", "-req", "-in", "us.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-days", "30", "-out", "us.crt");
+    writeFileSync(at("index"), "");
+    const section = "database=index\ndefault_md=sha256\ndefault_crl_days=30\n";
+    writeFileSync(at("ca.cnf"), `[ca]\ndefault_ca=own\n[own]\n${section}`);
+    const ca = ["ca", "-config", "ca.cnf", "-keyfile", "ca.key", "-cert", "ca.crt"];
+    openssl(...ca, "-gencrl", "-out", "none.crl");
+    openssl(...ca, "-revoke", "server.crt");
+    openssl(...ca, "-gencrl", "-out", "revoked.crl");
   }
 
   beforeAll(async () => {
@@ -52,8 +63,9 @@ describe.skipIf(!canRun || process.env["TEST_PGSQL"] === undefined)("TLS to Post
     const files = {
       "server.crt": readFileSync(at("server.crt"), "utf8"),
       "server.key": readFileSync(at("server.key"), "utf8"),
+      "ca.crt": readFileSync(at("ca.crt"), "utf8"),
     };
-    secure = await OwnPostgres.create(["ssl=on"], files);
+    secure = await OwnPostgres.create(["ssl=on", "ssl_ca_file=ca.crt"], files);
     plain = await OwnPostgres.create();
   }, 60_000);
   afterAll(async () => {
@@ -62,8 +74,20 @@ describe.skipIf(!canRun || process.env["TEST_PGSQL"] === undefined)("TLS to Post
     rmSync(dir, { recursive: true });
   });
 
+  interface Session {
+    ssl: boolean;
+    version: string | null;
+    cipher: string | null;
+    client_dn: string | null;
+  }
+  const version = ({ ssl, version: name }: Session): string => (ssl ? (name ?? "TLS") : "clear text");
+
   /** Connects with these options; says how, or why not. */
-  async function connects(server: OwnPostgres, tls: Record<string, unknown>): Promise<string> {
+  async function connects(
+    server: OwnPostgres,
+    tls: Record<string, unknown>,
+    say: (session: Session) => string | null = version,
+  ): Promise<string | null> {
     const connection = {
       driver: "pgsql",
       host: "127.0.0.1",
@@ -86,13 +110,11 @@ describe.skipIf(!canRun || process.env["TEST_PGSQL"] === undefined)("TLS to Post
       const pools = await openPools(config, { stateDir, log, patienceMs: 0 });
       const [row] = await pools
         .db("rdbms")
-        .query<{ ssl: boolean; version: string | null }>(
-          "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
-        );
+        .query<Session>("SELECT ssl, version, cipher, client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
       const { wire } = pools.db("rdbms").stats();
       expect(wire?.received.bytes).toBeGreaterThan(0);
       await pools.close();
-      return row.ssl ? (row.version ?? "TLS") : "clear text";
+      return say(row);
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     }
@@ -149,5 +171,32 @@ describe.skipIf(!canRun || process.env["TEST_PGSQL"] === undefined)("TLS to Post
 
   test("versions", async () => {
     expect(await connects(secure, { verify_mode: "none", required: true, versions: ["tlsv1.2"] })).toBe("TLSv1.2");
+  });
+
+  test("ciphers", async () => {
+    const some = { verify_mode: "none", required: true, versions: ["tlsv1.2"] };
+    for (const ciphers of ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"])
+      expect(await connects(secure, { ...some, ciphers }, ({ cipher }) => cipher)).toBe(ciphers);
+    expect(await connects(secure, { ...some, ciphers: "NONE-SUCH" })).toBe(
+      'Cannot use "NONE-SUCH" as outgoing_pools.rdbms.default.connection.tls.ciphers: none of these cipher suites exists',
+    );
+  });
+
+  test("a certificate of our own, with the passphrase of its key", async () => {
+    const own = { verify_mode: "none", required: true, certfile: at("us.crt"), keyfile: at("us.key") };
+    const name = ({ client_dn }: Session) => client_dn;
+    expect(await connects(secure, { verify_mode: "none" }, name)).toBeNull();
+    expect(await connects(secure, { ...own, password: "open sesame" }, name)).toBe("/CN=mongooseim");
+    expect(await connects(secure, { ...own, keyfile: at("us.plain") }, name)).toBe("/CN=mongooseim");
+    for (const password of [undefined, "wrong"])
+      expect(await connects(secure, password === undefined ? own : { ...own, password })).toMatch(
+        /^Cannot (read|use) .*us\.key/,
+      );
+  });
+
+  test("a certificate on one of crl_files is not taken", async () => {
+    const peer = { cacertfile: at("ca.crt"), ...named };
+    expect(await connects(secure, { ...peer, crl_files: [at("none.crl")] })).toBe("TLSv1.3");
+    expect(await connects(secure, { ...peer, crl_files: [at("revoked.crl")] })).toMatch(/^Cannot reach .*revoked/);
   });
 });

@@ -43,7 +43,7 @@ export interface SqliteOptions {
 /** Pauses before the file is opened again after its worker has failed, in milliseconds: they double. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
-/** Requests and rows in one message: bounds the time until the first is answered. */
+/** Requests and rows in one message: bounds the time until the first is answered. Long reads go one by one. */
 const BATCH_WEIGHT = 4096;
 /** Bytes of blobs after which a message takes no more requests: they lie in one buffer, which doubles as it grows. */
 const BATCH_BYTES = 8 * 1024 * 1024;
@@ -244,8 +244,8 @@ class SqliteDb implements Db {
   /** The batch that takes a request of this weight, with room for its statement texts in the worker's list. */
   #room(weight: number, texts: readonly string[]): Batch {
     let batch = this.#waiting[this.#waiting.length - 1] as Batch | undefined;
-    if (batch === undefined || batch.weight >= BATCH_WEIGHT || batch.bytes.size >= BATCH_BYTES)
-      batch = this.#newBatch(false);
+    const most = this.settings.reads ? 1 : BATCH_WEIGHT;
+    if (batch === undefined || batch.weight >= most || batch.bytes.size >= BATCH_BYTES) batch = this.#newBatch(false);
     if (this.#numbers.size >= MAX_STATEMENTS && texts.some((text) => !this.#numbers.has(text))) {
       this.#numbers.clear();
       batch = this.#newBatch(true);

@@ -1,6 +1,6 @@
 // The synchronous half of the SQLite store: runs a batch of requests as one transaction. Lives in the worker.
 import { Database, SQLiteError, type Statement } from "bun:sqlite";
-import { closeSync, existsSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync, statSync } from "node:fs";
 import { type SqlValue, StorageError, type StorageErrorCode } from "../db.ts";
 import {
   CHANGES,
@@ -21,6 +21,10 @@ const CHECKPOINT_PAGES = 4000;
 const SEVERAL = 12;
 /** Size to which the write-ahead log is cut after a checkpoint. */
 const WAL_LIMIT_BYTES = 64 * 1024 * 1024;
+/** Tries to move the log to the database while others write on. */
+const ROUNDS = 10;
+/** How long that may wait for others in the end. */
+const RESTART_WAIT_MS = 50;
 /** How long a starting server waits for one that is just stopping. */
 const LOCK_WAIT_MS = 250;
 const PAGE_BYTES = 4096;
@@ -56,7 +60,7 @@ export class SqliteEngine {
   dirty = false;
 
   /** Opens and locks the file. Throws a {@link StorageError}. */
-  constructor(settings: SqliteSettings) {
+  constructor(private readonly settings: SqliteSettings) {
     const opened: Database[] = [];
     try {
       if (settings.file !== ":memory:" && !settings.reads) {
@@ -131,6 +135,7 @@ export class SqliteEngine {
     this.#barred = undefined;
     const out: Wire = [0, 0];
     this.#learn(batch);
+    if (this.settings.reads) this.#shorten();
     // Reads of one batch share a transaction: outside of one each takes and gives back the file's locks.
     if ((batch[1] as number) > SEVERAL) {
       this.#beginRead.run();
@@ -166,6 +171,33 @@ export class SqliteEngine {
     } catch {
       // Nothing is lost: the commits stay in the log, and a disk that fails will fail the next commit too.
     }
+  }
+
+  /**
+   * Empties the write-ahead log when it has grown large. Whoever reads keeps it from being begun anew, and where one read
+   * follows another it would grow as long as they come. Writers wait for the last few pages only.
+   */
+  #shorten(): void {
+    const log = statSync(`${this.settings.file}-wal`, { throwIfNoEntry: false });
+    if (log === undefined || log.size <= WAL_LIMIT_BYTES) return;
+    try {
+      for (let round = 0; this.#pagesLeft() > CHECKPOINT_PAGES; round++) if (round === ROUNDS) return;
+      // Writers wait as long as this waits for other readers: a backup, a shell.
+      this.#db.run(`PRAGMA busy_timeout = ${RESTART_WAIT_MS}`);
+      this.#db.run("PRAGMA wal_checkpoint(RESTART)");
+    } catch {
+      // Before the next read, then.
+    } finally {
+      this.#db.run(`PRAGMA busy_timeout = ${this.settings.busyTimeoutMs}`);
+    }
+  }
+
+  /** Moves what the log has now to the database. Returns how much is in it that was not moved. */
+  #pagesLeft(): number {
+    const statement = this.#db.prepare<Record<string, bigint>, []>("PRAGMA wal_checkpoint(PASSIVE)");
+    const [row] = statement.all();
+    statement.finalize();
+    return Number(row.log - row.checkpointed);
   }
 
   close(): void {

@@ -192,6 +192,23 @@ describe("patience with a server", () => {
     expect(it.stats()).toMatchObject({ up: true, queued: 0 });
   });
 
+  test("a silent server is found out also when nobody waits for as long as two seconds", async () => {
+    const it = patience({ callTimeoutMs: 300 });
+    alive = false;
+    await expect(it.run(1, () => new Promise(() => {}))).rejects.toMatchObject({ message: "no answer within 300 ms" });
+    await expect.poll(() => it.stats().up).toBe(false);
+    expect(changes).toMatchObject([{ up: false }]);
+  });
+
+  test("one slow request among others that are answered makes nobody look for the server", async () => {
+    const it = patience({ callTimeoutMs: 300 });
+    const slow = expect(it.run(1, () => new Promise(() => {}))).rejects.toMatchObject({ code: "unavailable" });
+    await Bun.sleep(100);
+    await it.run(1, async () => 1);
+    await slow;
+    expect([probes, it.stats().up]).toEqual([0, true]);
+  });
+
   test("past the bounds requests are refused at once; one that alone is larger is not", async () => {
     const it = patience({ maxRequests: 2, maxRows: 10 });
     const { promise, resolve } = Promise.withResolvers<number>();
