@@ -82,7 +82,7 @@ const QUIET_MS = 2000;
 /** Pauses between probes grow beyond this only with the time that the server has been away. */
 const SHORT_PAUSE_MS = 250;
 /** A probe that takes longer has failed. */
-const PROBE_MS = 3000;
+export const PROBE_MS = 3000;
 const FIRST_PAUSE_MS = 100;
 /** Pauses between tries of a request that meets no server, before it is known whether there is one. */
 const FIRST_TRY_PAUSE_MS = 25;

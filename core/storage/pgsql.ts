@@ -2,13 +2,14 @@
 import type postgres from "postgres";
 import type { Db, SqlValue, Statement } from "./db.ts";
 import { insert, wrongWidth } from "./dialect.ts";
-import { type Attempt, stillWanted } from "./patience.ts";
+import { type Attempt, PROBE_MS, stillWanted } from "./patience.ts";
 import { connect, end, isForgotten, isGone, type PgsqlOptions, PORT, wasSent } from "./pgsql_client.ts";
 import { isConnectionError, isReadOnly, toStorageError } from "./pgsql_errors.ts";
 import { COLUMN_TYPES, type ColumnType, RowInsert } from "./pgsql_rows.ts";
 import { MAX_PARAMETERS, toParameters } from "./pgsql_types.ts";
 import { numberPlaceholders } from "./placeholders.ts";
 import { type Driver, isFrequent, isRead, ServerDb, tooOld } from "./server.ts";
+import { afterTurning } from "./turning.ts";
 
 export type { PgsqlOptions } from "./pgsql_client.ts";
 
@@ -67,9 +68,12 @@ const driver = (options: PgsqlOptions): Driver<postgres.Sql> => ({
   ask,
   async probe(wire) {
     const sql = connect(options, wire);
-    const [{ n, version }] = await sql
-      .unsafe<{ n: number; version: string }[]>(VERSION)
-      .finally(() => void end(sql, false));
+    // A pooler lets in whoever comes, and has him wait for a server that is away.
+    const cancel = afterTurning(PROBE_MS, () => void end(sql, true));
+    const [{ n, version }] = await sql.unsafe<{ n: number; version: string }[]>(VERSION).finally(() => {
+      cancel();
+      void end(sql, false);
+    });
     if (n < OLDEST) throw tooOld(`PostgreSQL ${version}`, "PostgreSQL 12");
   },
   errorOf: toStorageError,

@@ -1,4 +1,5 @@
 // What the stores on PostgreSQL and MySQL do alike when the server is slow, contended or away.
+import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import type { Db, StorageError } from "../../core/storage/db.ts";
 import { onServer, SERVERS } from "./db_server.ts";
@@ -157,6 +158,29 @@ describe.each(["pgsql", "mysql"] as const)("%s", (dialect) => {
       await started;
       await far.close();
       await relay.stop();
+    });
+
+    test("a server that lets in and then stays silent is given up, as a pooler without a server is", async () => {
+      const ends = new Set<Socket>();
+      const relay = createServer((near) => {
+        const far = createConnection(server.port, "127.0.0.1");
+        // A simple query: of MySQL in the first packet of an exchange.
+        near.on("data", (bytes: Buffer) => isQuery(bytes) || far.write(bytes));
+        far.on("data", (bytes) => near.write(bytes));
+        ends.add(near);
+        near.on("error", () => {});
+        near.on("close", () => {
+          ends.delete(near);
+          far.destroy();
+        });
+      });
+      const isQuery = (bytes: Buffer) => (dialect === "pgsql" ? bytes[0] === 0x51 : bytes[3] === 0 && bytes[4] === 3);
+      await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
+      const { port } = relay.address() as AddressInfo;
+      const opening = server.open({ host: "127.0.0.1", port, connectTimeoutMs: 1000 });
+      await expect(opening).rejects.toMatchObject({ code: "unavailable" });
+      await expect.poll(() => ends.size, { timeout: 2000 }).toBe(0);
+      relay.close();
     });
 
     test("a connection that breaks while others have taken all that the account may have takes no other along", async () => {

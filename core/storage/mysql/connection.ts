@@ -4,6 +4,7 @@ import type { SecureContextOptions } from "node:tls";
 import mysql, { type Connection, type Field, type Header, type MysqlError, type Row } from "mysql2";
 import { StorageError } from "../db.ts";
 import { isFrequent, type ServerOptions, tooOld } from "../server.ts";
+import { afterTurning } from "../turning.ts";
 import type { WireStats } from "../wire.ts";
 import { type Answer, toAnswer } from "./values.ts";
 
@@ -29,6 +30,7 @@ export interface Ready {
 }
 
 export const PORT = 3306;
+const CONNECT_MS = 5000;
 /** The server knows no prepared statement of that number. */
 const UNKNOWN_STATEMENT = 1243;
 /** Of the 16,382 that a server keeps for all its connections. */
@@ -90,12 +92,20 @@ export class MysqlConnection {
     const client = await connect(options, tls);
     wire.count(client.stream);
     const connection = new MysqlConnection(client);
+    const { connectTimeoutMs = CONNECT_MS } = options;
+    let cancel: (() => void) | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const words = `no connection within ${connectTimeoutMs} ms`;
+      cancel = afterTurning(connectTimeoutMs, () => reject(new StorageError("unavailable", words)));
+    });
     try {
-      await connection.#setUp(options);
+      await Promise.race([connection.#setUp(options), late]);
       return connection;
     } catch (cause) {
       connection.destroy();
       throw cause;
+    } finally {
+      cancel?.();
     }
   }
 
@@ -232,7 +242,7 @@ function expectAnswer(sql: string) {
 }
 
 function connect(
-  { host, port = PORT, username, password = "", database, connectTimeoutMs = 5000 }: MysqlOptions,
+  { host, port = PORT, username, password = "", database, connectTimeoutMs = CONNECT_MS }: MysqlOptions,
   tls: Tls | undefined,
 ): Promise<Connection> {
   const { promise, resolve, reject } = Promise.withResolvers<Connection>();
