@@ -89,16 +89,18 @@ export class DomainStore {
     const unsure = (): void => {
       lost = true;
     };
-    try {
-      await this.commit([{ sql, params: [domain, hostType] }, event(domain)], unsure);
-      return true;
-    } catch (error) {
-      if (!(error instanceof StorageError && error.code === "constraint")) throw error;
-      const there = await this.find(domain);
-      // A name that is too long for the column, say.
-      if (there === undefined) throw error;
-      // After a lost answer what is there is likely our own.
-      return lost && there.host_type === hostType && there.status === ENABLED;
+    for (let left = TRIES - 1; ; left--) {
+      try {
+        await this.commit([{ sql, params: [domain, hostType] }, event(domain)], unsure);
+        return true;
+      } catch (error) {
+        if (!(error instanceof StorageError && error.code === "constraint")) throw error;
+        const there = await this.find(domain);
+        // After a lost answer what is there is likely our own.
+        if (there !== undefined) return lost && there.host_type === hostType && there.status === ENABLED;
+        // What was there has just been removed; or else the column cannot hold the name.
+        if (left === 0) throw error;
+      }
     }
   }
 

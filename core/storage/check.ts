@@ -50,15 +50,19 @@ function columnProblem(
 /** Tables whose keys the server does not lean on; MongooseIM gave them theirs in 6.2.1. */
 const KEY_NOT_NEEDED: ReadonlySet<string> = new Set(["rostergroups", "discovery_nodes"]);
 
-/** Tables, of those that are ours to use, that PostgreSQL keeps from the user; one problem for all of them. */
+/** Tables and sequences, of those that are ours to use, that PostgreSQL keeps from the user; one problem for all. */
 export async function checkRights(db: Db, needed: readonly Table[]): Promise<SchemaProblem[]> {
   const names = new Set(needed.map(({ name }) => name));
   const withheld = (await readWithheld(db)).filter(({ t }) => names.has(t) || t.startsWith("mongooseim_"));
   if (withheld.length === 0) return [];
   const [{ s, u }] = withheld;
-  const table = withheld.map(({ t }) => t).join(", ");
+  const table = [...new Set(withheld.map(({ t }) => t))].join(", ");
+  const rights = [
+    { verb: "read and write", names: withheld.filter(({ q }) => q === "").map(({ t }) => t) },
+    { verb: "use", names: withheld.filter(({ q }) => q !== "").map(({ q }) => q) },
+  ].flatMap(({ verb, names: all }) => (all.length > 0 ? [`${verb} ${all.join(", ")}`] : []));
   const cure = `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${s} TO ${u}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${s} TO ${u}`;
-  return [{ table, kind: "right", detail: `user ${u} may not read and write ${table} (let their owner run ${cure})` }];
+  return [{ table, kind: "right", detail: `user ${u} may not ${rights.join(" and ")} (let their owner run ${cure})` }];
 }
 
 /** Texts that cannot hold all of Unicode: who has such a name is refused there, and such a message is not kept. */

@@ -49,11 +49,19 @@ const KEYS: Readonly<Record<Exclude<Dialect, "sqlite">, string>> = {
           WHERE table_schema = DATABASE() AND non_unique = 0`,
 };
 
-/** Which tables the user of PostgreSQL may not use as a server does. */
-const RIGHTS = `SELECT t.relname AS t, quote_ident(n.nspname) AS s, quote_ident(current_user) AS u
+/** Which tables the user of PostgreSQL may not use as a server does, and which sequences that give their rows numbers. */
+const RIGHTS = `SELECT t.relname AS t, '' AS q, quote_ident(n.nspname) AS s, quote_ident(current_user) AS u
   FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
   WHERE ${MEANT} AND NOT (has_any_column_privilege(t.oid, 'SELECT') AND has_any_column_privilege(t.oid, 'INSERT')
-    AND has_any_column_privilege(t.oid, 'UPDATE') AND has_table_privilege(t.oid, 'DELETE'))`;
+    AND has_any_column_privilege(t.oid, 'UPDATE') AND has_table_privilege(t.oid, 'DELETE'))
+  UNION ALL
+  SELECT t.relname, q.relname, quote_ident(n.nspname), quote_ident(current_user)
+  FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+  JOIN pg_catalog.pg_attrdef f ON f.adrelid = t.oid
+  JOIN pg_catalog.pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = f.oid
+    AND p.refclassid = 'pg_class'::regclass
+  JOIN pg_catalog.pg_class q ON q.oid = p.refobjid
+  WHERE ${MEANT} AND CASE q.relkind WHEN 'S' THEN NOT has_sequence_privilege(q.oid, 'USAGE, UPDATE') ELSE FALSE END`;
 
 /** The types of the columns of each table, in the database's words. */
 export async function readColumns(db: Db): Promise<Map<string, Map<string, string>>> {
@@ -66,14 +74,16 @@ export async function readColumns(db: Db): Promise<Map<string, Map<string, strin
   return tables;
 }
 
-/** A table that the database's user may not use, its schema and the user, as they are written in SQL. */
+/** A table that the database's user may not use, or a sequence of it; its schema and the user, as they are written in SQL. */
 export interface Withheld {
   t: string;
+  /** "" where it is the table itself. */
+  q: string;
   s: string;
   u: string;
 }
 
-/** Tables that there are and that the user may not read, write and delete from; PostgreSQL only. */
+/** Tables that there are and that the user may not read, write and delete from, or count; PostgreSQL only. */
 export const readWithheld = async (db: Db): Promise<Withheld[]> =>
   db.dialect === "pgsql" ? db.query<Withheld>(RIGHTS) : [];
 

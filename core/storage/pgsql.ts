@@ -169,7 +169,11 @@ class PgsqlDb extends ServerDb<postgres.Sql> {
     let text = this.#numbered.get(sql);
     if (text === undefined) {
       text = numberPlaceholders(sql);
-      if (this.#numbered.size >= MAX_TEXTS) this.#numbered.clear();
+      if (this.#numbered.size >= MAX_TEXTS) {
+        this.#numbered.clear();
+        // The server keeps what was prepared as long as its connection.
+        this.workers.renew();
+      }
       this.#numbered.set(sql, text);
     }
     return text;

@@ -32,14 +32,22 @@ export interface WorkersOptions<H> {
   answerMs: number;
 }
 
+/** A connection, and what is on it. */
+interface Line<H> {
+  readonly handle: H;
+  readonly openedAt: number;
+  /** How to fail it: a client library may forget what was on a connection that it was told to end. */
+  readonly running: Set<(error: StorageError) => void>;
+  /** It takes no more, and is ended with the last request on it. */
+  retired: boolean;
+}
+
 interface Worker<H> {
-  handle: H | undefined;
-  /** Since when it has this one. */
-  openedAt: number;
-  /** Requests on it. */
+  line: Line<H> | undefined;
+  /** Retired ones on which something still is. */
+  readonly retired: Set<Line<H>>;
+  /** Requests on all of them. */
   load: number;
-  /** How to fail them: a client library may forget what was on a connection that it was told to end. */
-  running: Set<(error: StorageError) => void>;
   /** A transaction has it for itself. */
   taken: boolean;
   /** When it answered, or got work after it had none. */
@@ -80,10 +88,9 @@ export class Workers<H> {
     const waits = options.strategy === "available_worker" || options.strategy === "next_available_worker";
     this.#depth = waits ? 1 : options.depth;
     this.#workers = Array.from({ length: options.count }, () => ({
-      handle: undefined,
-      openedAt: 0,
+      line: undefined,
+      retired: new Set(),
       load: 0,
-      running: new Set(),
       taken: false,
       answeredAt: 0,
       answerMs: options.answerMs,
@@ -93,12 +100,12 @@ export class Workers<H> {
 
   /** Connections that are open, or being opened. */
   get open(): number {
-    return this.#workers.reduce((sum, { handle }) => (handle === undefined ? sum : sum + 1), 0);
+    return this.#workers.reduce((sum, { line }) => (line === undefined ? sum : sum + 1), 0);
   }
 
   /** Those that are open now. */
   handles(): H[] {
-    return this.#workers.flatMap(({ handle }) => (handle === undefined ? [] : [handle]));
+    return this.#workers.flatMap(({ line }) => (line === undefined ? [] : [line.handle]));
   }
 
   /** Runs `work` on a connection that others may use as well. */
@@ -113,7 +120,7 @@ export class Workers<H> {
 
   /** Runs `work` on every connection that is open and has nothing to do. */
   idle(work: (handle: H) => Promise<unknown>): Promise<unknown> {
-    const idle = this.#workers.filter(({ handle, load, taken }) => handle !== undefined && load === 0 && !taken);
+    const idle = this.#workers.filter(({ line, load, taken }) => line !== undefined && load === 0 && !taken);
     return Promise.all(idle.map((worker) => this.#on(worker, false, 1, work)));
   }
 
@@ -165,19 +172,20 @@ export class Workers<H> {
     worker.load++;
     worker.taken = alone;
     worker.answerMs = this.#options.answerMs * statements;
-    if (worker.handle !== undefined && this.#options.gone?.(worker.handle)) this.#replace(worker);
-    worker.handle ??= this.#open(worker);
-    const { handle } = worker;
+    if (worker.line !== undefined && this.#options.gone?.(worker.line.handle)) this.#giveUp(worker, worker.line);
+    worker.line ??= this.#open();
+    const { line } = worker;
     try {
-      const result = await answered(worker.running, work(handle));
+      const result = await answered(line.running, work(line.handle));
       worker.avoidUntil = 0;
       return result;
     } catch (error) {
       if (this.#options.full?.(error)) worker.avoidUntil = performance.now() + AVOID_MS;
-      if (worker.handle === handle && this.#options.broken?.(error)) this.#replace(worker);
-      if (this.#options.readOnly?.(error)) this.#renew();
+      if (worker.line === line && this.#options.broken?.(error)) this.#giveUp(worker, line);
+      if (this.#options.readOnly?.(error)) this.renew();
       throw error;
     } finally {
+      if (line.retired) this.#endRetired(worker, line);
       worker.answeredAt = performance.now();
       worker.load--;
       if (alone) worker.taken = false;
@@ -233,42 +241,51 @@ export class Workers<H> {
     return usable ? best : avoided;
   }
 
-  #open(worker: Worker<H>): H {
-    worker.openedAt = performance.now();
-    return this.#options.open();
+  #open(): Line<H> {
+    return { handle: this.#options.open(), openedAt: performance.now(), running: new Set(), retired: false };
   }
 
   /**
    * What comes next gets new connections, also what only reads: a server that was the first may be behind now. Not for each
    * request that fails, should there be no other server.
    */
-  #renew(): void {
+  renew(): void {
     const before = performance.now() - RENEW_MS;
     for (const worker of this.#workers) {
-      const { handle } = worker;
-      if (handle === undefined || worker.openedAt > before) continue;
-      worker.handle = undefined;
-      this.#options.close(handle, false).catch(() => {});
+      const { line } = worker;
+      if (line === undefined || line.openedAt > before) continue;
+      worker.line = undefined;
+      worker.retired.add(line);
+      line.retired = true;
+      this.#endRetired(worker, line);
     }
   }
 
+  /** Ends a retired connection when nothing is on it: a client library may forget what it has not sent yet. */
+  #endRetired(worker: Worker<H>, line: Line<H>): void {
+    if (line.running.size > 0 || !worker.retired.delete(line)) return;
+    this.#options.close(line.handle, false).catch(() => {});
+  }
+
   #replace(worker: Worker<H>): void {
-    const { handle } = worker;
-    worker.handle = undefined;
     worker.answeredAt = performance.now();
-    if (handle === undefined) return;
-    const { running } = worker;
-    worker.running = new Set();
+    if (worker.line !== undefined) this.#giveUp(worker, worker.line);
+    for (const line of worker.retired) this.#giveUp(worker, line);
+  }
+
+  #giveUp(worker: Worker<H>, line: Line<H>): void {
+    if (worker.line === line) worker.line = undefined;
+    worker.retired.delete(line);
     // The library's own words for what ends with it come first.
-    const ended = this.#options.close(handle, true).catch(() => {});
+    const ended = this.#options.close(line.handle, true).catch(() => {});
     void Promise.race([ended, Bun.sleep(ENDED_MS)]).then(() => {
-      for (const fail of running) fail(new StorageError("unavailable", "the connection was given up"));
+      for (const fail of line.running) fail(new StorageError("unavailable", "the connection was given up"));
     });
   }
 }
 
 /** The answer to a request, or its failure by `running`. */
-function answered<T>(running: Worker<unknown>["running"], answer: Promise<T>): Promise<T> {
+function answered<T>(running: Line<unknown>["running"], answer: Promise<T>): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   running.add(reject);
   answer.then(

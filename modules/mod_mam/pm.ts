@@ -35,7 +35,8 @@ export class PmRecorder {
   sent(stanza: Stanza, session: Session): Verdict {
     const owner = session.jid.bare;
     if (stanza.has("stanza-id", NS_SID)) stripIds(stanza, owner.text, owner.domain);
-    if (!this.wants(stanza)) return;
+    // What goes to a room comes back from it, and is kept then; what does not was never said there.
+    if (stanza.type === "groupchat" || !this.wants(stanza)) return;
     const may = this.archive.prefs?.shouldArchive(owner, stanza.to);
     if (may === false) return;
     if (may !== undefined && may !== true) return may.then((yes) => (yes ? this.keepSent(stanza, owner) : undefined));

@@ -1,4 +1,5 @@
 // Reads that go through very many rows: beside all other requests of the embedded store.
+import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -82,6 +83,26 @@ test("that follow each other without an end let the log be begun anew", async ()
   await Promise.all(reading);
   expect(most).toBeGreaterThan(64 * 1024 * 1024);
   expect(most).toBeLessThan(160 * 1024 * 1024);
+  await db.close();
+});
+
+test("hold no writes up for a log that somebody else keeps long", async () => {
+  const { db, file } = await open();
+  await db.execute("CREATE TABLE large (data BLOB)");
+  const backup = new Database(file);
+  backup.run("BEGIN");
+  backup.query(COUNT).get();
+  const blob = new Uint8Array(1024 * 1024);
+  for (let i = 0; i < 70; i++) await db.execute("INSERT INTO large VALUES (?)", [blob]);
+  const began = performance.now();
+  await Promise.all([db.scan(COUNT), db.scan(COUNT), Bun.sleep(5).then(() => db.execute("DELETE FROM t WHERE n < 0"))]);
+  // The same when it has begun just now.
+  backup.run("COMMIT");
+  backup.run("BEGIN");
+  backup.query(COUNT).get();
+  await Promise.all([db.scan(COUNT), db.scan(COUNT), Bun.sleep(5).then(() => db.execute("DELETE FROM t WHERE n < 0"))]);
+  expect(performance.now() - began).toBeLessThan(3000);
+  backup.close();
   await db.close();
 });
 

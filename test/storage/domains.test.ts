@@ -4,6 +4,7 @@ import { Domains } from "../../core/domain/domains.ts";
 import { DELETING, DISABLED, DomainStore, ENABLED } from "../../core/domain/store.ts";
 import { Log, MemorySink } from "../../core/log/index.ts";
 import { type Db, StorageError } from "../../core/storage/db.ts";
+import { Random } from "../fuzz/random.ts";
 import { onEachDatabase, type TestDatabase } from "./db_each.ts";
 
 interface Host {
@@ -465,6 +466,43 @@ onEachDatabase("domains", (database: TestDatabase) => {
     expect(lost).toBe(1);
     expect(node.served("lossy.example")).toBe("type a");
     expect(await node.domains.add("lossy.example", "type a")).toBe("duplicate");
+  });
+
+  test("whatever two nodes are asked at the same time, in the end they serve what is stored", async () => {
+    const random = new Random(1);
+    const of = <T>(all: readonly T[]): T => all[Math.floor(random.next() * all.length)];
+    const nodes = [await startNode(), await startNode()];
+    const names = ["one.example", "two.example", "three.example"];
+    for (const node of nodes) node.erase = () => Bun.sleep(random.next() * 5);
+    const act = async (): Promise<unknown> => {
+      const { domains } = of(nodes);
+      const [name, type] = [of(names), of(["type a", "type b"])];
+      switch (Math.floor(random.next() * 6)) {
+        case 0:
+        case 1:
+          return domains.add(name, type);
+        case 2:
+          return domains.remove(name, type, random.next() < 0.5);
+        case 3:
+          return domains.refresh();
+        default:
+          return domains.setEnabled(name, random.next() < 0.5);
+      }
+    };
+    const several = async (): Promise<void> => {
+      for (let n = 0; n < 40; n++) await act();
+    };
+    await Promise.all(Array.from({ length: 6 }, several));
+    await settle();
+    for (let n = 0; n < 3; n++) for (const node of nodes) await node.domains.refresh();
+    await expect.poll(async () => (await store.findMany(names)).filter((row) => row.status === DELETING)).toEqual([]);
+    const rows = new Map((await store.findMany(names)).map((row) => [row.domain, row]));
+    for (const node of nodes) {
+      await node.domains.refresh();
+      const stored = names.map((name) => (rows.get(name)?.status === ENABLED ? rows.get(name)?.host_type : undefined));
+      expect(names.map((name) => node.served(name))).toEqual(stored);
+      expect(node.domains.dynamicCount).toBe(stored.filter((type) => type !== undefined).length);
+    }
   });
 
   if (database.dialect !== "sqlite") {

@@ -248,6 +248,7 @@ function suite(dialect: MongooseimDialect): void {
             `CREATE ROLE ${user} LOGIN PASSWORD 'x'`,
             `REVOKE CREATE ON SCHEMA public FROM PUBLIC`,
             `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${user}`,
+            `GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ${user}`,
           ]
         : [
             `CREATE USER '${user}'@'%' IDENTIFIED BY 'x'`,

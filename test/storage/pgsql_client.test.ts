@@ -107,6 +107,17 @@ onServer("pgsql", (server) => {
     expect([await slow, await after]).toEqual([1, []]);
   });
 
+  test("the server does not keep ever more prepared statements", async () => {
+    const one = await server.open({ poolSize: 1 });
+    const some = (from: number) =>
+      Promise.all(Array.from({ length: 600 }, (_, i) => one.query(`SELECT ${from + i} AS n, ?::int AS x`, [1])));
+    const answers = [...(await some(0)), ...(await Bun.sleep(1100).then(() => some(600)))];
+    expect(answers).toEqual(answers.map((_, n) => [{ n, x: 1 }]));
+    const [{ n }] = await one.query<{ n: number }>("SELECT count(*) AS n FROM pg_prepared_statements");
+    expect(n).toBeLessThan(700);
+    await expect.poll(() => one.stats().wire?.connections, { timeout: 2000 }).toBe(1);
+  });
+
   test("no connection is left behind by one that was being made when all were dropped", async () => {
     const relay = await new ServerRelay({ host: "127.0.0.1", port: server.port }).start();
     const changes: boolean[] = [];

@@ -122,9 +122,9 @@ describe("a query", () => {
 
   story("gets its queryid back, whatever it is (§4.2)", { alice: 1, bob: 1 }, async ({ alice, bob }) => {
     await talk(alice, bob, 2);
-    for (const queryid of ["", "q", "q".repeat(10_000), "&lt;a'&amp;é"]) {
+    for (const queryid of ["", "q", "q".repeat(10_000), "&lt;a'&amp;é", "a&#10;b&#9;c"]) {
       const { messages } = await asks(alice, { queryid });
-      const read = queryid.replace("&lt;", "<").replace("&amp;", "&");
+      const read = queryid.replace("&lt;", "<").replace("&amp;", "&").replace("&#10;", "\n").replace("&#9;", "\t");
       expect(messages.map((message) => message.queryid)).toEqual([read, read]);
     }
     const { messages } = await asks(alice);

@@ -78,6 +78,18 @@ describe("an archive with messages of rooms", () => {
     const features = await featuresOf(alice, alice.bare);
     expect(features).toEqual(expect.arrayContaining([`${NS_MAM}#groupchat-field`, `${NS_MAM}#groupchat-available`]));
   });
+
+  story(
+    "has those that came from the room, once; what goes to one comes back from it",
+    { alice: 1, bob: 1 },
+    async ({ alice, bob }) => {
+      alice.says(`<message to="${bob.full}" type="groupchat" id="m"><body>all</body></message>`);
+      await bob.receives`<message type="groupchat" id="m"><body>all</body></message>`;
+      expect((await asks(bob)).bodies).toEqual(["all"]);
+      expect((await asks(bob, { fields: { "include-groupchat": "false" } })).bodies).toEqual([]);
+      expect((await asks(alice)).bodies).toEqual([]);
+    },
+  );
 });
 
 describe("no archive", () => {

@@ -179,13 +179,14 @@ describe("retraction", () => {
   });
 
   story("by an id that XML can write in two ways finds it", { alice: 1, bob: 1 }, async ({ alice, bob }) => {
-    for (const id of ["a>b", "a&gt;b", "a&apos;b", "żółć&#x1F602;"]) {
+    for (const id of ["a>b", "a&gt;b", "a&apos;b", "żółć&#x1F602;", "a&#10;b"]) {
       alice.says(`<message to="${bob.bare}" type="chat" id="${id}"><body>meant</body></message>`);
       await bob.hears("<message><body>meant</body></message>");
       await says(alice, bob, direct(id.replace(">", "&gt;")), "asking");
       for (const client of [alice, bob]) {
         const { messages } = await asks(client, { rsm: "<max>2</max><before/>" });
         expect(messages.map(children), id).toEqual([["retracted"], ["retract", "fallback", "body"]]);
+        expect(messages[0].message.attrs["id"]).toBe(find(messages[1].message, "retract")?.attrs["id"]);
       }
     }
   });

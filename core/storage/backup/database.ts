@@ -34,13 +34,23 @@ export function copyDatabase(from: string, to: string): void {
     db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
     db.run(`PRAGMA cache_size = -${CACHE_KIB}`);
     run(db, "VACUUM INTO ?", to);
+    moveLog(db);
+  } finally {
+    db.close();
+  }
+}
+
+/** Moves what the write-ahead log holds to the database, as far as that can be done. */
+function moveLog(db: Database): void {
+  try {
     // Each round leaves what was written during it; a disk that is slower than the writers ends this by its number.
     for (let round = 0; round < 20; round++) {
       const [state] = all<{ log: number; checkpointed: number }>(db, "PRAGMA wal_checkpoint(PASSIVE)");
-      if (state.log - state.checkpointed < FEW_PAGES) break;
+      if (state.log - state.checkpointed < FEW_PAGES) return;
     }
-  } finally {
-    db.close();
+  } catch {
+    // The disk of the database is full, say. The copy is made.
+    return;
   }
 }
 

@@ -53,7 +53,14 @@ export class BackupError extends Error {
   override readonly name = "BackupError";
 }
 
-export const newManifest = (fields: Omit<Manifest, "format">): Manifest => ({ format: FORMAT, ...fields });
+/** @throws BackupError for names that no manifest may have: such a backup could not be restored */
+export function newManifest(fields: Omit<Manifest, "format">): Manifest {
+  const parsed = manifest.safeParse({ format: FORMAT, ...fields });
+  if (parsed.success) return parsed.data;
+  const odd = fields.files.filter(({ path: name }) => !path.safeParse(name).success);
+  const names = (odd.length > 0 ? odd : fields.files).map((file) => JSON.stringify(file.path)).join(", ");
+  throw new BackupError(`Cannot make the backup: not all of these names can be restored: ${names}; rename the file`);
+}
 
 /** @throws BackupError */
 export function readManifest(dir: string): Manifest {

@@ -23,6 +23,8 @@ const SEVERAL = 12;
 const WAL_LIMIT_BYTES = 64 * 1024 * 1024;
 /** Tries to move the log to the database while others write on. */
 const ROUNDS = 10;
+/** How long that may wait for others in the end. */
+const RESTART_WAIT_MS = 50;
 /** How long a starting server waits for one that is just stopping. */
 const LOCK_WAIT_MS = 250;
 const PAGE_BYTES = 4096;
@@ -179,10 +181,14 @@ export class SqliteEngine {
     const log = statSync(`${this.settings.file}-wal`, { throwIfNoEntry: false });
     if (log === undefined || log.size <= WAL_LIMIT_BYTES) return;
     try {
-      for (let round = 0; round < ROUNDS && this.#pagesLeft() > CHECKPOINT_PAGES; round++);
+      for (let round = 0; this.#pagesLeft() > CHECKPOINT_PAGES; round++) if (round === ROUNDS) return;
+      // Writers wait as long as this waits for other readers: a backup, a shell.
+      this.#db.run(`PRAGMA busy_timeout = ${RESTART_WAIT_MS}`);
       this.#db.run("PRAGMA wal_checkpoint(RESTART)");
     } catch {
       // Before the next read, then.
+    } finally {
+      this.#db.run(`PRAGMA busy_timeout = ${this.settings.busyTimeoutMs}`);
     }
   }
 

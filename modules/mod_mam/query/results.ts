@@ -7,7 +7,7 @@ import type { Iq, MaybePromise, Server } from "../../../core/module.ts";
 import { NS_DELAY, NS_FORWARD, NS_RSM } from "../../../core/ns.ts";
 import { printDateTime } from "../../../core/operations/scalars.ts";
 import { viewText } from "../../../core/xml/framer.ts";
-import { attr, escapeXml, Markup, xml } from "../../../core/xml/markup.ts";
+import { attr, escapeAttribute, escapeXml, Markup, xml } from "../../../core/xml/markup.ts";
 import { stanzaText } from "../../../core/xml/stanza-text.ts";
 import type { Found, PageFound } from "../backend.ts";
 
@@ -25,7 +25,7 @@ class Envelope {
   constructor(archive: BareJid, to: Jid, ns: string, queryId: string | undefined, token: string) {
     this.head = `<message from='${escapeXml(archive.text)}' id='${token}-`;
     this.afterNumber = `' to='${escapeXml(to.text)}'><result id='`;
-    const query = queryId === undefined ? "" : ` queryid='${escapeXml(queryId)}'`;
+    const query = queryId === undefined ? "" : ` queryid='${escapeAttribute(queryId)}'`;
     this.afterId = `'${query} xmlns='${ns}'><forwarded xmlns='${NS_FORWARD}'>`;
   }
 

@@ -47,6 +47,10 @@ export async function fullDisk(): Promise<void> {
       readdirSync(disk).sort().join() === "ballast,state",
       readdirSync(disk).join(),
     );
+    const elsewhere = join(scratch, "backup-elsewhere");
+    const made = await server.ctl("backup", "create", elsewhere);
+    const good = await server.ctl("backup", "verify", elsewhere);
+    check("a full disk: a backup to another disk is made", made.code === 0 && good.code === 0, made.err + good.err);
     rmSync(ballast);
     await sender.burst(20, 2000);
     await sender.burst(20, 2000);

@@ -134,6 +134,21 @@ describe("a backup", () => {
     expect(manifest.databases.map(({ path, rows }) => [path, rows.users])).toEqual([["mongooseim.db", 1]]);
   });
 
+  test.each(["two\nlines.key", "restore-staging.db"])(
+    "keeps any name that could be restored, and refuses others: %j",
+    async (odd) => {
+      await stateWith("alice");
+      writeFileSync(join(stateDir, "tls/schlüssel ä:1.key"), "key");
+      const { files } = createBackup({ stateDir, target: `${target} ü 1`, version: "1", now: NOW });
+      expect(files.map(({ path }) => path)).toContain("tls/schlüssel ä:1.key");
+      expect(verifyBackup(`${target} ü 1`).problems).toEqual([]);
+      if (odd.endsWith(".db")) new Database(join(stateDir, odd)).run("CREATE TABLE t (n)");
+      else writeFileSync(join(stateDir, "tls", odd), "key");
+      expect(create).toThrow(/^Cannot make the backup: not all of these names can be restored: .*(two.nlines|staging)/);
+      expect(readdirSync(join(root, "backups"))).toEqual(["today ü 1"]);
+    },
+  );
+
   test("is refused while a restore is half done", async () => {
     await stateWith("alice");
     writeFileSync(join(stateDir, "restore.json"), "{}");

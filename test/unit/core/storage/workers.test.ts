@@ -55,6 +55,23 @@ describe("the workers of a pool", () => {
     },
   );
 
+  test("what is on a connection that is given up in order goes on there, and ends it", async () => {
+    const { workers, wires, starts } = pool(2, "best_worker", 2);
+    const [shared, alone] = [starts(), starts(true)];
+    await Bun.sleep(1050);
+    workers.renew();
+    expect(wires.map(({ closed }) => closed)).toEqual([undefined, undefined]);
+    const next = starts();
+    expect(next.on).toBe(2);
+    await alone.ends();
+    expect(wires.map(({ closed }) => closed)).toEqual([undefined, "in order", undefined]);
+    // One that is dropped with all others is as well.
+    workers.drop();
+    expect(wires.map(({ closed }) => closed)).toEqual(["at once", "in order", "at once"]);
+    await Promise.all([shared.ends(), next.ends()]);
+    expect([wires.length, workers.open]).toEqual([3, 0]);
+  });
+
   test("best_worker: the one with the fewest requests; past the depth of all, requests wait", async () => {
     const { starts } = pool(2, "best_worker", 2);
     const [a, b, c, d, e] = [starts(), starts(), starts(), starts(), starts()];
@@ -139,9 +156,11 @@ describe("the workers of a pool", () => {
     expect(wires.map(({ closed }) => closed)).toEqual([undefined, undefined]);
     await Bun.sleep(1050);
     await refuse();
-    expect(wires.map(({ closed }) => closed)).toEqual(["in order", "in order"]);
+    // On the other is something yet.
+    expect(wires.map(({ closed }) => closed)).toEqual([undefined, "in order"]);
     expect(starts().on).toBe(2);
     await a.ends();
+    expect(wires[0].closed).toBe("in order");
     await refuse();
     expect(wires[2].closed).toBeUndefined();
   });
