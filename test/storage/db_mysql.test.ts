@@ -1,4 +1,5 @@
 // What is particular to MySQL's store: its statements, TLS, and a server that is killed.
+import { createConnection, createServer, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type MysqlOptions, openMysql } from "../../core/storage/mysql/client.ts";
 import { onServer } from "./db_server.ts";
@@ -51,6 +52,63 @@ onServer("mysql", (server) => {
     const small = await server.open({ poolSize: 1 });
     for (let round = 0; round < 2; round++)
       for (let i = 0; i < 300; i++) expect(await small.query(`SELECT ? AS c${i}`, [i])).toEqual([{ [`c${i}`]: i }]);
+  });
+
+  /** A relay to the server that shows each packet of a client to `see`, by its command. */
+  async function through(see: (command: number, packet: Buffer, near: Socket) => void) {
+    const relay = createServer((near) => {
+      const far = createConnection(server.port, "127.0.0.1");
+      near.on("data", (packet: Buffer) => {
+        see(packet[3] === 0 ? packet[4] : -1, packet, near);
+        if (!near.destroyed) far.write(packet);
+      });
+      far.on("data", (bytes) => near.write(bytes));
+      for (const [end, other] of [
+        [near, far],
+        [far, near],
+      ]) {
+        end.on("error", () => {});
+        end.on("close", () => other.destroy());
+      }
+    });
+    await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
+    const address = relay.address();
+    if (address === null || typeof address === "string") throw new Error("no port");
+    return { port: address.port, close: () => relay.close() };
+  }
+  const PREPARE = 0x16;
+  const EXECUTE = 0x17;
+  const add = { sql: `UPDATE ${table} SET n = n + ? WHERE id = ?`, params: [1, 1] };
+
+  test("what another server in the place of the first has not prepared is prepared there", async () => {
+    let other = false;
+    const relay = await through((command, packet) => {
+      // A number that is no statement's.
+      if (other && command === EXECUTE) packet.writeUInt32LE(123_456, 5);
+      if (command === EXECUTE) other = false;
+    });
+    const one = await server.open({ port: relay.port, poolSize: 1 });
+    for (const _ of [1, 2]) {
+      other = true;
+      expect(await one.execute(add.sql, add.params)).toBe(1);
+      other = true;
+      expect(await one.transaction([add, add])).toEqual([1, 1]);
+    }
+    expect(await server.db.query(`SELECT n FROM ${table} WHERE id = 1`)).toEqual([{ n: 6 }]);
+    await one.close();
+    relay.close();
+  });
+
+  test("a write whose connection is lost while it is prepared is done on another, once", async () => {
+    let cuts = 2;
+    const relay = await through((command, _, near) => {
+      if (command === PREPARE && cuts-- > 0) near.destroy();
+    });
+    const one = await server.open({ port: relay.port, poolSize: 1 });
+    expect(await one.execute(add.sql, add.params)).toBe(1);
+    expect([cuts, await server.db.query(`SELECT n FROM ${table} WHERE id = 1`)]).toEqual([-1, [{ n: 1 }]]);
+    await one.close();
+    relay.close();
   });
 
   test("a transaction that waited too long for a lock is done again", async () => {

@@ -1,7 +1,7 @@
 // What is particular to the tables of a MySQL database: those that MongooseIM made there, and migrations that are cut short.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { UserStore } from "../../core/auth/store.ts";
-import { makeBare } from "../../core/jid.ts";
+import { makeBare, parseJid } from "../../core/jid.ts";
 import type { Db } from "../../core/storage/db.ts";
 import { createTable } from "../../core/storage/ddl.ts";
 import { openStorage } from "../../core/storage/index.ts";
@@ -11,6 +11,7 @@ import type { Migration } from "../../core/storage/migrations/migration.ts";
 import { migrate } from "../../core/storage/migrations/runner.ts";
 import { openMysql } from "../../core/storage/mysql/client.ts";
 import { MYSQL_COLLATION } from "../../core/storage/schema.ts";
+import { MamStore } from "../../modules/mod_mam/store.ts";
 import { PepStore } from "../../modules/mod_pubsub/store.ts";
 import { stateOf } from "../../modules/mod_roster/item.ts";
 import { RosterStore } from "../../modules/mod_roster/store.ts";
@@ -95,6 +96,32 @@ describe.skipIf(process.env["TEST_MYSQL"] === undefined)("on MySQL", () => {
       await store.delete(user, friend.jid, undefined);
       await store.write(user, stranger, options);
       expect(await store.roster(user)).toEqual([stranger]);
+    });
+
+    test("have no archive of an account whose name is longer than their column, and nobody is told of an error", async () => {
+      const writer = { enabled: true, batch_size: 1, flush_interval: 0, pool_size: 2 };
+      const unfit: bigint[] = [];
+      const observer = {
+        flushed: () => undefined,
+        dropped: () => expect.unreachable("its sender would be told"),
+        unfit: (_owner: object, id: bigint) => void unfit.push(id),
+      };
+      const mam = new MamStore(db).sql({ cache_users: true, async_writer: writer }, observer, Date.now, undefined).sql;
+      const from = parseJid("romeo@localhost/a");
+      const rest = {
+        from,
+        remote: from,
+        direction: "in",
+        groupchat: false,
+        searchBody: "",
+        originId: undefined,
+      } as const;
+      const stanza = "<message><body>hi</body></message>";
+      await mam.archive({ owner: makeBare("ы".repeat(126), "localhost"), id: 256n, stanza, ...rest });
+      expect(unfit).toEqual([256n]);
+      const juliet = makeBare("juliet", "localhost");
+      await mam.archive({ owner: juliet, id: 512n, stanza, ...rest });
+      expect((await mam.lookup(juliet, {}, { dir: "after", max: 5, count: false })).messages).toHaveLength(1);
     });
 
     test("an account is still found by its key", async () => {

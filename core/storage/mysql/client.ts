@@ -94,9 +94,10 @@ class MysqlDb extends ServerDb<Link> {
       this.workers.run(async (link) => {
         stillWanted(attempt);
         const connection = await link.ready();
-        stillWanted(attempt);
-        attempt.mayBeDone = commits;
-        return connection.run(ready);
+        return connection.run(ready, () => {
+          stillWanted(attempt);
+          attempt.mayBeDone = commits;
+        });
       });
     return this.patience.run(rows, work, isFrequent(sql) || params.length > 0 ? "execute" : "query");
   }

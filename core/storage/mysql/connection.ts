@@ -29,6 +29,8 @@ export interface Ready {
 }
 
 export const PORT = 3306;
+/** The server knows no prepared statement of that number. */
+const UNKNOWN_STATEMENT = 1243;
 /** Of the 16,382 that a server keeps for all its connections. */
 const MAX_PREPARED = 200;
 /** Seconds after which the system asks whether a silent peer is still there. */
@@ -121,13 +123,16 @@ export class MysqlConnection {
     await this.#query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
   }
 
-  run({ sql, values }: Ready): Promise<Answer> {
+  /** @param sending called when it goes, with its values; what it throws keeps it here */
+  run({ sql, values }: Ready, sending?: () => void): Promise<Answer> {
     const bytes = bytesOf(values);
     if (bytes > this.#most) {
       const words = `${bytes} bytes are more than the server takes (max_allowed_packet is ${this.#most})`;
       return Promise.reject(new StorageError("constraint", words));
     }
-    return isFrequent(sql) || values.length > 0 ? this.#execute(sql, values) : this.#query(sql);
+    if (isFrequent(sql) || values.length > 0) return this.#execute(sql, values, sending);
+    sending?.();
+    return this.#query(sql);
   }
 
   /**
@@ -166,15 +171,24 @@ export class MysqlConnection {
     this.#client.stream.destroy();
   }
 
-  #execute(sql: string, values: readonly unknown[]): Promise<Answer> {
+  #execute(sql: string, values: readonly unknown[], sending?: () => void): Promise<Answer> {
     const { promise, answered, failed } = expectAnswer(sql);
     this.#client.prepare(sql, (error, statement) => {
-      if (error) failed(error);
-      else if (statement.parameters.length !== values.length)
-        failed(
-          new StorageError("syntax", `${statement.parameters.length} values belong to "${sql}", not ${values.length}`),
-        );
-      else statement.execute(values, answered);
+      if (error) return failed(error);
+      if (statement.parameters.length !== values.length) {
+        const words = `${statement.parameters.length} values belong to "${sql}", not ${values.length}`;
+        return failed(new StorageError("syntax", words));
+      }
+      try {
+        sending?.();
+      } catch (cause) {
+        return failed(cause);
+      }
+      statement.execute(values, (cause, ...rest) => {
+        // Behind a proxy there may be another server now, which has prepared nothing.
+        if (cause?.errno === UNKNOWN_STATEMENT) this.end();
+        answered(cause, ...rest);
+      });
     });
     return promise;
   }

@@ -4,8 +4,8 @@ import { StorageError, type StorageErrorCode } from "../db.ts";
 /** By the server's error number (MySQL 8.4 and MariaDB error references). */
 const BY_NUMBER: ReadonlyMap<number, StorageErrorCode> = new Map(
   Object.entries({
-    // Deadlock, lock wait time-out, row changed since the snapshot, statement to be prepared again.
-    conflict: [1213, 1205, 1020, 1615],
+    // Deadlock, lock wait time-out, row changed since the snapshot, statement to be prepared again, or not known.
+    conflict: [1213, 1205, 1020, 1615, 1243],
     // max_statement_time (MariaDB), max_execution_time (MySQL).
     timeout: [1969, 3024],
     // Disk full, table full.
