@@ -162,7 +162,7 @@ export class Removal {
   private async resumeOne(jid: BareJid, host: HostRuntime, free: () => boolean): Promise<void> {
     let there: boolean;
     try {
-      there = await host.auth.exists(jid.local, jid.domain, { storedOnly: true });
+      there = await host.auth.keeps(jid.local, jid.domain);
     } catch (error) {
       this.parts.log.limited("removal", 10)?.error("user_removal_not_resumed", { user: jid.text, error });
       this.later(jid, host, free);
