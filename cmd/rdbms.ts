@@ -81,11 +81,11 @@ const onAbsence =
     else log.error("database_lost", { ...fields, error: error?.message });
   };
 
-/** Tells what is done to a database that is brought up to date: in a large table it takes its time. */
+/** Tells what is done to a database that is brought up to date: in a large table it takes its time, and nobody else can write. */
 const onChange =
   (log: Log, database: string) =>
   ({ id, name }: MigrationRun): void =>
-    log.notice("database_upgrade", { database, step: id, name });
+    log.warning("database_upgrade", { database, step: id, name });
 
 /** Databases that the server uses beside those in its state directory, which backups have. */
 export function databasesElsewhere(config: Config): Elsewhere[] {

@@ -49,6 +49,22 @@ interface Late {
   readonly done: Promise<unknown>;
 }
 
+/** How everything of somebody is deleted. */
+interface Erasure {
+  /** By the features of his host type. */
+  here(): Promise<void>;
+  elsewhere(store: PersonalStore): Promise<void>;
+  /** What nobody uses is asked all at once: it is many stores, and they have hardly anything. */
+  readonly together?: true;
+}
+
+/** Does all of them at once; rejects when all are done and some have failed. */
+async function all(works: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const done of await Promise.allSettled(works.map((work) => work()))) {
+    if (done.status === "rejected") throw done.reason;
+  }
+}
+
 export class Removal {
   private stopping = false;
   /** Features do not run any more: nobody is there who would delete what is theirs. */
@@ -162,7 +178,7 @@ export class Removal {
   private async resumeOne(jid: BareJid, host: HostRuntime, free: () => boolean): Promise<void> {
     let there: boolean;
     try {
-      there = await host.auth.exists(jid.local, jid.domain, { storedOnly: true });
+      there = await host.auth.keeps(jid.local, jid.domain);
     } catch (error) {
       this.parts.log.limited("removal", 10)?.error("user_removal_not_resumed", { user: jid.text, error });
       this.later(jid, host, free);
@@ -188,19 +204,17 @@ export class Removal {
     await this.erase(host, jid.text, {
       here: () => host.hooks.insist("remove_user", { jid }),
       elsewhere: (store) => store.removeUser(jid),
+      together: true,
     });
   }
 
   /** Has everything of somebody deleted, in the stores of other host types too. Rejects, after all of it, when some failed. */
-  private async erase(
-    host: HostRuntime,
-    of: string,
-    { here, elsewhere }: { here(): Promise<void>; elsewhere(store: PersonalStore): Promise<void> },
-  ): Promise<void> {
+  private async erase(host: HostRuntime, of: string, { here, elsewhere, together }: Erasure): Promise<void> {
     const { hosts } = this.parts;
     const works: (() => Promise<void>)[] = [];
     for (const [, store] of storesElsewhere(host, hosts)) works.push(() => elsewhere(store));
-    for (const store of this.parts.unusedStores()) works.push(() => elsewhere(store));
+    const unused = [...this.parts.unusedStores()].map((store) => () => elsewhere(store));
+    works.push(...(together ? [() => all(unused)] : unused));
     for (const other of hostsElsewhere(host, hosts)) works.push(() => other.hooks.insist("stranger_removed", { of }));
     works.push(here);
     await insistOn(works, (work) => {

@@ -182,6 +182,13 @@ export class HostAuth {
     return backend !== undefined;
   }
 
+  /** Whether some method keeps an account of the user that can be removed: those who let in everybody keep none. */
+  async keeps(local: string, domain: string): Promise<boolean> {
+    const keeping = (b: AuthBackend): boolean => b.remove !== undefined && b.record !== undefined;
+    const backend = await this.#first(undefined, async (b) => keeping(b) && (await b.exists(local, domain)));
+    return backend !== undefined;
+  }
+
   /** Creates an account in the first method that can. The caller runs the `register_user` hook after "ok". */
   create(local: string, domain: string, password: string): Promise<CreateResult> {
     return this.#timed("auth_try_register", async () => {

@@ -6,7 +6,7 @@ import type { Retained } from "../../core/module.ts";
 import { FEW, pause, type Stretch, stretches } from "../../core/storage/batches.ts";
 import { asText, columnTime, type Db, type SqlValue, type Statement } from "../../core/storage/db.ts";
 import type { EntryKey } from "./entry.ts";
-import { removeEntry } from "./statements.ts";
+import { ofUser, removeEntry } from "./statements.ts";
 
 /** After every message, also those that have come before a clock was set back. */
 export const ANY_TIME = Number.MAX_SAFE_INTEGER;
@@ -34,7 +34,8 @@ export class Bin implements Retained {
   /** Empties a user's bin of what had its last message before a time; resolves to the entries deleted. */
   async emptyOfUser(user: BareJid, before: number): Promise<number> {
     await this.around.settled();
-    return sum(this.delete("lserver = ? AND luser = ? AND box = 'bin'", [user.domain, user.local], before, FEW));
+    const { where, params } = ofUser(this.db.dialect, user);
+    return sum(this.delete(`${where} AND box = 'bin'`, params, before, FEW));
   }
 
   /** As `emptyOfUser`, of all users of a domain. */
@@ -92,7 +93,7 @@ export class Bin implements Retained {
       const statements = rows.slice(at, at + most).map((row): Statement => {
         const key = { user: makeBare(asText(row.luser), asText(row.lserver)), remote: asText(row.remote_bare_jid) };
         this.around.gone(key);
-        const { sql, params = [] } = removeEntry(key);
+        const { sql, params = [] } = removeEntry(this.db.dialect, key);
         return { sql: `${sql} AND box = 'bin' AND timestamp < ?`, params: [...params, until] };
       });
       const changed = await this.db.transaction(statements);

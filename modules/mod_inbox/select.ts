@@ -1,7 +1,8 @@
 // The statement that reads a page of an inbox.
 
 import type { BareJid } from "../../core/jid.ts";
-import type { SqlValue } from "../../core/storage/db.ts";
+import type { Dialect, SqlValue } from "../../core/storage/db.ts";
+import { ofUser } from "./statements.ts";
 
 /** A place in an inbox: that of an entry. Entries of the same time are in the order of their JIDs. */
 export interface Place {
@@ -32,13 +33,15 @@ export const ENTRY = "remote_bare_jid, box, content, timestamp, muted_until, unr
 
 /** `reversed`: the rows come in the other order than was asked for. */
 export function select(
+  dialect: Dialect,
   columns: string,
   user: BareJid,
   query: Query,
 ): { sql: string; params: SqlValue[]; reversed: boolean } {
   const { order, start, end, unreadOnly, box, after, before, limit } = query;
-  const where = ["luser = ?", "lserver = ?"];
-  const params: SqlValue[] = [user.local, user.domain];
+  const whose = ofUser(dialect, user);
+  const where = [whose.where];
+  const params: SqlValue[] = [...whose.params];
   const and = (condition: string, ...values: SqlValue[]): void => {
     where.push(condition);
     params.push(...values);

@@ -1,7 +1,8 @@
 // The statements that write to table `inbox` on the way of messages. Timestamps are microseconds since 1970.
 
-import type { SqlValue, Statement } from "../../core/storage/db.ts";
-import { insert, type SqlDialect } from "../../core/storage/dialect.ts";
+import type { BareJid } from "../../core/jid.ts";
+import type { Dialect, SqlValue, Statement } from "../../core/storage/db.ts";
+import { exactly, insert, type SqlDialect } from "../../core/storage/dialect.ts";
 import type { EntryKey } from "./entry.ts";
 
 /** What messages have done to an entry since it was last written. */
@@ -21,8 +22,26 @@ export interface Update extends EntryKey {
 
 export const KEYS = ["luser", "lserver", "remote_bare_jid"] as const;
 const COLUMNS = [...KEYS, "msg_id", "box", "content", "unread_count", "timestamp"] as const;
-export const THIS_ENTRY = "luser = ? AND lserver = ? AND remote_bare_jid = ?";
-export const keyValues = ({ user, remote }: EntryKey): SqlValue[] => [user.local, user.domain, remote];
+const keyValues = ({ user, remote }: EntryKey): SqlValue[] => [user.local, user.domain, remote];
+
+/** A condition, and what its placeholders stand for. */
+export interface Where {
+  readonly where: string;
+  readonly params: readonly SqlValue[];
+}
+
+/** The entries of a user. */
+export function ofUser(dialect: Dialect, { local, domain }: BareJid): Where {
+  const where = `luser = ?${exactly(dialect, "luser")} AND lserver = ?`;
+  return { where, params: dialect === "mysql" ? [local, local, domain] : [local, domain] };
+}
+
+/** One entry. */
+export function ofEntry(dialect: Dialect, { user, remote }: EntryKey): Where {
+  const { where, params } = ofUser(dialect, user);
+  const whole = `${where} AND remote_bare_jid = ?${exactly(dialect, "remote_bare_jid")}`;
+  return { where: whole, params: [...params, ...(dialect === "mysql" ? [remote, remote] : [remote])] };
+}
 
 /** Rows of one statement: few different texts, so that they stay prepared. */
 const SIZES = [64, 16, 4, 1];
@@ -72,45 +91,53 @@ const values = (update: Update): SqlValue[] => {
   return [...keyValues(update), msgId, binned ? "bin" : "inbox", content, unread, timestamp];
 };
 
+/** Where MySQL takes josé for jose, the entry of the one is in the way of the other's: it is not written over. */
+const SAME = KEYS.map((key) => `CONVERT(inbox.${key} USING utf8mb4) COLLATE utf8mb4_bin = VALUES(${key})`).join(
+  " AND ",
+);
+
 /**
  * A message never hides a newer one, whoever writes first: content, id and time move forward only. A message of
  * somebody else counts even then. The timestamp is assigned last, since MySQL reads what it has assigned.
  */
-function upsert({ incoming, onConflict }: SqlDialect, own: boolean, rows: number): string {
+function upsert({ name, incoming, onConflict }: SqlDialect, own: boolean, rows: number): string {
   const at = incoming("timestamp");
   const newer = `NOT (inbox.timestamp BETWEEN ${at} AND ${at} + ${SKEW})`;
-  const moved = (column: string) => `${column} = CASE WHEN ${newer} THEN ${incoming(column)} ELSE inbox.${column} END`;
+  const moved = (column: string) => `CASE WHEN ${newer} THEN ${incoming(column)} ELSE inbox.${column} END`;
+  const content = name === "mysql" ? `IF(${SAME}, ${moved("content")}, NULL)` : moved("content");
   const before = own ? `CASE WHEN ${newer} THEN 0 ELSE inbox.unread_count END` : "inbox.unread_count";
   return `${insert("inbox", COLUMNS, rows)} ${onConflict(KEYS)}
     unread_count = ${before} + ${incoming("unread_count")},
     box = CASE WHEN ${incoming("box")} = 'bin' THEN 'bin' WHEN inbox.box = 'archive' THEN 'inbox' ELSE inbox.box END,
-    ${moved("msg_id")}, ${moved("content")}, ${moved("timestamp")}`;
+    msg_id = ${moved("msg_id")}, content = ${content}, timestamp = ${moved("timestamp")}`;
 }
 
 /** Gives a row when the entry is as this update has left it. */
-export const shows = (update: Update): Statement => ({
-  sql: `SELECT 1 AS one FROM inbox WHERE ${THIS_ENTRY} AND timestamp = ? AND content = ?`,
-  params: [...keyValues(update), update.timestamp, update.content],
-});
+export function shows(dialect: Dialect, update: Update): Statement {
+  const { where, params } = ofEntry(dialect, update);
+  const sql = `SELECT 1 AS one FROM inbox WHERE ${where} AND timestamp = ? AND content = ?`;
+  return { sql, params: [...params, update.timestamp, update.content] };
+}
 
 /** The owner has read everything up to a message, if it is the last one. */
-export const resetUpTo = (key: EntryKey, msgId: string): Statement => ({
-  sql: `UPDATE inbox SET unread_count = 0 WHERE ${THIS_ENTRY} AND msg_id = ? AND unread_count > 0`,
-  params: [...keyValues(key), msgId],
-});
+export function resetUpTo(dialect: Dialect, key: EntryKey, msgId: string): Statement {
+  const { where, params } = ofEntry(dialect, key);
+  const sql = `UPDATE inbox SET unread_count = 0 WHERE ${where} AND msg_id = ? AND unread_count > 0`;
+  return { sql, params: [...params, msgId] };
+}
 
 /** One row is changed when the entry was in the archive. */
-export const unarchive = (key: EntryKey): Statement => ({
-  sql: `UPDATE inbox SET box = 'inbox' WHERE ${THIS_ENTRY} AND box = 'archive'`,
-  params: keyValues(key),
-});
+export function unarchive(dialect: Dialect, key: EntryKey): Statement {
+  const { where, params } = ofEntry(dialect, key);
+  return { sql: `UPDATE inbox SET box = 'inbox' WHERE ${where} AND box = 'archive'`, params };
+}
 
-export const removeEntry = (key: EntryKey): Statement => ({
-  sql: `DELETE FROM inbox WHERE ${THIS_ENTRY}`,
-  params: keyValues(key),
-});
+export function removeEntry(dialect: Dialect, key: EntryKey): Statement {
+  const { where, params } = ofEntry(dialect, key);
+  return { sql: `DELETE FROM inbox WHERE ${where}`, params };
+}
 
-export const throwAway = (key: EntryKey): Statement => ({
-  sql: `UPDATE inbox SET box = 'bin' WHERE ${THIS_ENTRY}`,
-  params: keyValues(key),
-});
+export function throwAway(dialect: Dialect, key: EntryKey): Statement {
+  const { where, params } = ofEntry(dialect, key);
+  return { sql: `UPDATE inbox SET box = 'bin' WHERE ${where}`, params };
+}

@@ -10,7 +10,7 @@ import { Bin } from "./bin.ts";
 import type { Entry, EntryKey, Properties } from "./entry.ts";
 import type { Message } from "./message.ts";
 import { ENTRY, type Place, type Query, select } from "./select.ts";
-import { keyValues, THIS_ENTRY, type Update } from "./statements.ts";
+import { ofEntry, ofUser, type Update } from "./statements.ts";
 import { Trim } from "./trim.ts";
 import { Writer, type WriterEvents } from "./writer.ts";
 
@@ -181,7 +181,7 @@ export class InboxStore implements PersonalStore {
   }
 
   private async read(columns: string, user: BareJid, query: Query): Promise<Row[]> {
-    const { sql, params, reversed } = select(columns, user, query);
+    const { sql, params, reversed } = select(this.db.dialect, columns, user, query);
     const rows = await this.db.query<Row>(sql, params);
     return reversed ? rows.reverse() : rows;
   }
@@ -189,24 +189,26 @@ export class InboxStore implements PersonalStore {
   /** The entries that were at some places; those that are gone meanwhile are left out. */
   private async these(user: BareJid, places: readonly Place[]): Promise<Entry[]> {
     const marks = Array(TOGETHER).fill("?").join(", ");
-    const sql = `SELECT ${ENTRY} FROM inbox WHERE luser = ? AND lserver = ? AND remote_bare_jid IN (${marks})`;
+    const { where, params } = ofUser(this.db.dialect, user);
+    const sql = `SELECT ${ENTRY} FROM inbox WHERE ${where} AND remote_bare_jid IN (${marks})`;
     // One text for any number of names: it stays prepared.
     const names = Array.from({ length: TOGETHER }, (_, i) => (places[i] ?? places[0]).remote);
-    const rows = await this.db.query<Row>(sql, [user.local, user.domain, ...names]);
+    const rows = await this.db.query<Row>(sql, [...params, ...names]);
     const entries = new Map(rows.map((row) => [asText(row.remote_bare_jid), decode(row)]));
     return places.flatMap(({ remote }) => entries.get(remote) ?? []);
   }
 
   async getFullEntry(key: EntryKey): Promise<Entry | undefined> {
     await this.writer.settled();
-    const rows = await this.db.query<Row>(`SELECT ${ENTRY} FROM inbox WHERE ${THIS_ENTRY}`, keyValues(key));
+    const { where, params } = ofEntry(this.db.dialect, key);
+    const rows = await this.db.query<Row>(`SELECT ${ENTRY} FROM inbox WHERE ${where}`, params);
     return rows.map(decode).at(0);
   }
 
   async getEntryProperties(key: EntryKey): Promise<Properties | undefined> {
     await this.writer.settled();
-    const sql = `SELECT box, muted_until, unread_count FROM inbox WHERE ${THIS_ENTRY}`;
-    const rows = await this.db.query<Row>(sql, keyValues(key));
+    const { where, params } = ofEntry(this.db.dialect, key);
+    const rows = await this.db.query<Row>(`SELECT box, muted_until, unread_count FROM inbox WHERE ${where}`, params);
     return rows.map(properties).at(0);
   }
 
@@ -232,7 +234,8 @@ export class InboxStore implements PersonalStore {
       set.push("muted_until = ?");
       params.push(mutedUntil);
     }
-    await this.db.execute(`UPDATE inbox SET ${set.join(", ")} WHERE ${THIS_ENTRY}`, [...params, ...keyValues(key)]);
+    const entry = ofEntry(this.db.dialect, key);
+    await this.db.execute(`UPDATE inbox SET ${set.join(", ")} WHERE ${entry.where}`, [...params, ...entry.params]);
     // What was written meanwhile may have been remembered again.
     if (box === "archive") this.writer.changed(key);
     return this.getEntryProperties(key);
@@ -248,7 +251,7 @@ export class InboxStore implements PersonalStore {
   async clearInbox(user: BareJid): Promise<void> {
     await this.writer.forget((other) => other === user.text);
     this.trim.forget(user);
-    await deleteInBatches(this.db, { ...ROWS, where: "lserver = ? AND luser = ?", params: [user.domain, user.local] });
+    await deleteInBatches(this.db, { ...ROWS, ...ofUser(this.db.dialect, user) });
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {

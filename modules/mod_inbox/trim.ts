@@ -4,6 +4,7 @@
 import { BoundedMap } from "../../core/bounded-map.ts";
 import type { BareJid } from "../../core/jid.ts";
 import type { Db } from "../../core/storage/db.ts";
+import { ofUser } from "./statements.ts";
 
 /** Users whose number of rows is remembered. */
 const USERS = 10_000;
@@ -65,21 +66,19 @@ export class Trim {
 
   /** Resolves to the rows that are left. */
   async #trim(user: BareJid): Promise<number> {
-    const { local, domain } = user;
-    const whose = "luser = ? AND lserver = ?";
-    const sql = `SELECT count(*) AS n FROM inbox WHERE ${whose}`;
-    const [{ n }] = await this.#db.query<{ n: number | string }>(sql, [local, domain]);
+    const { where, params } = ofUser(this.#db.dialect, user);
+    const sql = `SELECT count(*) AS n FROM inbox WHERE ${where}`;
+    const [{ n }] = await this.#db.query<{ n: number | string }>(sql, params);
     if (Number(n) <= this.#bound) return Number(n);
     // A little more than must go, so that not every new conversation has the rows counted.
     const keep = this.#bound - Math.floor(this.#bound / 20);
     const [newest] = await this.#db.query<{ timestamp: number | string }>(
-      `SELECT timestamp FROM inbox WHERE ${whose} ORDER BY timestamp DESC LIMIT 1 OFFSET ?`,
-      [local, domain, keep],
+      `SELECT timestamp FROM inbox WHERE ${where} ORDER BY timestamp DESC LIMIT 1 OFFSET ?`,
+      [...params, keep],
     );
     if (newest === undefined) return Number(n);
-    const gone = await this.#db.execute(`DELETE FROM inbox WHERE ${whose} AND timestamp <= ?`, [
-      local,
-      domain,
+    const gone = await this.#db.execute(`DELETE FROM inbox WHERE ${where} AND timestamp <= ?`, [
+      ...params,
       Number(newest.timestamp),
     ]);
     this.#trimmed(user, gone);

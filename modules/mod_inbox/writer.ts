@@ -98,7 +98,7 @@ export class Writer {
   read(key: EntryKey, msgId: string): Promise<void> {
     const batch = this.#laneOf(key).open(key);
     const waiting = batch.updates.get(keyOf(key));
-    if (waiting === undefined) batch.before.push(resetUpTo(key, msgId));
+    if (waiting === undefined) batch.before.push(resetUpTo(this.#db.dialect, key, msgId));
     else if (waiting.msgId === msgId) {
       waiting.own = true;
       waiting.unread = 0;
@@ -114,7 +114,7 @@ export class Writer {
     else {
       batch.updates.delete(keyOf(key));
       this.changed(key);
-      batch.before.push(toBin ? throwAway(key) : removeEntry(key));
+      batch.before.push((toBin ? throwAway : removeEntry)(this.#db.dialect, key));
     }
     return batch.settled;
   }
@@ -178,7 +178,7 @@ export class Writer {
   async #again(items: readonly Item[]): Promise<void> {
     const updates = items.flatMap((item) => ("sql" in item ? [] : [item[1]]));
     for (const update of updates.slice(0, LOOKS)) {
-      const { sql, params } = shows(update);
+      const { sql, params } = shows(this.#db.dialect, update);
       if ((await this.#db.query(sql, params)).length === 0) continue;
       // All of it was done, or nothing.
       for (const { user } of updates) this.#events.grown?.(user);
@@ -198,7 +198,7 @@ export class Writer {
         if (!this.#known.has(item[0])) unknown.push(item);
       }
     }
-    const looked = unknown.map(([, update]) => unarchive(update));
+    const looked = unknown.map(([, update]) => unarchive(this.#db.dialect, update));
     const changed = await this.#db.transaction([...before, ...looked, ...this.#upserts.of(updates)]);
     for (const [i, [key, update]] of unknown.entries()) {
       if (!update.binned) {

@@ -14,6 +14,7 @@ import {
   stretches,
 } from "../../core/storage/batches.ts";
 import { asText, columnTime, type Db, type SqlValue } from "../../core/storage/db.ts";
+import { exactly } from "../../core/storage/dialect.ts";
 import { writeEach } from "../../core/storage/each.ts";
 import { surely } from "../../core/storage/surely.ts";
 import { Endings } from "./endings.ts";
@@ -62,7 +63,16 @@ export class OfflineStore implements PersonalStore, Retained {
   readonly delivering = new Map<string, Promise<void>>();
   readonly quota = new Quota((jid) => this.count(jid));
 
-  constructor(private readonly db: Db) {}
+  /** Whose messages; its parameters are `whose`. */
+  private readonly ofOne: string;
+
+  constructor(private readonly db: Db) {
+    this.ofOne = `server = ? AND username = ?${exactly(db.dialect, "username")}`;
+  }
+
+  private whose({ domain, local }: BareJid): string[] {
+    return this.db.dialect === "mysql" ? [domain, local, local] : [domain, local];
+  }
 
   /**
    * Stores a message; resolves when it is committed. All that come in the same turn of the event loop are one commit, but
@@ -131,17 +141,16 @@ export class OfflineStore implements PersonalStore, Retained {
   }
 
   private async count(jid: BareJid): Promise<number> {
-    const sql = "SELECT count(*) AS n FROM offline_message WHERE server = ? AND username = ?";
-    const [row] = await this.db.query<{ n: number | string }>(sql, [jid.domain, jid.local]);
+    const sql = `SELECT count(*) AS n FROM ${TABLE} WHERE ${this.ofOne}`;
+    const [row] = await this.db.query<{ n: number | string }>(sql, this.whose(jid));
     return Number(row.n);
   }
 
   /** The oldest messages after `after`, at most `limit`. */
   async popMessages(jid: BareJid, after: number | bigint, limit: number): Promise<Waiting[]> {
     const rows = await this.db.query<Row>(
-      `SELECT id, timestamp, expire, from_jid, packet FROM offline_message
-       WHERE server = ? AND username = ? AND id > ? ORDER BY id LIMIT ?`,
-      [jid.domain, jid.local, after, limit],
+      `SELECT id, timestamp, expire, from_jid, packet FROM ${TABLE} WHERE ${this.ofOne} AND id > ? ORDER BY id LIMIT ?`,
+      [...this.whose(jid), after, limit],
     );
     const messages = rows.map((row) => ({
       id: typeof row.id === "string" ? BigInt(row.id) : row.id,
@@ -163,8 +172,8 @@ export class OfflineStore implements PersonalStore, Retained {
     this.quota.forget(jid);
     if (ids.length === 0) return;
     const marks = ids.map(() => "?").join(", ");
-    const sql = `DELETE FROM offline_message WHERE server = ? AND username = ? AND id IN (${marks})`;
-    await this.db.execute(sql, [jid.domain, jid.local, ...ids]);
+    const sql = `DELETE FROM ${TABLE} WHERE ${this.ofOne} AND id IN (${marks})`;
+    await this.db.execute(sql, [...this.whose(jid), ...ids]);
   }
 
   /** Deletes what has expired; the number of messages. */
@@ -247,8 +256,8 @@ export class OfflineStore implements PersonalStore, Retained {
 
   async removeUser(jid: BareJid): Promise<void> {
     this.quota.forget(jid);
-    const params = [jid.domain, jid.local];
-    await deleteInBatches(this.db, { table: TABLE, key: ["id"], where: "server = ? AND username = ?", params });
+    const params = this.whose(jid);
+    await deleteInBatches(this.db, { table: TABLE, key: ["id"], where: this.ofOne, params });
   }
 
   async removeDomain(domain: string, deleted?: Deleted): Promise<void> {

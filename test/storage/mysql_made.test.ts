@@ -1,8 +1,8 @@
 // What is particular to the tables of a MySQL database: those that MongooseIM made there, and migrations that are cut short.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { UserStore } from "../../core/auth/store.ts";
-import { makeBare } from "../../core/jid.ts";
-import type { Db } from "../../core/storage/db.ts";
+import { type BareJid, makeBare, parseJid } from "../../core/jid.ts";
+import type { Db, StorageError } from "../../core/storage/db.ts";
 import { createTable } from "../../core/storage/ddl.ts";
 import { openStorage } from "../../core/storage/index.ts";
 import { inspect } from "../../core/storage/inspect.ts";
@@ -11,6 +11,9 @@ import type { Migration } from "../../core/storage/migrations/migration.ts";
 import { migrate } from "../../core/storage/migrations/runner.ts";
 import { openMysql } from "../../core/storage/mysql/client.ts";
 import { MYSQL_COLLATION } from "../../core/storage/schema.ts";
+import { InboxStore } from "../../modules/mod_inbox/store.ts";
+import { MamStore } from "../../modules/mod_mam/store.ts";
+import { OfflineStore } from "../../modules/mod_offline/store.ts";
 import { PepStore } from "../../modules/mod_pubsub/store.ts";
 import { stateOf } from "../../modules/mod_roster/item.ts";
 import { RosterStore } from "../../modules/mod_roster/store.ts";
@@ -95,6 +98,79 @@ describe.skipIf(process.env["TEST_MYSQL"] === undefined)("on MySQL", () => {
       await store.delete(user, friend.jid, undefined);
       await store.write(user, stranger, options);
       expect(await store.roster(user)).toEqual([stranger]);
+    });
+
+    test("hold messages of accounts that differ in an accent, and each is given, and has removed, its own", async () => {
+      const store = new OfflineStore(db);
+      const [jose, josé] = ["jose", "josé"].map((local) => makeBare(local, "localhost"));
+      const from = "romeo@localhost/garden";
+      for (const to of [jose, josé]) {
+        await store.writeMessages(to, { timestamp: 1, expire: undefined, from, packet: `<message to='${to.text}'/>` });
+      }
+      const waiting = async (whose: BareJid) => (await store.popMessages(whose, 0, 10)).map(({ packet }) => packet);
+      for (const whose of [jose, josé]) {
+        expect(await waiting(whose)).toEqual([`<message to='${whose.text}'/>`]);
+        expect([await store.quota.take(whose, 2), await store.quota.take(whose, 2)]).toEqual([true, false]);
+      }
+      await store.removeUser(jose);
+      expect([await waiting(jose), await waiting(josé)]).toEqual([[], [`<message to='${josé.text}'/>`]]);
+      await store.removeUser(josé);
+    });
+
+    test("hold conversations of those who differ in an accent, and each is shown, changed and removed as its own", async () => {
+      const store = new InboxStore(db);
+      const failed: unknown[] = [];
+      store.events.failed = (error, entries) => void failed.push((error as StorageError).code, entries);
+      const [jose, josé] = ["jose", "josé"].map((local) => makeBare(local, "localhost"));
+      const [friend, other] = ["rené@elsewhere.org", "rene@elsewhere.org"];
+      const said = (msgId: string) => ({ msgId, content: `<message id='${msgId}'/>` });
+      await store.setInboxIncrUnread({ user: jose, remote: friend }, said("1"), 1);
+      await store.setInboxIncrUnread({ user: jose, remote: friend }, said("2"), 2);
+      // There is no place for another one's: it is told, and takes no other along.
+      await Promise.all([
+        store.setInbox({ user: jose, remote: other }, said("3"), 3),
+        store.setInboxIncrUnread({ user: josé, remote: friend }, said("4"), 4),
+        store.setInboxIncrUnread({ user: jose, remote: "third@elsewhere.org" }, said("5"), 5),
+      ]);
+      expect(failed).toEqual(["constraint", 1, "constraint", 1]);
+      await store.resetUnread({ user: jose, remote: other }, "2");
+      await store.removeInboxRow({ user: jose, remote: other }, false);
+      expect(await store.setEntryProperties({ user: josé, remote: friend }, { read: true })).toBeUndefined();
+      expect(await store.getFullEntry({ user: jose, remote: other })).toBeUndefined();
+      expect(await store.getInbox(josé, { order: "asc" })).toEqual([]);
+      await store.removeUser(josé);
+      await store.bin.emptyOfUser(josé, 10);
+      expect(await store.getInbox(jose, { order: "asc" })).toMatchObject([
+        { remote: friend, unread: 2, content: "<message id='2'/>" },
+        { remote: "third@elsewhere.org", unread: 1 },
+      ]);
+      await store.removeUser(jose);
+    });
+
+    test("have no archive of an account whose name is longer than their column, and nobody is told of an error", async () => {
+      const writer = { enabled: true, batch_size: 1, flush_interval: 0, pool_size: 2 };
+      const unfit: bigint[] = [];
+      const observer = {
+        flushed: () => undefined,
+        dropped: () => expect.unreachable("its sender would be told"),
+        unfit: (_owner: object, id: bigint) => void unfit.push(id),
+      };
+      const mam = new MamStore(db).sql({ cache_users: true, async_writer: writer }, observer, Date.now, undefined).sql;
+      const from = parseJid("romeo@localhost/a");
+      const rest = {
+        from,
+        remote: from,
+        direction: "in",
+        groupchat: false,
+        searchBody: "",
+        originId: undefined,
+      } as const;
+      const stanza = "<message><body>hi</body></message>";
+      await mam.archive({ owner: makeBare("ы".repeat(126), "localhost"), id: 256n, stanza, ...rest });
+      expect(unfit).toEqual([256n]);
+      const juliet = makeBare("juliet", "localhost");
+      await mam.archive({ owner: juliet, id: 512n, stanza, ...rest });
+      expect((await mam.lookup(juliet, {}, { dir: "after", max: 5, count: false })).messages).toHaveLength(1);
     });
 
     test("an account is still found by its key", async () => {

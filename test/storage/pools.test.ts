@@ -238,7 +238,7 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("pools of PostgreSQL", 
     const { host, port } = pgsqlOptions();
     const told = sink.lines.map((line) => JSON.parse(line)).filter(({ what }) => what === "database_upgrade");
     expect(new Set(told.map(({ database }) => database))).toEqual(new Set([`${host}:${port}/${name}`]));
-    expect(told).toContainEqual(expect.objectContaining({ step: 16, name: "mongooseim_columns", level: "notice" }));
+    expect(told).toContainEqual(expect.objectContaining({ step: 16, name: "mongooseim_columns", level: "warning" }));
     expect(told).not.toContainEqual(expect.objectContaining({ name: "mongooseim_keys" }));
     await server?.close();
     await start({ outgoing_pools: { rdbms: { default: pool(name) } } });

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { makeBare } from "../../core/jid.ts";
 import { holdNext } from "../support/held-call.ts";
+import { STORIES_AUTH } from "../support/story-database.ts";
 import { StoryServer } from "../support/story-server.ts";
 
 let server: StoryServer;
@@ -121,4 +122,14 @@ test("a removal that goes on after the features have stopped leaves the rest to 
   await server.restarts({});
   await until(async () => (await kept("mongooseim_removals", "username", "tybalt")).length === 0);
   expect(await kept("last", "username", "tybalt")).toEqual([]);
+}, 20_000);
+
+test("a removal goes on at the next start where another method says that everybody is there", async () => {
+  const jid = await account("capulet");
+  host().hooks.add("stuck", { remove_user: { at: 1, run: () => new Promise<void>(() => {}) } }, {});
+  void server.node.removeUser(jid);
+  await until(async () => !(await host().auth.exists("capulet", "localhost", { storedOnly: true })));
+  await server.restarts({ auth: { methods: [STORIES_AUTH, "pki"], pki: {} } });
+  await until(async () => (await kept("mongooseim_removals", "username", "capulet")).length === 0);
+  expect(await kept("last", "username", "capulet")).toEqual([]);
 }, 20_000);

@@ -105,13 +105,24 @@ function begin(partial: string): void {
       `Cannot make the backup: "${partial}" is in the way, and no backup; move it, or choose another name`,
     );
   }
-  const pid = existsSync(join(partial, "pid")) ? Number(readFileSync(join(partial, "pid"), "utf8")) : 0;
-  if (pid > 0 && pid !== process.pid && existsSync(`/proc/${pid}`)) {
+  const [maker, born] = existsSync(join(partial, "pid")) ? readFileSync(join(partial, "pid"), "utf8").split(" ") : [];
+  const pid = Number(maker ?? 0);
+  const runs = pid > 0 && pid !== process.pid ? bornAt(pid) : undefined;
+  if (runs !== undefined && (born === undefined || born === runs)) {
     throw new Taken(`Cannot make the backup: process ${pid} is making the same one in "${partial}"`);
   }
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial, { mode: 0o700 });
-  writeFileSync(join(partial, "pid"), String(process.pid), { mode: 0o600 });
+  writeFileSync(join(partial, "pid"), `${process.pid} ${bornAt(process.pid) ?? ""}`.trim(), { mode: 0o600 });
+}
+
+/** When a process began, as the kernel counts: after a while, or a reboot, another one has its number (proc(5)). */
+function bornAt(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\)/s, "").split(" ")[20];
+  } catch {
+    return undefined;
+  }
 }
 
 /** Says at once what a full disk would say after minutes. */

@@ -3,7 +3,7 @@
 import { TermError } from "../../../core/erlang/term.ts";
 import type { Jid } from "../../../core/jid.ts";
 import { deleteInBatches, pause } from "../../../core/storage/batches.ts";
-import { asText, type Db, type Deleted, type SqlValue } from "../../../core/storage/db.ts";
+import { asText, type Db, type Deleted, type SqlValue, StorageError } from "../../../core/storage/db.ts";
 import type { ArchiveBackend, Archived, Filter, Found, Owner, Page, PageFound } from "../backend.ts";
 import type { JidCodec } from "../codecs/jid.ts";
 import { type MessageCodec, UNREADABLE } from "../codecs/message.ts";
@@ -84,6 +84,9 @@ export class SqlArchive implements ArchiveBackend {
       ? owners.number(message.owner).then(
           (made) => this.write(message, made),
           (error: unknown) => {
+            // MySQL's column for the name has 250 bytes, that of accounts so many characters.
+            if (error instanceof StorageError && error.code === "constraint")
+              return this.parts.unfit(message.owner, message.id);
             this.parts.dropped(1, error);
             throw error;
           },

@@ -192,9 +192,17 @@ describe("a backup", () => {
   test("does not disturb one that another process is making", async () => {
     await stateWith("alice");
     mkdirSync(`${target}.partial`, { recursive: true });
-    writeFileSync(join(`${target}.partial`, "pid"), String(process.ppid));
-    expect(create).toThrow(/is making the same one/);
-    expect(existsSync(join(`${target}.partial`, "pid"))).toBe(true);
+    const pid = join(`${target}.partial`, "pid");
+    const born = readFileSync(`/proc/${process.ppid}/stat`, "utf8").replace(/^.*\)/s, "").split(" ")[20];
+    for (const text of [`${process.ppid}`, `${process.ppid} ${born}`]) {
+      writeFileSync(pid, text);
+      expect(create).toThrow(/is making the same one/);
+    }
+    expect(existsSync(pid)).toBe(true);
+    // Another process has the number of one that was killed.
+    writeFileSync(pid, `${process.ppid} ${Number(born) - 1}`);
+    create();
+    expect(readdirSync(join(root, "backups"))).toEqual(["today"]);
   });
 
   test("goes on while messages are written: each one is whole in it or not there", async () => {
