@@ -9,6 +9,8 @@ const BY_STATE: readonly [prefix: string, code: StorageErrorCode][] = [
   // "Statement completion unknown": it may have been committed, so it is not run again as a conflict is.
   ["40003", "unavailable"],
   ["40", "conflict"],
+  // No such prepared statement, in the words of a pooler: the library knows those of PostgreSQL.
+  ["26000", "conflict"],
   ["23", "constraint"],
   ["22", "constraint"],
   // A value longer than an index can hold.

@@ -1,4 +1,5 @@
 // What the PostgreSQL client library does to others on a connection when one request goes wrong, and what we make of it.
+import { type AddressInfo, createConnection, createServer } from "node:net";
 import { expect, test } from "vitest";
 import type { Db } from "../../core/storage/db.ts";
 import { onServer } from "./db_server.ts";
@@ -53,6 +54,31 @@ onServer("pgsql", (server) => {
     const rows = await one.query(`SELECT id, b FROM ${table}_b ORDER BY id`);
     await one.execute(`DROP TABLE ${table}_b`);
     expect(rows).toEqual([1, 2, 3, 4].map((id) => ({ id, b })));
+  });
+
+  test("so it is when a pooler says it in other words than PostgreSQL's", async () => {
+    const relay = createServer((near) => {
+      const far = createConnection(server.port, "127.0.0.1");
+      near.on("data", (bytes) => far.write(bytes));
+      // By the routine, among others, the client library knows it.
+      far.on("data", (bytes: Buffer) =>
+        near.write(
+          Buffer.from(bytes.toString("latin1").replace("RFetchPreparedStatement", "RFetchSomePoolersOwnOne"), "latin1"),
+        ),
+      );
+      near.on("error", () => {});
+      near.on("close", () => far.destroy());
+    });
+    await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
+    const one = await server.open({ port: (relay.address() as AddressInfo).port, poolSize: 1 });
+    const add = { sql: `UPDATE ${table} SET n = n + ? WHERE id = ?`, params: [1, 1] };
+    await one.execute(add.sql, add.params);
+    await one.execute("DEALLOCATE ALL");
+    expect(await one.execute(add.sql, add.params)).toBe(1);
+    expect(await one.transaction([add, add])).toEqual([1, 1]);
+    expect(await one.query(`SELECT n FROM ${table} WHERE id = 1`)).toEqual([{ n: 4 }]);
+    await one.close();
+    relay.close();
   });
 
   test("a transaction of many statements that the server has forgotten is done, once", async () => {

@@ -9,6 +9,7 @@ test.each([
   ["22001", "constraint"],
   ["40001", "conflict"],
   ["40P01", "conflict"],
+  ["26000", "conflict"],
   ["42P01", "syntax"],
   ["42601", "syntax"],
   ["08P01", "syntax"],
