@@ -5,6 +5,7 @@ import { Access } from "./access/access.ts";
 import { AddressLimits } from "./address-limits.ts";
 import { openHostAuth, PasswordHasher } from "./auth/index.ts";
 import { RemovalStore } from "./auth/store.ts";
+import { Arrivals } from "./c2s/arrivals.ts";
 import type { StreamCounters, StreamEngine, StreamHost } from "./c2s/engine.ts";
 import type { C2S } from "./c2s/stream.ts";
 import type { Config } from "./config/index.ts";
@@ -72,6 +73,7 @@ export class Node implements StreamEngine, Server {
   readonly waiting = new Set<C2S>();
   readonly parting = new Set<C2S>();
   readonly endings = new UnderWay();
+  readonly arrivals = new Arrivals();
   readonly underWay = new UnderWay();
   readonly resumable = new Map<string, C2S>();
   readonly counters: StreamCounters = newCounters();
@@ -155,6 +157,7 @@ export class Node implements StreamEngine, Server {
     });
     this.router = new Router({
       sessions: this.sessions,
+      arrivals: this.arrivals,
       log,
       hostOf: (domain) => this.domains.lookup(domain),
       serviceOf: (domain) => this.services.find(domain),

@@ -129,6 +129,7 @@ const ON_SERVER = [
   "account-removal",
   "mod_inbox",
   "mod_mam-archive",
+  "mod_mam-order",
   "mod_offline",
   "mod_offline-again",
   "mod_smart_markers",

@@ -9,6 +9,7 @@ import { errorReply } from "../replies.ts";
 import { IQ, type Kind, MESSAGE, OTHER, PRESENCE, type Stanza } from "../stanza.ts";
 import { logOf } from "../storage/away.ts";
 import { escapeXml } from "../xml/markup.ts";
+import type { Arrivals } from "./arrivals.ts";
 import { type StreamCounters, TIMED } from "./engine.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
 import { StreamOutput } from "./output.ts";
@@ -104,6 +105,10 @@ export abstract class ClientStanzas extends StreamOutput implements OutboxOwner 
   later(s: Stanza, host: HostType | undefined): void {
     this.outbox ??= new Outbox(this);
     this.outbox.put(s, host);
+  }
+
+  get arrivals(): Arrivals {
+    return this.engine.arrivals;
   }
 
   deliver(s: Stanza, host: HostType | undefined): MaybePromise<void> {

@@ -15,6 +15,7 @@ import type { UnderWay } from "../under-way.ts";
 import type { Wheel } from "../wheel.ts";
 import type { ScanPool } from "../xml/framer.ts";
 import type { Scratch } from "../xml/writer.ts";
+import type { Arrivals } from "./arrivals.ts";
 import type { C2S } from "./stream.ts";
 
 /** A host type as the stream machine sees it. */
@@ -89,6 +90,8 @@ export interface StreamEngine {
   readonly waiting: Set<C2S>;
   /** Streams that have ended and are not done with what had come before. */
   readonly parting: Set<C2S>;
+  /** Whose turn it is among messages of several sessions that wait to be durable. */
+  readonly arrivals: Arrivals;
   /** What sessions that have ended still do: store what was not delivered, tell their presence. */
   readonly endings: UnderWay;
   /** See `Server.underWay`. */

@@ -4,7 +4,8 @@
 
 import { StanzaError } from "../errors.ts";
 import type { HostType, MaybePromise } from "../module.ts";
-import type { Stanza } from "../stanza.ts";
+import { MESSAGE, type Stanza } from "../stanza.ts";
+import type { Arrivals, Line, Turn } from "./arrivals.ts";
 
 /** Stanzas that may wait; past it the stream is not read. */
 const MAX_WAITING = 512;
@@ -15,6 +16,8 @@ const MAX_LEFT = 64;
 
 /** What an outbox needs of its session. */
 export interface OutboxOwner {
+  /** Whose turn it is among the sessions. */
+  readonly arrivals: Arrivals;
   /** Sends a stanza on its way; the host type is that of its addressee, undefined for somewhere else. */
   deliver(stanza: Stanza, host: HostType | undefined): MaybePromise<void>;
   /** Tells the client that its stanza came to nothing. */
@@ -25,12 +28,13 @@ export interface OutboxOwner {
   answer(): void;
 }
 
-export class Outbox {
-  // An entry for each stanza: itself, where it goes, whether it goes anywhere, and how many of the client's stanzas are
-  // handled when it has left.
+export class Outbox implements Line {
+  // An entry for each stanza: itself, where it goes, whether it goes anywhere, its turn among those of other sessions, and
+  // how many of the client's stanzas are handled when it has left.
   private readonly stanzas: Stanza[] = [];
   private readonly hosts: (HostType | undefined)[] = [];
   private readonly leaves: boolean[] = [];
+  private readonly turns: (Turn | undefined)[] = [];
   private readonly counts: number[] = [];
   private head = 0;
   /** Bytes of what waits. */
@@ -48,8 +52,11 @@ export class Outbox {
   /** What `came` was when the client asked; and when it asked again. */
   private askedAt = -1;
   private askedNext = -1;
+  /** The write that the first waits for, its own or one before it for the same account. */
+  waitsFor: Promise<unknown> | undefined = undefined;
   private readonly durable = (): void => this.decided(false);
   private readonly failed = (): void => this.decided(true);
+  private readonly again = (): void => this.next();
   private readonly onward = (): void => this.goOn();
 
   constructor(private readonly owner: OutboxOwner) {}
@@ -111,6 +118,8 @@ export class Outbox {
     this.stanzas.push(stanza);
     this.hosts.push(host);
     this.leaves.push(leaves);
+    const takesTurn = leaves && stanza.kind === MESSAGE;
+    this.turns.push(takesTurn ? this.owner.arrivals.take(this, stanza.to.bare.text) : undefined);
     this.counts.push(0);
     this.bytes += stanza.end - stanza.start;
     if (this.running) return;
@@ -125,14 +134,25 @@ export class Outbox {
   }
 
   private next(): void {
+    this.waitsFor = undefined;
     while (this.head < this.stanzas.length) {
       const stanza = this.stanzas[this.head];
       const { commit } = stanza;
       if (commit !== undefined && commit !== this.settled) {
+        this.waitsFor = commit;
         commit.then(this.durable, this.failed);
         return;
       }
+      const turn = this.turns[this.head];
+      const before = turn?.waitsFor;
+      if (before !== undefined) {
+        this.waitsFor = before;
+        before.then(this.again, this.again);
+        return;
+      }
       const done = this.leaves[this.head] ? this.send(stanza, commit !== undefined && this.lost) : undefined;
+      // What others have sent goes on when this is on its way, however long that is.
+      turn?.end(this.owner.arrivals);
       if (done !== undefined) {
         done.then(this.onward, this.onward);
         return;
@@ -181,7 +201,7 @@ export class Outbox {
   }
 
   private trim(): void {
-    for (const list of [this.stanzas, this.hosts, this.leaves, this.counts]) list.splice(0, this.head);
+    for (const list of [this.stanzas, this.hosts, this.leaves, this.turns, this.counts]) list.splice(0, this.head);
     this.head = 0;
   }
 

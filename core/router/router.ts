@@ -1,6 +1,7 @@
 // The router: from a stanza's address to its owner (RFC 6120 §10, RFC 6121 §8). Sessions of this node, accounts,
 // the server itself; other domains have their own doors.
 
+import type { Arrivals } from "../c2s/arrivals.ts";
 import type { C2S } from "../c2s/stream.ts";
 import type { FoundService } from "../domain/services.ts";
 import { StanzaError } from "../errors.ts";
@@ -24,6 +25,7 @@ export interface RoutedHost extends HostType {
 
 export interface RouterParts {
   readonly sessions: Sessions<C2S>;
+  readonly arrivals: Arrivals;
   readonly log: Log;
   hostOf(domain: string): RoutedHost | undefined;
   /** The feature that answers at a domain which is none of the served ones. */
@@ -56,11 +58,13 @@ export class Router {
   /** Delivers a stanza when its turn is: after the write it waits for, and what its sender sent before. */
   private inTurn(s: Stanza, host: RoutedHost | undefined): MaybePromise<void> {
     const sender = s.origin as C2S | undefined;
-    if (s.commit === undefined && !sender?.outbox?.busy) return this.deliver(s, host);
-    if (sender !== undefined) return sender.later(s, host);
-    return s.commit?.then(
-      () => this.deliver(s, host),
-      () => this.bounce(s, new StanzaError("internal-server-error", "The message could not be stored")),
+    const { commit } = s;
+    if (sender !== undefined && (commit !== undefined || sender.outbox?.busy)) return sender.later(s, host);
+    if (commit === undefined) return this.deliver(s, host);
+    return this.parts.arrivals.pass(s.to.bare.text, commit, (lost) =>
+      lost
+        ? this.bounce(s, new StanzaError("internal-server-error", "The message could not be stored"))
+        : this.deliver(s, host),
     );
   }
 

@@ -1,19 +1,23 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { Arrivals } from "../../../../core/c2s/arrivals.ts";
 import { Outbox } from "../../../../core/c2s/outbox.ts";
+import { parseJid } from "../../../../core/jid.ts";
 import type { MaybePromise } from "../../../../core/module.ts";
 import type { Stanza } from "../../../../core/stanza.ts";
 import { viewText } from "../../../../core/xml/framer.ts";
 
-const message = (id: string, commit?: Promise<unknown>): Stanza => {
+const message = (id: string, commit?: Promise<unknown>, to = "juliet@example.org"): Stanza => {
   const s = viewText(`<message id='${id}'/>`);
+  s.to = parseJid(to);
   if (commit !== undefined) s.wait(commit);
   return s;
 };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-function setUp(slow?: (id: string) => MaybePromise<void>) {
-  const seen: string[] = [];
+function setUp(slow?: (id: string) => MaybePromise<void>, arrivals = new Arrivals(), seen: string[] = []) {
   const outbox: Outbox = new Outbox({
+    arrivals,
     deliver: (s) => {
       seen.push(s.id ?? "");
       return slow?.(s.id ?? "");
@@ -153,6 +157,7 @@ describe("Outbox", () => {
     const write = Promise.withResolvers<void>();
     const large = (): Stanza => {
       const s = viewText(`<message>${"x".repeat(60_000)}</message>`);
+      s.to = parseJid("juliet@example.org");
       s.wait(write.promise);
       return s;
     };
@@ -163,5 +168,128 @@ describe("Outbox", () => {
     write.resolve();
     await outbox.drained;
     expect(outbox.full).toBe(false);
+  });
+});
+
+describe("the outboxes of several sessions", () => {
+  /** Sessions; what is delivered, and refused, in order. */
+  function sessions(slow?: (id: string) => MaybePromise<void>) {
+    const seen: string[] = [];
+    const arrivals = new Arrivals();
+    const session = () => {
+      const { outbox } = setUp(slow, arrivals, seen);
+      return (s: Stanza) => outbox.put(s, undefined);
+    };
+    return { seen, arrivals, a: session(), b: session(), c: session() };
+  }
+  const write = () => Promise.withResolvers<void>();
+
+  test("what one write makes durable goes on in the order in which it came", async () => {
+    const { seen, arrivals, a, b, c } = sessions();
+    const { promise, resolve } = write();
+    const all = Array.from({ length: 300 }, (_, n) => `${n}`);
+    for (const [n, id] of all.entries()) [a, b, c, a, c][n % 5](message(id, promise));
+    resolve();
+    await turn();
+    expect(seen).toEqual(all);
+    expect(arrivals.last.size).toBe(0);
+  });
+
+  test("one whose write is late holds up what came after it for the same account, and nothing else", async () => {
+    const { seen, arrivals, a, b, c } = sessions();
+    const [late, soon] = [write(), write()];
+    a(message("a1", late.promise));
+    b(message("b1", soon.promise));
+    c(message("c1", soon.promise, "nurse@example.org"));
+    soon.resolve();
+    await turn();
+    expect(seen).toEqual(["c1"]);
+    late.resolve();
+    await turn();
+    expect(seen).toEqual(["c1", "a1", "b1"]);
+    expect(arrivals.last.size).toBe(0);
+  });
+
+  test("one that waits behind the late write of another of its session holds up others as well", async () => {
+    const { seen, a, b } = sessions();
+    const [late, soon] = [write(), write()];
+    a(message("a1", late.promise, "nurse@example.org"));
+    a(message("a2", soon.promise));
+    b(message("b1", soon.promise));
+    soon.resolve();
+    await turn();
+    expect(seen).toEqual([]);
+    late.resolve();
+    await turn();
+    expect(seen).toEqual(["a1", "a2", "b1"]);
+  });
+
+  test("one that no session has sent takes its turn among them", async () => {
+    const { seen, arrivals, a, b } = sessions();
+    const [late, soon, bad] = [write(), write(), write()];
+    const passes = (id: string, { promise }: ReturnType<typeof write>) =>
+      arrivals.pass("juliet@example.org", promise, (lost) => void seen.push(lost ? `${id} is lost` : id));
+    a(message("a1", late.promise));
+    void passes("x1", soon);
+    b(message("b1", soon.promise));
+    void passes("x2", bad);
+    b(message("b2", soon.promise));
+    soon.resolve();
+    bad.reject(new Error("disk"));
+    await turn();
+    expect(seen).toEqual([]);
+    late.resolve();
+    await turn();
+    expect(seen).toEqual(["a1", "x1", "b1", "x2 is lost", "b2"]);
+    expect(arrivals.last.size).toBe(0);
+  });
+
+  test("one whose write fails holds up nobody", async () => {
+    const { seen, a, b } = sessions();
+    const [bad, good] = [write(), write()];
+    a(message("a1", bad.promise));
+    b(message("b1", good.promise));
+    good.resolve();
+    bad.reject(new Error("disk"));
+    await turn();
+    expect(seen).toEqual(["a1: internal-server-error", "b1"]);
+  });
+
+  test("who is held up by a slow reader does not hold up what others send to somebody", async () => {
+    const { seen, a, b } = sessions((id) => (id === "a1" ? new Promise(() => undefined) : undefined));
+    a(message("a1", Promise.resolve(), "slow@example.org"));
+    a(message("a2", Promise.resolve()));
+    b(message("b1", Promise.resolve()));
+    await turn();
+    expect(seen).toEqual(["a1", "b1"]);
+  });
+
+  test("whatever writes are done when: each account gets its messages in the order in which they came", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(3), fc.nat(2), fc.nat(5)), { maxLength: 60 }),
+        fc.array(fc.nat(5), { maxLength: 12 }),
+        async (sent, order) => {
+          const seen: string[] = [];
+          const arrivals = new Arrivals();
+          const outboxes = Array.from({ length: 4 }, () => setUp(undefined, arrivals, seen).outbox);
+          const writes = Array.from({ length: 6 }, write);
+          for (const [n, [session, account, commit]] of sent.entries())
+            outboxes[session].put(message(`${account} ${n}`, writes[commit].promise, `u${account}@x`), undefined);
+          for (const n of order) {
+            writes[n].resolve();
+            if (n % 2 === 0) await turn();
+          }
+          for (const { resolve } of writes) resolve();
+          await turn();
+          expect(seen.length).toBe(sent.length);
+          for (const account of ["0", "1", "2"]) {
+            const ids = seen.filter((id) => id.startsWith(account)).map((id) => Number(id.slice(2)));
+            expect(ids).toEqual(ids.toSorted((x, y) => x - y));
+          }
+          expect(arrivals.last.size).toBe(0);
+        },
+      ),
+    );
   });
 });
