@@ -20,7 +20,8 @@ class TestNode {
   readonly erased: string[] = [];
   /** What removing a domain's data does instead of succeeding. */
   erase: (domain: string) => Promise<void> = async () => {};
-  readonly log = new Log({ sink: new MemorySink(), level: "info", format: "json" });
+  readonly sink = new MemorySink();
+  readonly log = new Log({ sink: this.sink, level: "info", format: "json" });
   readonly domains: Domains<Host>;
 
   constructor(readonly store: DomainStore) {
@@ -208,6 +209,21 @@ onEachDatabase("domains", (database: TestDatabase) => {
       await expect.poll(() => store.find("crash.example")).toBeUndefined();
       expect(restarted.served("crash.example")).toBeUndefined();
       expect(restarted.erased).toEqual(["crash.example"]);
+    });
+
+    test("gives up a removal that was cut short of a domain that is in general.hosts now", async () => {
+      await store.add("static.example", "type a");
+      await store.setStatus((await store.find("static.example"))!, DELETING);
+      await store.setPassword("static.example", "details");
+      const node = await startNode();
+      await node.domains.refresh();
+      await settle();
+      expect(node.erased).toEqual([]);
+      expect(node.served("static.example")).toBe("static.example");
+      expect(node.sink.lines.join()).toContain("domain_removal_given_up");
+      // Nor does it go on when the domain is taken out of general.hosts again.
+      expect(await store.find("static.example")).toBeUndefined();
+      expect(await store.password("static.example")).toBeUndefined();
     });
 
     test("keeps a domain whose data could not be removed, and tries again", async () => {
