@@ -221,7 +221,12 @@ export class Domains<H extends { readonly name: string }> {
     if (!row) return "not_found";
     if (row.host_type !== hostType) return "wrong_host_type";
     // First out of service and marked: a crash from here on is resumed at the next start.
-    if ((await this.change(row, host, DELETING)) === undefined) return "not_found";
+    const marked = await this.change(row, host, DELETING).catch((error: unknown) => {
+      // Whether it is marked is not known: `refresh` looks, and removes it when it is.
+      if (!this.removals.has(row.id)) this.removals.set(row.id, { row, host, done: undefined });
+      throw error;
+    });
+    if (marked === undefined) return "not_found";
     const erased = this.erase(row, host);
     if (wait) await erased;
     else this.watch(domain, erased);

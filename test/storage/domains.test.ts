@@ -1,5 +1,5 @@
 // Dynamic domains in domain_settings, domain_events and domain_admins, with "another node" on the same database.
-import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Domains } from "../../core/domain/domains.ts";
 import { DELETING, DISABLED, DomainStore, ENABLED } from "../../core/domain/store.ts";
 import { Log, MemorySink } from "../../core/log/index.ts";
@@ -236,6 +236,23 @@ onEachDatabase("domains", (database: TestDatabase) => {
       await node.domains.refresh();
       await expect.poll(() => store.find("stubborn.example")).toBeUndefined();
       expect(node.erased).toEqual(["stubborn.example"]);
+    });
+
+    test("goes on with a removal whose mark was made, and the answer to that was lost", async () => {
+      const node = await startNode();
+      for (const domain of ["marked.example", "unmarked.example"]) await node.domains.add(domain, "type a");
+      const lost = vi.spyOn(store, "setStatus").mockImplementation(async (row, status) => {
+        if (row.domain === "marked.example") await DomainStore.prototype.setStatus.call(store, row, status);
+        throw new StorageError("unavailable", "the connection is lost", { maybeDone: true });
+      });
+      for (const domain of ["marked.example", "unmarked.example"]) {
+        await expect(node.domains.remove(domain, "type a", false)).rejects.toThrow("the connection is lost");
+      }
+      lost.mockRestore();
+      await node.domains.refresh();
+      await expect.poll(() => store.find("marked.example")).toBeUndefined();
+      expect(node.erased).toEqual(["marked.example"]);
+      expect([node.served("marked.example"), node.served("unmarked.example")]).toEqual([undefined, "type a"]);
     });
 
     test("leaves a domain alone whose removal another node finished and that was added again", async () => {
