@@ -11,7 +11,7 @@ import type { MigrationRun } from "../core/storage/migrations/runner.ts";
 import type { MysqlOptions } from "../core/storage/mysql/client.ts";
 import type { ServerChange } from "../core/storage/patience.ts";
 import type { PgsqlOptions } from "../core/storage/pgsql.ts";
-import { type Pool, Pools } from "../core/storage/pools.ts";
+import { type Pool, Pools, poolOfDomains } from "../core/storage/pools.ts";
 import { openSqlite } from "../core/storage/sqlite/client.ts";
 import { DAMAGE_ADVICE } from "../core/storage/sqlite/damage.ts";
 import { loadPair } from "../core/tls/pair.ts";
@@ -54,12 +54,12 @@ const LONGEST_MS = 2 ** 31 - 1;
  */
 export async function openPools(config: Config, options: OpenOptions): Promise<Pools> {
   const { stateDir, log } = options;
+  const problem = domainPoolProblem(config);
+  if (problem !== undefined) throw new Error(problem);
   const embedded = await openStorage({ stateDir, sqlite: told(log, EMBEDDED) }, onChange(log, EMBEDDED));
   const opened = new Set<Db>([embedded]);
   try {
-    const pools = await new Opener(config, options, embedded, opened).openAll();
-    checkDomainPool(config, pools);
-    return pools;
+    return await new Opener(config, options, embedded, opened).openAll();
   } catch (error) {
     for (const db of opened) await db.close();
     throw error;
@@ -174,12 +174,13 @@ function plans(config: Config): Plan[] {
   return found;
 }
 
-function checkDomainPool(config: Config, pools: Pools): void {
+/** What is wrong when `services.service_domain_db.db_pool` names no pool. */
+export function domainPoolProblem(config: Config): string | undefined {
   const name = config.services.service_domain_db?.db_pool;
-  if (name === undefined || pools.named(name, config.hostTypes) !== undefined) return;
-  throw new Error(
-    `Cannot use "${name}" as services.service_domain_db.db_pool: use "global", a host type with a pool "default" of its own, or the tag of a global pool of outgoing_pools.rdbms`,
-  );
+  if (name === undefined || name === "global") return undefined;
+  const { tag, hostType } = poolOfDomains(name, config.hostTypes);
+  if (plans(config).some((plan) => plan.tag === tag && plan.hostType === hostType)) return undefined;
+  return `Cannot use "${name}" as services.service_domain_db.db_pool: use "global", a host type with a pool "default" of its own, or the tag of a global pool of outgoing_pools.rdbms`;
 }
 
 class Opener {

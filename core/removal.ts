@@ -23,6 +23,8 @@ const LAST_WORK_MS = 2_000;
 const LATE_MS = 60_000;
 /** How often the log says how far the removal of a domain is, in ms. */
 const PROGRESS_MS = 10_000;
+/** Stores that nobody uses are asked so many at once: pools have room for others meanwhile. */
+const AT_ONCE = 4;
 
 /** What a removal has to do with of its node. */
 export interface RemovalParts {
@@ -49,20 +51,27 @@ interface Late {
   readonly done: Promise<unknown>;
 }
 
+type Work = () => Promise<void>;
+
 /** How everything of somebody is deleted. */
 interface Erasure {
   /** By the features of his host type. */
   here(): Promise<void>;
   elsewhere(store: PersonalStore): Promise<void>;
-  /** What nobody uses is asked all at once: it is many stores, and they have hardly anything. */
+  /** What nobody uses is asked several at once: it is many stores, and they have hardly anything. */
   readonly together?: true;
 }
 
-/** Does all of them at once; rejects when all are done and some have failed. */
-async function all(works: readonly (() => Promise<void>)[]): Promise<void> {
-  for (const done of await Promise.allSettled(works.map((work) => work()))) {
-    if (done.status === "rejected") throw done.reason;
-  }
+/**
+ * Does some at once. What has failed is done once more, alone: a pool may let fewer requests wait. Rejects when all are
+ * done and some have failed.
+ */
+async function severalAtOnce(works: readonly Work[]): Promise<void> {
+  const rest = works.values();
+  const again: Work[] = [];
+  const lane = (): Promise<void> => insistOn(rest, (work) => work().catch(() => void again.push(work)));
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  await insistOn(again, (work) => work());
 }
 
 export class Removal {
@@ -211,10 +220,10 @@ export class Removal {
   /** Has everything of somebody deleted, in the stores of other host types too. Rejects, after all of it, when some failed. */
   private async erase(host: HostRuntime, of: string, { here, elsewhere, together }: Erasure): Promise<void> {
     const { hosts } = this.parts;
-    const works: (() => Promise<void>)[] = [];
+    const works: Work[] = [];
     for (const [, store] of storesElsewhere(host, hosts)) works.push(() => elsewhere(store));
     const unused = [...this.parts.unusedStores()].map((store) => () => elsewhere(store));
-    works.push(...(together ? [() => all(unused)] : unused));
+    works.push(...(together ? [() => severalAtOnce(unused)] : unused));
     for (const other of hostsElsewhere(host, hosts)) works.push(() => other.hooks.insist("stranger_removed", { of }));
     works.push(here);
     await insistOn(works, (work) => {

@@ -13,10 +13,13 @@ export async function configCheck(file: string, io: CtlIo): Promise<number> {
   const { formatProblem, parseConfig } = await import("../../core/config/index.ts");
   const modules = await io.moduleSchemas();
   const { config, problems, warnings } = parseConfig(text, { file, modules });
-  for (const problem of problems) io.err(`${formatProblem(problem)}\n`);
+  const { domainPoolProblem } = await import("../rdbms.ts");
+  const poolProblem = config && domainPoolProblem(config);
+  const found = problems.map(formatProblem).concat(poolProblem ?? []);
+  for (const problem of found) io.err(`${problem}\n`);
   for (const warning of warnings) io.err(`Warning: ${formatProblem(warning)}\n`);
-  if (problems.length > 0) {
-    io.err(`${problems.length} ${problems.length === 1 ? "problem" : "problems"} in "${file}"\n`);
+  if (found.length > 0) {
+    io.err(`${found.length} ${found.length === 1 ? "problem" : "problems"} in "${file}"\n`);
     return ERROR;
   }
   const missing = parseConfig(text, { file, modules, exists: existsSync }).problems;

@@ -82,7 +82,7 @@ export class Domains<H extends { readonly name: string }> {
     return found.sort();
   }
 
-  /** Reads the dynamic domains. Removals that were cut short go on. */
+  /** Reads the dynamic domains. Removals that were cut short go on, but for those of domains that are static now. */
   async load(): Promise<void> {
     const { store } = this;
     if (!store) return;
@@ -95,6 +95,7 @@ export class Domains<H extends { readonly name: string }> {
   /** Takes every dynamic domain as the store has it. Returns their names. */
   private async readAll(store: DomainStore): Promise<Set<string>> {
     const found = new Set<string>();
+    const wanted: DomainRow[] = [];
     await store.all((rows) => {
       for (const row of rows) {
         const { id, domain, host_type, status } = row;
@@ -103,9 +104,11 @@ export class Domains<H extends { readonly name: string }> {
         if (status === ENABLED) {
           found.add(domain);
           this.takeOver(domain, host);
-        } else if (status === DELETING && !this.removals.has(id)) this.removals.set(id, { row, host, done: undefined });
+        } else if (status === DELETING && this.statics.has(domain)) wanted.push(row);
+        else if (status === DELETING && !this.removals.has(id)) this.removals.set(id, { row, host, done: undefined });
       }
     });
+    for (const row of wanted) await this.giveUp(store, row);
     return found;
   }
 
@@ -218,7 +221,12 @@ export class Domains<H extends { readonly name: string }> {
     if (!row) return "not_found";
     if (row.host_type !== hostType) return "wrong_host_type";
     // First out of service and marked: a crash from here on is resumed at the next start.
-    if ((await this.change(row, host, DELETING)) === undefined) return "not_found";
+    const marked = await this.change(row, host, DELETING).catch((error: unknown) => {
+      // Whether it is marked is not known: `refresh` looks, and removes it when it is.
+      if (!this.removals.has(row.id)) this.removals.set(row.id, { row, host, done: undefined });
+      throw error;
+    });
+    if (marked === undefined) return "not_found";
     const erased = this.erase(row, host);
     if (wait) await erased;
     else this.watch(domain, erased);
@@ -254,6 +262,13 @@ export class Domains<H extends { readonly name: string }> {
       if (deleting.has(row.id)) this.watch(row.domain, this.erase(row, host));
       else this.removals.delete(row.id);
     }
+  }
+
+  /** A domain that was put into `general.hosts` is to be served: what it stores from here on must not be deleted. */
+  private async giveUp(store: DomainStore, row: DomainRow): Promise<void> {
+    await store.remove(row);
+    const advice = "the domain is in general.hosts: it is served, with what was left of its accounts and data";
+    this.log.warning("domain_removal_given_up", { domain: row.domain, host_type: row.host_type, advice });
   }
 
   private watch(domain: string, erased: Promise<void>): void {

@@ -19,6 +19,10 @@ export interface Pool {
   readonly calls: DbCalls;
 }
 
+/** The pool that `services.service_domain_db.db_pool` names, unless that is "global": see `Pools.named`. */
+export const poolOfDomains = (name: string, hostTypes: readonly string[]): Pick<Pool, "tag" | "hostType"> =>
+  hostTypes.includes(name) ? { tag: DEFAULT_TAG, hostType: name } : { tag: name, hostType: undefined };
+
 /** Which database a feature gets. */
 export class Pools {
   /** The embedded store, which is there without any configuration. */
@@ -51,8 +55,8 @@ export class Pools {
    */
   named(name: string, hostTypes: readonly string[]): Db | undefined {
     if (name === "global") return this.db("rdbms");
-    if (hostTypes.includes(name)) return this.#find(DEFAULT_TAG, name)?.db;
-    return this.#find(name, undefined)?.db;
+    const { tag, hostType } = poolOfDomains(name, hostTypes);
+    return this.#find(tag, hostType)?.db;
   }
 
   /** The database that other servers may use as well: that of the pool `default`, or else the first; no file. */

@@ -1,5 +1,5 @@
 // Dynamic domains in domain_settings, domain_events and domain_admins, with "another node" on the same database.
-import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Domains } from "../../core/domain/domains.ts";
 import { DELETING, DISABLED, DomainStore, ENABLED } from "../../core/domain/store.ts";
 import { Log, MemorySink } from "../../core/log/index.ts";
@@ -20,7 +20,8 @@ class TestNode {
   readonly erased: string[] = [];
   /** What removing a domain's data does instead of succeeding. */
   erase: (domain: string) => Promise<void> = async () => {};
-  readonly log = new Log({ sink: new MemorySink(), level: "info", format: "json" });
+  readonly sink = new MemorySink();
+  readonly log = new Log({ sink: this.sink, level: "info", format: "json" });
   readonly domains: Domains<Host>;
 
   constructor(readonly store: DomainStore) {
@@ -210,6 +211,21 @@ onEachDatabase("domains", (database: TestDatabase) => {
       expect(restarted.erased).toEqual(["crash.example"]);
     });
 
+    test("gives up a removal that was cut short of a domain that is in general.hosts now", async () => {
+      await store.add("static.example", "type a");
+      await store.setStatus((await store.find("static.example"))!, DELETING);
+      await store.setPassword("static.example", "details");
+      const node = await startNode();
+      await node.domains.refresh();
+      await settle();
+      expect(node.erased).toEqual([]);
+      expect(node.served("static.example")).toBe("static.example");
+      expect(node.sink.lines.join()).toContain("domain_removal_given_up");
+      // Nor does it go on when the domain is taken out of general.hosts again.
+      expect(await store.find("static.example")).toBeUndefined();
+      expect(await store.password("static.example")).toBeUndefined();
+    });
+
     test("keeps a domain whose data could not be removed, and tries again", async () => {
       const node = await startNode();
       await node.domains.add("stubborn.example", "type a");
@@ -220,6 +236,23 @@ onEachDatabase("domains", (database: TestDatabase) => {
       await node.domains.refresh();
       await expect.poll(() => store.find("stubborn.example")).toBeUndefined();
       expect(node.erased).toEqual(["stubborn.example"]);
+    });
+
+    test("goes on with a removal whose mark was made, and the answer to that was lost", async () => {
+      const node = await startNode();
+      for (const domain of ["marked.example", "unmarked.example"]) await node.domains.add(domain, "type a");
+      const lost = vi.spyOn(store, "setStatus").mockImplementation(async (row, status) => {
+        if (row.domain === "marked.example") await DomainStore.prototype.setStatus.call(store, row, status);
+        throw new StorageError("unavailable", "the connection is lost", { maybeDone: true });
+      });
+      for (const domain of ["marked.example", "unmarked.example"]) {
+        await expect(node.domains.remove(domain, "type a", false)).rejects.toThrow("the connection is lost");
+      }
+      lost.mockRestore();
+      await node.domains.refresh();
+      await expect.poll(() => store.find("marked.example")).toBeUndefined();
+      expect(node.erased).toEqual(["marked.example"]);
+      expect([node.served("marked.example"), node.served("unmarked.example")]).toEqual([undefined, "type a"]);
     });
 
     test("leaves a domain alone whose removal another node finished and that was added again", async () => {

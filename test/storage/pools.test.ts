@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { databasesElsewhere, openPools } from "../../cmd/rdbms.ts";
 import { moduleSchemas, type RunningServer, startServer } from "../../cmd/server.ts";
 import { type Config, formatProblem, parseConfig } from "../../core/config/index.ts";
+import { makeBare } from "../../core/jid.ts";
 import { Log, MemorySink } from "../../core/log/index.ts";
 import { renderMetrics } from "../../core/node-metrics.ts";
 import type { Db } from "../../core/storage/db.ts";
@@ -224,6 +225,19 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("pools of PostgreSQL", 
     expect(performance.now() - started).toBeLessThan(1500);
     const slow = node.pools.get("slow")?.db as Db;
     await expect(sleep(slow, 3)).rejects.toMatchObject({ code: "timeout" });
+  });
+
+  test("an account is removed through a pool in which hardly anything may wait", async () => {
+    const { node } = await start({
+      outgoing_pools: {
+        rdbms: { default: { workers: 1, max_worker_queue_len: 1, connection: connection(main) } },
+      },
+    });
+    const auth = node.hostOf("one.example")!.auth;
+    expect(await auth.create("leaving", "one.example", "secret")).toBe("ok");
+    expect(await node.removeUser(makeBare("leaving", "one.example"))).toBe(true);
+    expect(sink.lines.join()).not.toContain("user_data_not_removed");
+    expect(await auth.create("leaving", "one.example", "secret")).toBe("ok");
   });
 
   test("what is done to a database of MongooseIM is told before it is done, and to a new one it is not", async () => {

@@ -209,6 +209,13 @@ describe("config check", () => {
     expect(err).toMatch(/hosts[\s\S]*bogus/);
   });
 
+  test("finds what a start refuses: a pool for domains that is nowhere", async () => {
+    const general = '[general]\n  hosts = ["a"]\n  default_server_domain = "a"\n';
+    const [code, out, err] = await check(`${general}[services.service_domain_db]\n  db_pool = "nowhere"\n`);
+    expect([code, out]).toEqual([1, ""]);
+    expect(err).toMatch(/^Cannot use "nowhere" as services\.service_domain_db\.db_pool: /);
+  });
+
   test("warns of a file that is named and not here", async () => {
     const tls = '[[listen.c2s]]\n  port = 1\n  tls.certfile = "/nonexistent.pem"\n  tls.keyfile = "/nonexistent.key"\n';
     const [code, , err] = await check(`[general]\n  hosts = ["a"]\n  default_server_domain = "a"\n${tls}`);
