@@ -27,6 +27,11 @@ declare module "../../core/hooks.ts" {
 const FEATURE = "msgoffline";
 /** Characters of a sender's address that its column holds. One with a longer resource is read from the message. */
 const MAX_JID = 250;
+/**
+ * How long what a sender says next waits, in ms, for a message of his that is stored and goes to a client that has come
+ * back: it comes after it, but a client that reads slowly holds up nothing else of his for longer.
+ */
+const ORDER_MS = 1000;
 
 const config = z.strictObject({
   backend: enumOf("mnesia", "rdbms").default("mnesia").describe("Where messages are kept"),
@@ -80,6 +85,17 @@ export default defineModule({
   operations,
 });
 
+/** Waits for work, for so long at most. It must not reject. */
+function within(ms: number, work: Promise<void>, { server }: Context): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = server.after(ms, resolve);
+    void work.then(() => {
+      cancel();
+      resolve();
+    });
+  });
+}
+
 /** Stores a message, and stops it when it is safe. Throws a StanzaError, which the sender is told. */
 async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefined> {
   // A carbon copy whose session is gone: the message itself was delivered.
@@ -97,7 +113,7 @@ async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefin
   if (hooks.has("amp_event")) await hooks.notify("amp_event", { stanza, event: "stored" });
   // The user may have come back while the message was on its way to the disk.
   const back = ctx.server.sessionsOf(stanza.to.bare).find((s) => s.available && s.priority >= 0 && !s.detached);
-  if (back) await deliver(back, ctx);
+  if (back) await within(ORDER_MS, deliver(back, ctx), ctx);
   return STOP;
 }
 

@@ -1,6 +1,7 @@
 // Messages that were stored, given to a client, and did not reach it.
 import { describe, expect } from "vitest";
 import { parseBareJid } from "../../core/jid.ts";
+import type { Session } from "../../core/module.ts";
 import { StorageError } from "../../core/storage/db.ts";
 import type { OfflineStore } from "../../modules/mod_offline/store.ts";
 import type { Client } from "../support/client.ts";
@@ -167,3 +168,28 @@ describe.each([
     { door: "tcp" },
   );
 });
+
+/** Has the server take a client for one that leaves something unread. */
+function leavesUnread(session: Session): () => void {
+  Object.defineProperty(session, "unread", { get: () => 1, configurable: true });
+  return () => void Reflect.deleteProperty(session, "unread");
+}
+
+story(
+  "a client that reads slowly what was stored for it does not hold up who has written to it",
+  { alice: 1, bob: 0, carol: 1 },
+  async ({ alice, bob, carol, server }) => {
+    const writes = HeldWrites.of(server, "offline_message", "mod_offline");
+    alice.says(chat(bob.bare, "m1"));
+    await writes.next();
+    const his = await bob.comes();
+    const [session] = server.node.sessionsOf(parseBareJid(bob.bare));
+    const reads = leavesUnread(session);
+    expect(await waiting(his)).toEqual([]);
+    writes.open();
+    await his.skipsTo((e) => e.attrs["id"] === "m1");
+    alice.says(chat(carol.bare, "m2"));
+    await carol.skipsTo((e) => e.attrs["id"] === "m2");
+    reads();
+  },
+);
