@@ -262,12 +262,16 @@ class Opener {
   }
 }
 
-/** What a server says that lets this user or this database not in: PostgreSQL's SQLSTATEs, and MySQL's names. */
-const REFUSAL = /^(28|3D|ER_(ACCESS_DENIED|DBACCESS_DENIED|BAD_DB|HOST_NOT_PRIVILEGED)|AUTH_|HANDSHAKE_)/;
+/** What a server says that lets this user, this database or such a session not in: PostgreSQL's SQLSTATEs, and MySQL's names. */
+const REFUSAL = /^(22|28|3D|42|ER_(ACCESS_DENIED|DBACCESS_DENIED|BAD_DB|HOST_NOT_PRIVILEGED)|AUTH_|HANDSHAKE_)/;
 
-/** A server that answers, and lets this user or this database not in: waiting does not help. */
+/** PgBouncer's words for a setting that it does not take; their SQLSTATE is that of all its words. */
+const UNSUPPORTED = /^unsupported startup parameter/;
+
+/** A server that answers, and lets this user, this database or such a session not in: waiting does not help. */
 function isRefusal({ cause }: StorageError): boolean {
-  return cause instanceof Error && "code" in cause && typeof cause.code === "string" && REFUSAL.test(cause.code);
+  if (!(cause instanceof Error) || !("code" in cause) || typeof cause.code !== "string") return false;
+  return REFUSAL.test(cause.code) || UNSUPPORTED.test(cause.message);
 }
 
 /** Opens a database as it is. */

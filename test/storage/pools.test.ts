@@ -207,6 +207,15 @@ describe.skipIf(process.env["TEST_PGSQL"] === undefined)("pools of PostgreSQL", 
     expect(node.db("rdbms").dialect).toBe("sqlite");
   });
 
+  test("a setting that the server does not know ends the start, and is not waited for", async () => {
+    const rdbms = { default: { connection: connection(main, { driver: "cockroachdb" }) } };
+    const log = new Log({ sink, level: "info", format: "json" });
+    const opened = openPools(configOf({ outgoing_pools: { rdbms } }), { stateDir, log, patienceMs: 2000 });
+    const started = performance.now();
+    await expect(opened).rejects.toThrow("serial_normalization");
+    expect(performance.now() - started).toBeLessThan(1500);
+  });
+
   test("max_worker_queue_len bounds what waits, call_timeout how long, query_timeout what runs", async () => {
     const { node } = await start({
       outgoing_pools: {
