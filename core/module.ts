@@ -217,6 +217,11 @@ export interface Session {
    * is dropped. Absent: `receive`.
    */
   replay?(stanza: Stanza): MaybePromise<void>;
+  /**
+   * A moment in which the client may read on; what its stream is working on is waited for by nobody else meanwhile. Absent:
+   * it leaves nothing unread.
+   */
+  aMoment?(): Promise<void>;
   /** Writes a stanza that has passed the user_receive and presend hooks; routes it again when the stream has ended. */
   put(stanza: Stanza, to?: Jid): MaybePromise<void>;
   /** Writes what the server itself says to this client (a push, a reply): no user_receive hooks. */

@@ -108,7 +108,7 @@ export abstract class StreamOutput extends StreamInput implements Session, AckHo
     return this.conn !== undefined && this.conn.backlog > MAX_REPLAY;
   }
 
-  private aMoment(): Promise<void> {
+  aMoment(): Promise<void> {
     this.forClient = true;
     return new Promise((resolve) => {
       this.engine.wheel.after(0, () => {

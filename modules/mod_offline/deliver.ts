@@ -17,8 +17,6 @@ type Context = ModuleContext<unknown, OfflineStore>;
 
 /** Messages that are read, delivered and deleted at a time. */
 const PAGE = 200;
-/** How often it is looked whether a client has taken what it was given, in ms. */
-const LOOK_MS = 25;
 /** After how long a delivery that the database has cut short goes on, in ms. */
 const AGAIN_MS = 10_000;
 /** Errors of a database that another try may not meet. */
@@ -111,7 +109,7 @@ async function taken(session: Session, server: Server): Promise<boolean> {
   const there = (): boolean => server.session(session.jid) === session;
   // What is written goes out at the end of the turn.
   await new Promise((resolve) => setImmediate(resolve));
-  while (session.unread > 0 && there()) await Bun.sleep(LOOK_MS);
+  while (session.aMoment !== undefined && session.unread > 0 && there()) await session.aMoment();
   return there() || keepsUnacknowledged(session);
 }
 

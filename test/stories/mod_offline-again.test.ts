@@ -193,3 +193,25 @@ story(
     reads();
   },
 );
+
+story(
+  "nor does it hold up the end of somebody's account",
+  { alice: 1, bob: 0 },
+  async ({ alice, bob, account, server }) => {
+    const gone = await account("gone");
+    alice.says(chat(bob.bare, "m1"));
+    await alice.receivesNothing();
+    const his = await bob.comes();
+    const [session] = server.node.sessionsOf(parseBareJid(bob.bare));
+    const reads = leavesUnread(session);
+    his.sends`<presence/>`;
+    await his.skipsTo((e) => e.attrs["id"] === "m1");
+    const begun = performance.now();
+    expect(await server.node.removeUser(parseBareJid(gone.bare))).toBe(true);
+    expect(performance.now() - begun).toBeLessThan(1500);
+    reads();
+    await his.settles();
+    // It is deleted when the client has read it.
+    await expect.poll(() => storeOf(server).popMessages(parseBareJid(bob.bare), 0, 10)).toEqual([]);
+  },
+);
