@@ -231,16 +231,15 @@ class Opener {
   private async openServer(plan: Plan, place: string, calls: DbCalls): Promise<Db> {
     const { connection } = plan.options;
     const options: PgsqlOptions = { ...serverOptions(plan, this.options.log), calls };
-    const open = connection.driver === "mysql" ? openMysql : openPgsql;
+    const mysql = connection.driver === "mysql";
     if (!this.ready.has(place)) {
       await this.patiently(plan, async () => {
-        const mysql = connection.driver === "mysql";
         const at = mysql ? { mysql: mysqlOf(unhurried(options)) } : { pgsql: unhurried(options) };
         await (await openStorage(at, onChange(this.options.log, place))).close();
       });
       this.ready.set(place, undefined);
     }
-    return this.patiently(plan, () => open(options));
+    return this.patiently(plan, () => (mysql ? openMysql : openPgsql)(options));
   }
 
   /** Tries again while a database does not answer; what is wrong with the configuration is not waited for. */

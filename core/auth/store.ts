@@ -2,7 +2,7 @@
 import { type BareJid, makeBare } from "../jid.ts";
 import { type Deleted, deleteInBatches } from "../storage/batches.ts";
 import type { Db, SqlValue } from "../storage/db.ts";
-import { escapeLike, exactly, LIMIT_OFFSET } from "../storage/dialect.ts";
+import { escapeLike, exactly, exactValues, LIMIT_OFFSET } from "../storage/dialect.ts";
 import { formatPassDetails, parsePassDetails } from "./pass-details.ts";
 import type { Credentials, HashName, SnapshotPage, UserPage } from "./types.ts";
 
@@ -39,7 +39,7 @@ export class UserStore {
   }
 
   #key(local: string, domain: string): string[] {
-    return this.#db.dialect === "mysql" ? [domain, local, local] : [domain, local];
+    return [domain, ...exactValues(this.#db.dialect, local)];
   }
 
   /** What is stored of the password; with `only`, keys of that hash function alone. Undefined: no such user. */

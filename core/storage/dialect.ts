@@ -27,7 +27,14 @@ export interface SqlDialect {
  * table that MongooseIM made there takes José for jose.
  */
 export const exactly = (dialect: Dialect, column: string): string =>
-  dialect === "mysql" ? ` AND CONVERT(${column} USING utf8mb4) COLLATE utf8mb4_bin = ?` : "";
+  dialect === "mysql" ? ` AND ${asWritten(column)} = ?` : "";
+
+/** What such a condition has for its placeholders. */
+export const exactValues = (dialect: Dialect, value: string): string[] =>
+  dialect === "mysql" ? [value, value] : [value];
+
+/** A text of MySQL as it compares with others character by character. */
+export const asWritten = (column: string): string => `CONVERT(${column} USING utf8mb4) COLLATE utf8mb4_bin`;
 
 /** `INSERT INTO t (a, b) VALUES (?, ?), …` for a number of rows. */
 export function insert(table: string, columns: readonly string[], rows = 1): string {

@@ -2,7 +2,7 @@
 // once it is known that no server answers, requests wait for it as long as one that is started anew takes; after that they
 // are refused at once, until a probe finds that it is back.
 import { type DbCall, type DbCalls, type DbStats, queueIsFull, StorageError } from "./db.ts";
-import { afterTurning } from "./turning.ts";
+import { within } from "./turning.ts";
 
 /** What a driver does for its `Patience`. */
 export interface WatchedServer {
@@ -337,16 +337,8 @@ export class Patience {
     this.#pause = setTimeout(() => void next(), pause * (0.8 + Math.random() * 0.2));
   }
 
-  async #askAlive(wasUp: boolean): Promise<void> {
-    let cancel: (() => void) | undefined;
-    const late = new Promise<never>((_, reject) => {
-      cancel = afterTurning(PROBE_MS, () => reject(new StorageError("unavailable", "the server does not answer")));
-    });
-    try {
-      await Promise.race([this.#server.probe(wasUp), late]);
-    } finally {
-      cancel?.();
-    }
+  #askAlive(wasUp: boolean): Promise<void> {
+    return within(PROBE_MS, "the server does not answer", this.#server.probe(wasUp));
   }
 }
 

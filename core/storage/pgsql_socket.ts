@@ -4,7 +4,7 @@ import { X509Certificate } from "node:crypto";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { StorageError } from "./db.ts";
-import { afterTurning } from "./turning.ts";
+import { within } from "./turning.ts";
 import type { WireStats } from "./wire.ts";
 
 /** TLS towards the server. */
@@ -31,13 +31,8 @@ const SSL_REQUEST = Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47);
 /** Connects. Rejects with a {@link StorageError} that says what went wrong. */
 export async function dial(to: Destination): Promise<Socket> {
   const tcp = connectTcp({ host: to.host, port: to.port, noDelay: true });
-  let cancel: (() => void) | undefined;
-  const expired = new Promise<never>((_, reject) => {
-    const late = (): void => reject(new StorageError("unavailable", `no connection within ${to.timeoutMs} ms`));
-    cancel = afterTurning(to.timeoutMs, late);
-  });
   try {
-    const socket = await Promise.race([established(tcp, to), expired]);
+    const socket = await within(to.timeoutMs, `no connection within ${to.timeoutMs} ms`, established(tcp, to));
     to.wire.count(socket);
     return socket;
   } catch (error) {
@@ -45,8 +40,6 @@ export async function dial(to: Destination): Promise<Socket> {
     tcp.on("error", () => {});
     tcp.destroy();
     throw error;
-  } finally {
-    cancel?.();
   }
 }
 

@@ -1,6 +1,8 @@
 // Waiting for others by a clock that stands still while this process is held up: an answer that lies in a socket while a
 // long computation or a full machine keeps us from reading it is no silence of the other side.
 
+import { StorageError } from "./db.ts";
+
 /** Milliseconds between two looks. */
 const STEP_MS = 250;
 
@@ -15,4 +17,17 @@ export function afterTurning(ms: number, run: () => void): () => void {
     run();
   }, step);
   return () => clearInterval(timer);
+}
+
+/** Work that fails as "unavailable", in these words, when it takes longer than `ms` in which the event loop turned. */
+export async function within<T>(ms: number, words: string, work: Promise<T>): Promise<T> {
+  let cancel: (() => void) | undefined;
+  const late = new Promise<never>((_, reject) => {
+    cancel = afterTurning(ms, () => reject(new StorageError("unavailable", words)));
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    cancel?.();
+  }
 }

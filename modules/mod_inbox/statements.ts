@@ -2,7 +2,7 @@
 
 import type { BareJid } from "../../core/jid.ts";
 import type { Dialect, SqlValue, Statement } from "../../core/storage/db.ts";
-import { exactly, insert, type SqlDialect } from "../../core/storage/dialect.ts";
+import { asWritten, exactly, exactValues, insert, type SqlDialect } from "../../core/storage/dialect.ts";
 import type { EntryKey } from "./entry.ts";
 
 /** What messages have done to an entry since it was last written. */
@@ -33,14 +33,14 @@ export interface Where {
 /** The entries of a user. */
 export function ofUser(dialect: Dialect, { local, domain }: BareJid): Where {
   const where = `luser = ?${exactly(dialect, "luser")} AND lserver = ?`;
-  return { where, params: dialect === "mysql" ? [local, local, domain] : [local, domain] };
+  return { where, params: [...exactValues(dialect, local), domain] };
 }
 
 /** One entry. */
 export function ofEntry(dialect: Dialect, { user, remote }: EntryKey): Where {
   const { where, params } = ofUser(dialect, user);
   const whole = `${where} AND remote_bare_jid = ?${exactly(dialect, "remote_bare_jid")}`;
-  return { where: whole, params: [...params, ...(dialect === "mysql" ? [remote, remote] : [remote])] };
+  return { where: whole, params: [...params, ...exactValues(dialect, remote)] };
 }
 
 /** Rows of one statement: few different texts, so that they stay prepared. */
@@ -92,9 +92,7 @@ const values = (update: Update): SqlValue[] => {
 };
 
 /** Where MySQL takes josé for jose, the entry of the one is in the way of the other's: it is not written over. */
-const SAME = KEYS.map((key) => `CONVERT(inbox.${key} USING utf8mb4) COLLATE utf8mb4_bin = VALUES(${key})`).join(
-  " AND ",
-);
+const SAME = KEYS.map((key) => `${asWritten(`inbox.${key}`)} = VALUES(${key})`).join(" AND ");
 
 /**
  * A message never hides a newer one, whoever writes first: content, id and time move forward only. A message of

@@ -14,7 +14,7 @@ import {
   stretches,
 } from "../../core/storage/batches.ts";
 import { asText, columnTime, type Db, type SqlValue } from "../../core/storage/db.ts";
-import { exactly } from "../../core/storage/dialect.ts";
+import { exactly, exactValues } from "../../core/storage/dialect.ts";
 import { writeEach } from "../../core/storage/each.ts";
 import { surely } from "../../core/storage/surely.ts";
 import { Endings } from "./endings.ts";
@@ -71,7 +71,7 @@ export class OfflineStore implements PersonalStore, Retained {
   }
 
   private whose({ domain, local }: BareJid): string[] {
-    return this.db.dialect === "mysql" ? [domain, local, local] : [domain, local];
+    return [domain, ...exactValues(this.db.dialect, local)];
   }
 
   /**

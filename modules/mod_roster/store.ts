@@ -4,7 +4,7 @@ import type { PersonalData } from "../../core/hooks.ts";
 import { type BareJid, makeBare } from "../../core/jid.ts";
 import { type Deleted, deleteInBatches, PAGE, pages } from "../../core/storage/batches.ts";
 import type { Db, Statement } from "../../core/storage/db.ts";
-import { DIALECTS, escapeLike, exactly, insert } from "../../core/storage/dialect.ts";
+import { asWritten, DIALECTS, escapeLike, exactly, exactValues, insert } from "../../core/storage/dialect.ts";
 import { type Ask, askOf, type RosterItem, type Subscription, stateOf, subscriptionOf } from "./item.ts";
 import type { State } from "./subscription.ts";
 
@@ -40,9 +40,7 @@ const VALUES = ["nick", "subscription", "ask", "askmessage"] as const;
  * refused.
  */
 const MYSQL_UPSERT = `${insert("rosterusers", [...KEYS, ...VALUES])} ON DUPLICATE KEY UPDATE ${VALUES.map((v) =>
-  v === "nick"
-    ? `nick = IF(CONVERT(jid USING utf8mb4) COLLATE utf8mb4_bin = VALUES(jid), VALUES(nick), NULL)`
-    : `${v} = VALUES(${v})`,
+  v === "nick" ? `nick = IF(${asWritten("jid")} = VALUES(jid), VALUES(nick), NULL)` : `${v} = VALUES(${v})`,
 ).join(", ")}`;
 const NO_GROUPS: readonly string[] = Object.freeze([]);
 
@@ -113,7 +111,7 @@ export class RosterStore {
     const params = [...key, item.name, subscription, ASK_LETTERS[askOf(item.state)], item.askMessage];
     const statements: Statement[] = [{ sql: this.#upsertItem, params }];
     if (groups) {
-      statements.push(this.#deletion("rostergroups", key));
+      statements.push(this.#deletion("rostergroups", user, item.jid));
       if (item.groups.length > 0) {
         const rows = item.groups.flatMap((group) => [...key, group]);
         statements.push({ sql: insert("rostergroups", [...KEYS, "grp"], item.groups.length), params: rows });
@@ -123,14 +121,17 @@ export class RosterStore {
   }
 
   async delete(user: BareJid, jid: string, version: string | undefined): Promise<void> {
-    const key = [user.domain, user.local, jid];
-    await this.#run(user, [this.#deletion("rosterusers", key), this.#deletion("rostergroups", key)], version);
+    await this.#run(
+      user,
+      [this.#deletion("rosterusers", user, jid), this.#deletion("rostergroups", user, jid)],
+      version,
+    );
   }
 
-  #deletion(table: "rosterusers" | "rostergroups", key: readonly string[]): Statement {
+  #deletion(table: "rosterusers" | "rostergroups", user: BareJid, jid: string): Statement {
     const { dialect } = this.db;
     const sql = `DELETE FROM ${table} ${OF_USER} AND jid = ?${exactly(dialect, "jid")}`;
-    return { sql, params: dialect === "mysql" ? [...key, key[2]] : key };
+    return { sql, params: [user.domain, user.local, ...exactValues(dialect, jid)] };
   }
 
   async #run(user: BareJid, statements: Statement[], version: string | undefined): Promise<void> {

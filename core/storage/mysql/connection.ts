@@ -4,7 +4,7 @@ import type { SecureContextOptions } from "node:tls";
 import mysql, { type Connection, type Field, type Header, type MysqlError, type Row } from "mysql2";
 import { StorageError } from "../db.ts";
 import { isFrequent, type ServerOptions, tooOld } from "../server.ts";
-import { afterTurning } from "../turning.ts";
+import { within } from "../turning.ts";
 import type { WireStats } from "../wire.ts";
 import { type Answer, toAnswer } from "./values.ts";
 
@@ -93,19 +93,12 @@ export class MysqlConnection {
     wire.count(client.stream);
     const connection = new MysqlConnection(client);
     const { connectTimeoutMs = CONNECT_MS } = options;
-    let cancel: (() => void) | undefined;
-    const late = new Promise<never>((_, reject) => {
-      const words = `no connection within ${connectTimeoutMs} ms`;
-      cancel = afterTurning(connectTimeoutMs, () => reject(new StorageError("unavailable", words)));
-    });
     try {
-      await Promise.race([connection.#setUp(options), late]);
+      await within(connectTimeoutMs, `no connection within ${connectTimeoutMs} ms`, connection.#setUp(options));
       return connection;
     } catch (cause) {
       connection.destroy();
       throw cause;
-    } finally {
-      cancel?.();
     }
   }
 
