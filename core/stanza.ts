@@ -87,6 +87,12 @@ export class Stanza {
   commit: Promise<unknown> | undefined = undefined;
   /** Those of them that `wait` was given. */
   private vital: Promise<unknown> | undefined = undefined;
+  /** It comes from a session's client, and that reads on while it is being stored for an account without sessions. */
+  mayLag = false;
+  /** What is still done about such a one: until then it is not acknowledged. */
+  lag: Promise<void> | undefined = undefined;
+  /** See `store`. */
+  storing: Promise<unknown> | undefined = undefined;
   /** The id that it has for its addressee (XEP-0359), which is that of his archive. */
   stableId: bigint | undefined = undefined;
   /** The id under which the archive of its sender has it. */
@@ -199,6 +205,15 @@ export class Stanza {
     const { vital, commit } = this;
     const done = vital === undefined ? write() : vital.then(write, () => undefined);
     this.commit = commit === undefined ? done : both(commit, done);
+  }
+
+  /**
+   * Says that it is being stored, as handlers of `offline_message` do that stop it: its sender is acknowledged when that is
+   * done. They do not wait for it: what comes next for the same account is theirs at once, and they keep the order. When it
+   * fails with a StanzaError the sender is told of that, otherwise of an internal-server-error.
+   */
+  store(write: Promise<unknown>): void {
+    this.storing = write;
   }
 
   /** Whether the element is `name` in `ns`, without making strings. */

@@ -16,6 +16,11 @@ export class Turns {
     return result;
   }
 
+  /** Something is being done under this key. */
+  has(key: string): boolean {
+    return this.#last.has(key);
+  }
+
   /** Resolves when everything that was asked for so far is done. */
   async settled(): Promise<void> {
     await Promise.all(this.#last.values());

@@ -92,7 +92,7 @@ export abstract class ClientStanzas extends StreamOutput implements OutboxOwner 
 
   /** A stanza is dealt with. A promise when what was sent waits and no more should be read. */
   private count(s: Stanza): MaybePromise<void> {
-    if (s.commit === undefined && !this.outbox?.busy) {
+    if (s.commit === undefined && s.lag === undefined && !this.outbox?.busy) {
       this.sm?.count();
       return;
     }
@@ -165,6 +165,7 @@ export abstract class ClientStanzas extends StreamOutput implements OutboxOwner 
     const { hooks, counters } = host;
     let list: readonly Entry[];
     if (s.kind === MESSAGE) {
+      s.mayLag = true;
       counters.messagesReceived++;
       list = hooks.sendMessage;
     } else if (s.kind === PRESENCE) {

@@ -1,6 +1,7 @@
 // What a session's client has sent and what waits for a write to become durable (an archive's), in order. The stream
 // reads on meanwhile: one commit carries the messages of many, and a sender is not held to one message a commit. What
-// has not left counts as not handled, so that the `h` of XEP-0198 never acknowledges what a crash could lose.
+// has not left counts as not handled, so that the `h` of XEP-0198 never acknowledges what a crash could lose; nor does
+// what has left and lags, since it is being stored for somebody who is not there.
 
 import { StanzaError } from "../errors.ts";
 import type { HostType, MaybePromise } from "../module.ts";
@@ -36,10 +37,18 @@ export class Outbox implements Line {
   private readonly leaves: boolean[] = [];
   private readonly turns: (Turn | undefined)[] = [];
   private readonly counts: number[] = [];
+  /** The first that has not left. */
   private head = 0;
-  /** Bytes of what waits. */
+  /** The first that is not handled: it has not left, or lags; or what it had left behind does. */
+  private first = 0;
+  /** Bytes of what is not handled. */
   private bytes = 0;
+  /** Something is not handled. */
   private running = false;
+  /** Something leaves, or waits to. */
+  private leaving = false;
+  /** The first lags, and its end is waited for. */
+  private lagging = false;
   /** The write that was decided last, and how. */
   private settled: Promise<unknown> | undefined = undefined;
   private lost = false;
@@ -58,6 +67,11 @@ export class Outbox implements Line {
   private readonly failed = (): void => this.decided(true);
   private readonly again = (): void => this.next();
   private readonly onward = (): void => this.goOn();
+  private readonly arrived = (): void => this.caughtUp();
+  private readonly astray = (error: unknown): void => {
+    this.owner.refuse(this.stanzas[this.first], error);
+    this.caughtUp();
+  };
 
   constructor(private readonly owner: OutboxOwner) {}
 
@@ -68,7 +82,7 @@ export class Outbox implements Line {
 
   /** So much waits that no more should come. */
   get full(): boolean {
-    return this.stanzas.length - this.head > MAX_WAITING || this.bytes > MAX_BYTES;
+    return this.stanzas.length - this.first > MAX_WAITING || this.bytes > MAX_BYTES;
   }
 
   /** Resolves when nothing waits; undefined when nothing does. */
@@ -78,7 +92,7 @@ export class Outbox implements Line {
     return this.empty.promise;
   }
 
-  /** Resolves when what waits now has left, whatever comes behind it; undefined when nothing waits. */
+  /** Resolves when what waits now is handled, whatever comes behind it; undefined when nothing waits. */
   get passed(): Promise<void> | undefined {
     const last = this.stanzas.at(-1);
     if (!this.running || last === undefined) return undefined;
@@ -97,7 +111,8 @@ export class Outbox implements Line {
    * Counts a stanza of the client that has been dealt with as handled, when everything before it and its own write is.
    */
   count(stanza: Stanza): void {
-    if (stanza.commit !== undefined && this.stanzas.at(-1) !== stanza) this.push(stanza, undefined, false);
+    const waits = stanza.commit !== undefined || stanza.lag !== undefined;
+    if (waits && this.stanzas.at(-1) !== stanza) this.push(stanza, undefined, false);
     if (!this.running) {
       this.owner.handled(1);
       return;
@@ -122,9 +137,8 @@ export class Outbox implements Line {
     this.turns.push(takesTurn ? this.owner.arrivals.take(this, stanza.to.bare.text) : undefined);
     this.counts.push(0);
     this.bytes += stanza.end - stanza.start;
-    if (this.running) return;
     this.running = true;
-    this.next();
+    if (!this.leaving) this.next();
   }
 
   private decided(lost: boolean): void {
@@ -135,6 +149,7 @@ export class Outbox implements Line {
 
   private next(): void {
     this.waitsFor = undefined;
+    this.leaving = true;
     while (this.head < this.stanzas.length) {
       const stanza = this.stanzas[this.head];
       const { commit } = stanza;
@@ -159,8 +174,14 @@ export class Outbox implements Line {
       }
       this.leave();
     }
-    this.trim();
+    this.leaving = false;
     this.settled = undefined;
+    if (this.first === this.head) this.end();
+  }
+
+  /** Everything is handled. */
+  private end(): void {
+    this.trim();
     this.running = false;
     // Whoever is not counted yet is not what was asked about.
     if (this.askedAt >= 0) {
@@ -178,13 +199,39 @@ export class Outbox implements Line {
     this.next();
   }
 
-  /** The first is done with. */
+  /** The first of those that had not left has. */
   private leave(): void {
-    const stanza = this.stanzas[this.head];
+    this.head++;
+    if (!this.lagging) this.handle();
+  }
+
+  /** Counts those that have left out, up to one that lags. */
+  private handle(): void {
+    while (this.first < this.head) {
+      const { lag } = this.stanzas[this.first];
+      if (lag !== undefined) {
+        this.lagging = true;
+        lag.then(this.arrived, this.astray);
+        return;
+      }
+      this.countOut();
+    }
+  }
+
+  /** The first has stopped lagging. */
+  private caughtUp(): void {
+    this.lagging = false;
+    this.stanzas[this.first].lag = undefined;
+    this.handle();
+    if (!this.leaving && this.first === this.head) this.end();
+  }
+
+  private countOut(): void {
+    const stanza = this.stanzas[this.first];
     this.bytes -= stanza.end - stanza.start;
-    const n = this.counts[this.head++];
+    const n = this.counts[this.first++];
     if (this.marks !== undefined) this.pass(stanza, this.marks);
-    if (this.head > MAX_LEFT) this.trim();
+    if (this.first > MAX_LEFT) this.trim();
     if (n === 0) return;
     this.left += n;
     this.owner.handled(n);
@@ -201,8 +248,9 @@ export class Outbox implements Line {
   }
 
   private trim(): void {
-    for (const list of [this.stanzas, this.hosts, this.leaves, this.turns, this.counts]) list.splice(0, this.head);
-    this.head = 0;
+    for (const list of [this.stanzas, this.hosts, this.leaves, this.turns, this.counts]) list.splice(0, this.first);
+    this.head -= this.first;
+    this.first = 0;
   }
 
   private send(stanza: Stanza, lost: boolean): MaybePromise<void> {

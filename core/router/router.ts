@@ -6,7 +6,7 @@ import type { C2S } from "../c2s/stream.ts";
 import type { FoundService } from "../domain/services.ts";
 import { StanzaError } from "../errors.ts";
 import { type HookTable, STOP } from "../hooks.ts";
-import { type BareJid, isFull } from "../jid.ts";
+import { type BareJid, isFull, type Jid } from "../jid.ts";
 import type { Log } from "../log/index.ts";
 import type { HostType, MaybePromise, Session } from "../module.ts";
 import { errorReply, iqResult } from "../replies.ts";
@@ -42,6 +42,8 @@ export class Router {
   noRouteFound = 0;
   /** Look-ups of accounts that messages for nobody's session wait for, by bare JID: what came first goes on first. */
   private readonly looking = new Map<string, Promise<unknown>>();
+  /** The last message that lags (`Stanza.lag`), by its sender's session and the account it is for. */
+  private readonly lagging = new Map<string, Promise<void>>();
 
   constructor(private readonly parts: RouterParts) {}
 
@@ -318,6 +320,9 @@ export class Router {
 
   private message(host: RoutedHost, s: Stanza): MaybePromise<void> {
     const { to } = s;
+    // Its addressee may have come while what its sender sent before is being stored.
+    const before = s.mayLag && this.lagging.size > 0 ? this.lagging.get(lineOf(s)) : undefined;
+    if (before !== undefined && this.reaches(to)) return before.then(() => this.message(host, s));
     const there = this.parts.sessions.raw(to.bare.text);
     if (isFull(to)) {
       const session = there === undefined ? undefined : this.parts.sessions.get(to);
@@ -353,12 +358,19 @@ export class Router {
     return this.each(s, chosen);
   }
 
+  /** Whether a message may go to a session rather than to the features that store it. */
+  private reaches(to: Jid): boolean {
+    const { sessions } = this.parts;
+    if (isFull(to) && sessions.get(to) !== undefined) return true;
+    return sessions.of(to.bare.text).some((x) => x.available && x.priority >= 0);
+  }
+
   private unsupportedGroupchat(host: RoutedHost, s: Stanza): MaybePromise<void> {
     const { hooks } = host;
     const verdict = hooks.route(hooks.offlineGroupchat, s);
-    if (verdict === STOP) return;
+    if (verdict === STOP) return this.stored(s);
     const give = () => this.bounce(s, new StanzaError("service-unavailable"));
-    return verdict === undefined ? give() : verdict.then((v) => (v === STOP ? undefined : give()));
+    return verdict === undefined ? give() : verdict.then((v) => (v === STOP ? this.stored(s) : give()));
   }
 
   /** A message that no session can take now: stored by a feature, or told to be undeliverable. */
@@ -390,17 +402,34 @@ export class Router {
     } catch (error) {
       return this.failed(s, error);
     }
-    if (verdict === STOP) return;
+    if (verdict === STOP) return this.stored(s);
     const give = () => {
       host.counters.bounced++;
       return this.bounce(s, new StanzaError("service-unavailable"));
     };
     if (verdict === undefined) return give();
     return verdict.then(
-      (v) => (v === STOP ? undefined : give()),
-      (error: unknown) =>
-        this.bounce(s, error instanceof StanzaError ? error : new StanzaError("internal-server-error")),
+      (v) => (v === STOP ? this.stored(s) : give()),
+      (error: unknown) => this.notStored(s, error),
     );
+  }
+
+  /** A feature has it, and may still be storing it (`Stanza.store`): its session, if it can, reads on meanwhile. */
+  private stored(s: Stanza): MaybePromise<void> {
+    const { storing } = s;
+    if (storing === undefined) return;
+    s.storing = undefined;
+    const done = storing.then(nothing, (error: unknown) => this.notStored(s, error));
+    if (!s.mayLag) return done;
+    const line = lineOf(s);
+    this.lagging.set(line, done);
+    s.lag = done.finally(() => {
+      if (this.lagging.get(line) === done) this.lagging.delete(line);
+    });
+  }
+
+  private notStored(s: Stanza, error: unknown): MaybePromise<void> {
+    return this.bounce(s, error instanceof StanzaError ? error : new StanzaError("internal-server-error"));
   }
 
   /**
@@ -408,6 +437,8 @@ export class Router {
    * without that session, requests get an error, presence is old news.
    */
   reroute(s: Stanza): MaybePromise<void> {
+    // Whoever sent it has been told, or waits for this.
+    s.mayLag = false;
     const host = this.parts.hostOf(s.to.domain);
     if (host === undefined || s.copy || s.kind === PRESENCE) return;
     if (s.kind === IQ) return this.bounce(s, new StanzaError("service-unavailable"));
@@ -419,3 +450,7 @@ export class Router {
     return done?.catch((error: unknown) => this.failed(s, error));
   }
 }
+
+const nothing = (): void => {};
+/** Names what a session has sent to an account. */
+const lineOf = ({ origin, to }: Stanza): string => `${(origin as C2S).sid} ${to.bare.text}`;

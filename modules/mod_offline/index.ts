@@ -7,11 +7,13 @@ import { accessRule, enumOf, own, positiveOrInfinity } from "../../core/config/t
 import { StanzaError } from "../../core/errors.ts";
 import { storable } from "../../core/hints.ts";
 import { STOP } from "../../core/hooks.ts";
-import { defineModule, type ModuleContext, type Session } from "../../core/module.ts";
+import type { BareJid } from "../../core/jid.ts";
+import { defineModule, type MaybePromise, type ModuleContext, type Session } from "../../core/module.ts";
 import type { Stanza } from "../../core/stanza.ts";
 import { stanzaText } from "../../core/xml/stanza-text.ts";
 import { deliver } from "./deliver.ts";
 import { operations } from "./operations.ts";
+import type { Place } from "./quota.ts";
 import { expiry, takeOwnDelay } from "./rules.ts";
 import { OfflineStore, type Waiting } from "./store.ts";
 
@@ -96,53 +98,81 @@ function within(ms: number, work: Promise<void>, { server }: Context): Promise<v
   });
 }
 
-/** Stores a message, and stops it when it is safe. Throws a StanzaError, which the sender is told. */
-async function keep(stanza: Stanza, ctx: Context): Promise<typeof STOP | undefined> {
+/** Stores a message, and stops it. */
+function keep(stanza: Stanza, ctx: Context): typeof STOP | undefined {
   // A carbon copy whose session is gone: the message itself was delivered.
   if (stanza.copy) return STOP;
   if (!storable(stanza)) return;
-  const { hooks } = ctx.host;
-  const older = stanza.revived ? undefined : ctx.store.endings.older(stanza.to.bare);
-  if (older !== undefined) await older;
-  try {
-    await write(stanza, ctx);
-  } catch (error) {
-    await hooks.notify("amp_event", { stanza, event: "storage_failed" });
-    throw error;
+  stanza.store(
+    admitted(stanza, ctx).then(
+      () => stored(stanza, ctx),
+      (error: unknown) => failed(stanza, error, ctx),
+    ),
+  );
+  return STOP;
+}
+
+/** Stores it after what is older and what came before, if there is room for it. */
+function admitted(stanza: Stanza, ctx: Context): Promise<void> {
+  const { store } = ctx;
+  const to = stanza.to.bare;
+  // What a session that ends gives back is older than what waits for its end.
+  const line = stanza.revived ? `${to.text} again` : to.text;
+  const older = stanza.revived ? undefined : store.endings.older(to);
+  const enter = (place: Place | undefined): Promise<void> =>
+    place === undefined ? Promise.reject(full()) : write(stanza, place, ctx);
+  if (older === undefined && !store.admitting.has(line)) {
+    const place = placeFor(to, ctx);
+    return place instanceof Promise ? store.admitting.take(line, () => place).then(enter) : enter(place);
   }
+  return store.admitting
+    .take(line, async () => {
+      await older;
+      return placeFor(to, ctx);
+    })
+    .then(enter);
+}
+
+/** A place for one more message, if a user may have it. */
+function placeFor(user: BareJid, { store, config, host }: Context): MaybePromise<Place | undefined> {
+  const said = host.access.match(config.access_max_user_messages, user, user.domain);
+  const limit = typeof said === "number" ? said : said === "infinity" ? Infinity : config.max_user_messages;
+  return store.quota.take(user, limit);
+}
+
+// As MongooseIM has it: there will be room again. XEP-0160 §2 has service-unavailable.
+const full = (): StanzaError => new StanzaError("resource-constraint", "No more messages can be stored for this user");
+
+async function write(stanza: Stanza, place: Place, { store, now, server }: Context): Promise<void> {
+  const to = stanza.to.bare;
+  const delayed = takeOwnDelay(stanza, to.domain);
+  const expire = expiry(stanza, delayed ?? now() * 1000);
+  // Not of a clock that is behind: once that is right, [retention] would take what has just come for old.
+  const timestamp = delayed ?? server.tick();
+  const packet = stanzaText(stanza, stanza.toText === undefined ? stanza.to : undefined);
+  const { text, bare } = stanza.from;
+  const from = text.length > MAX_JID ? bare.text : text;
+  let stored = false;
+  try {
+    await store.writeMessages(to, { timestamp, expire, from, packet });
+    stored = true;
+  } finally {
+    place(stored);
+  }
+}
+
+async function stored(stanza: Stanza, ctx: Context): Promise<void> {
+  const { hooks } = ctx.host;
   if (hooks.has("amp_event")) await hooks.notify("amp_event", { stanza, event: "stored" });
   // The user may have come back while the message was on its way to the disk.
   const back = ctx.server.sessionsOf(stanza.to.bare).find((s) => s.available && s.priority >= 0 && !s.detached);
   if (back) await within(ORDER_MS, deliver(back, ctx), ctx);
-  return STOP;
 }
 
-/** Throws a StanzaError when it cannot. */
-async function write(stanza: Stanza, ctx: Context): Promise<void> {
-  const { store, config, host } = ctx;
-  const to = stanza.to.bare;
-  const said = host.access.match(config.access_max_user_messages, to, to.domain);
-  const limit = typeof said === "number" ? said : said === "infinity" ? Infinity : config.max_user_messages;
-  const bounded = limit !== Infinity;
-  if (bounded && !(await store.quota.take(to, limit))) {
-    // As MongooseIM has it: there will be room again. XEP-0160 §2 has service-unavailable.
-    throw new StanzaError("resource-constraint", "No more messages can be stored for this user");
-  }
-  const delayed = takeOwnDelay(stanza, to.domain);
-  const expire = expiry(stanza, delayed ?? ctx.now() * 1000);
-  // Not of a clock that is behind: once that is right, [retention] would take what has just come for old.
-  const timestamp = delayed ?? ctx.server.tick();
-  const packet = stanzaText(stanza, stanza.toText === undefined ? stanza.to : undefined);
-  let stored = false;
-  try {
-    const { text, bare } = stanza.from;
-    const from = text.length > MAX_JID ? bare.text : text;
-    await store.writeMessages(to, { timestamp, expire, from, packet });
-    stored = true;
-  } catch (error) {
-    ctx.log.limited("write", 10)?.error("offline_write_failed", { error, user: to.text });
-    throw new StanzaError("internal-server-error", "The message could not be stored");
-  } finally {
-    if (bounded) store.quota.done(to, stored);
-  }
+/** Throws the StanzaError that the sender is told. */
+async function failed(stanza: Stanza, error: unknown, { host, log }: Context): Promise<never> {
+  await host.hooks.notify("amp_event", { stanza, event: "storage_failed" });
+  if (error instanceof StanzaError) throw error;
+  log.limited("write", 10)?.error("offline_write_failed", { error, user: stanza.to.bare.text });
+  throw new StanzaError("internal-server-error", "The message could not be stored");
 }

@@ -3,6 +3,7 @@
 
 import { BoundedMap } from "../../core/bounded-map.ts";
 import type { BareJid } from "../../core/jid.ts";
+import type { MaybePromise } from "../../core/module.ts";
 
 /** Accounts that are remembered. */
 const MAX = 10_000;
@@ -14,34 +15,39 @@ interface Entry {
   pending: number;
 }
 
+/** A place among an account's messages: say whether one has it now, or it is free again. */
+export type Place = (stored: boolean) => void;
+
+const nothing = (): void => {};
+
 export class Quota {
   private readonly entries = new BoundedMap<string, Entry>(MAX, () => 1);
   private readonly asking = new Map<string, Promise<number>>();
 
   constructor(private readonly stored: (jid: BareJid) => Promise<number>) {}
 
-  /** Counts one more message unless `max` wait already. Say `done` when its fate is known. */
-  async take(jid: BareJid, max: number): Promise<boolean> {
-    let entry = this.entries.get(jid.text);
-    if (entry === undefined || entry.count >= max) {
-      const stored = await this.ask(jid);
-      entry = this.entries.get(jid.text);
-      if (entry === undefined) {
-        entry = { count: stored, pending: 0 };
-        this.entries.set(jid.text, entry);
-      } else if (entry.count >= max) entry.count = stored + entry.pending;
-    }
-    if (entry.count >= max) return false;
-    entry.count++;
-    entry.pending++;
-    return true;
+  /** Counts one more message; undefined when `max` wait already. */
+  take(jid: BareJid, max: number): MaybePromise<Place | undefined> {
+    if (max === Infinity) return nothing;
+    const entry = this.entries.get(jid.text);
+    if (entry !== undefined && entry.count < max) return this.give(jid, entry);
+    return this.ask(jid).then((stored) => {
+      const known = this.entries.get(jid.text) ?? { count: stored, pending: 0 };
+      this.entries.set(jid.text, known);
+      if (known.count >= max) known.count = stored + known.pending;
+      return known.count < max ? this.give(jid, known) : undefined;
+    });
   }
 
-  done(jid: BareJid, stored: boolean): void {
-    const entry = this.entries.get(jid.text);
-    if (entry === undefined || entry.pending === 0) return;
-    entry.pending--;
-    if (!stored) entry.count--;
+  private give(jid: BareJid, taken: Entry): Place {
+    taken.count++;
+    taken.pending++;
+    return (stored) => {
+      const entry = this.entries.get(jid.text);
+      if (entry === undefined || entry.pending === 0) return;
+      entry.pending--;
+      if (!stored) entry.count--;
+    };
   }
 
   /** Messages were deleted: the next one asks again. */

@@ -17,6 +17,7 @@ import { asText, columnTime, type Db, type SqlValue } from "../../core/storage/d
 import { exactly, exactValues } from "../../core/storage/dialect.ts";
 import { writeEach } from "../../core/storage/each.ts";
 import { surely } from "../../core/storage/surely.ts";
+import { Turns } from "../../core/turns.ts";
 import { Endings } from "./endings.ts";
 import { Quota } from "./quota.ts";
 
@@ -61,6 +62,8 @@ export class OfflineStore implements PersonalStore, Retained {
   readonly endings = new Endings();
   /** Accounts whose messages are going out, by bare JID. */
   readonly delivering = new Map<string, Promise<void>>();
+  /** Messages that wait for what is older, or to be counted, by bare JID. */
+  readonly admitting = new Turns();
   readonly quota = new Quota((jid) => this.count(jid));
 
   /** Whose messages; its parameters are `whose`. */

@@ -310,7 +310,10 @@ export class FakeServer implements Server {
   private async offline(stanza: Stanza): Promise<void> {
     const { hooks } = this.host;
     const known = this.accounts.exists(stanza.to.local, stanza.to.domain);
-    if (known && (await hooks.route(hooks.offline, stanza)) === STOP) return;
+    if (known && (await hooks.route(hooks.offline, stanza)) === STOP) {
+      await stanza.storing;
+      return;
+    }
     await this.bounce(stanza, new StanzaError("service-unavailable"));
   }
 

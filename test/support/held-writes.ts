@@ -42,6 +42,11 @@ export class HeldWrites {
     return this.waiting.length > 0 ? Promise.resolve() : this.arrived.promise;
   }
 
+  /** Writes that wait. */
+  get count(): number {
+    return this.waiting.length;
+  }
+
   /** Lets the oldest through. */
   one(): void {
     this.taken().go();

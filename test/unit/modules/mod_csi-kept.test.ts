@@ -131,6 +131,22 @@ describe("messages for an inactive client", () => {
     expect(back.rest).not.toContain("<body>");
   });
 
+  test("stay on disk until they are in the offline store", async () => {
+    const { node, db } = await nodeOn();
+    const bob = await inactiveBob(node);
+    await sends(await managedAlice(node), chat("one"), 1);
+    const insertMany = db.insertMany.bind(db);
+    const writes = Promise.withResolvers<void>();
+    db.insertMany = (table, columns, rows) =>
+      (table === "offline_message" ? writes.promise : Promise.resolve()).then(() => insertMany(table, columns, rows));
+    bob.conn.owner?.closedConn();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(await bodies(db)).toEqual(["one"]);
+    writes.resolve();
+    await forgotten(db);
+    expect(await db.query("SELECT packet FROM offline_message")).toHaveLength(1);
+  });
+
   test("come once after a stop in order, even right after they were written", async () => {
     const { node, db } = await nodeOn();
     const bob = await inactiveBob(node);

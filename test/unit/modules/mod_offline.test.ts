@@ -183,6 +183,7 @@ describe("what is stored", () => {
     stanza.from = parseBareJid("room@muclight.localhost");
     stanza.to = JULIET;
     await server.host.hooks.route(server.host.hooks.offlineGroupchat, stanza);
+    await stanza.storing;
     expect(await stored()).toBe(n);
   });
 
@@ -217,6 +218,22 @@ describe("what is stored", () => {
     const [text] = (await comesOnline()).received();
     expect(text.match(/stamp='[^']+'/g)).toEqual(["stamp='2026-11-22T11:00:00.500000Z'"]);
   });
+});
+
+test("what comes when a session has just ended is stored after what waited for that", async () => {
+  const { endings } = ctx.store as OfflineStore;
+  await romeo.sends(chat("counted"));
+  const ended = Promise.withResolvers<void>();
+  const ends = [ended.promise, undefined];
+  endings.older = () => ends.shift();
+  const waits = romeo.sends(chat("1"));
+  await server.settle();
+  const comes = romeo.sends(chat("2"));
+  await server.settle();
+  expect(await stored()).toBe(1);
+  ended.resolve();
+  await Promise.all([waits, comes]);
+  expect(bodies(await comesOnline())).toEqual(["counted", "1", "2"]);
 });
 
 test("a sender's resource may be longer than the column of his address", async () => {

@@ -15,12 +15,12 @@ const message = (id: string, commit?: Promise<unknown>, to = "juliet@example.org
 };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-function setUp(slow?: (id: string) => MaybePromise<void>, arrivals = new Arrivals(), seen: string[] = []) {
+function setUp(slow?: (id: string, s: Stanza) => MaybePromise<void>, arrivals = new Arrivals(), seen: string[] = []) {
   const outbox: Outbox = new Outbox({
     arrivals,
     deliver: (s) => {
       seen.push(s.id ?? "");
-      return slow?.(s.id ?? "");
+      return slow?.(s.id ?? "", s);
     },
     refuse: (s, error) => void seen.push(`${s.id}: ${(error as { condition?: string }).condition ?? String(error)}`),
     handled: (n) => void seen.push(`+${n}`),
@@ -168,6 +168,130 @@ describe("Outbox", () => {
     write.resolve();
     await outbox.drained;
     expect(outbox.full).toBe(false);
+  });
+});
+
+describe("what lags: it has left, and is still being stored", () => {
+  /** What `put` sends lags, once it has left, until its `end`. */
+  function lagging() {
+    const ends = new Map<string, PromiseWithResolvers<void>>();
+    const all = setUp((id, s) => {
+      s.lag = ends.get(id)?.promise;
+    });
+    const put = (id: string, commit?: Promise<unknown>): void => {
+      ends.set(id, Promise.withResolvers<void>());
+      all.send(message(id, commit));
+    };
+    return { ...all, put, end: (id: string) => ends.get(id)! };
+  }
+
+  test("what comes next goes on at once; both are handled in their order, whichever is stored first", async () => {
+    const { outbox, seen, put, end } = lagging();
+    for (const id of ["1", "2", "3"]) put(id);
+    expect(seen).toEqual(["1", "2", "3"]);
+    end("2").resolve();
+    await turn();
+    expect(seen.length).toBe(3);
+    end("1").resolve();
+    await turn();
+    expect(seen.slice(3)).toEqual(["+1", "+1"]);
+    expect(outbox.busy).toBe(true);
+    end("3").resolve();
+    await outbox.drained;
+    expect(seen.slice(5)).toEqual(["+1"]);
+    expect(outbox.busy).toBe(false);
+  });
+
+  test("it has not passed before, nor is its acknowledgement given", async () => {
+    const { outbox, seen, put, end } = lagging();
+    put("1");
+    expect(outbox.ask()).toBe(true);
+    const passed = outbox.passed?.then(() => seen.push("1 has passed"));
+    put("2");
+    await turn();
+    expect(seen).toEqual(["1", "2"]);
+    end("1").resolve();
+    await passed;
+    expect(seen.slice(2)).toEqual(["+1", "answer", "1 has passed"]);
+    end("2").resolve();
+    await outbox.drained;
+  });
+
+  test("one that no outbox has seen is handled when it is stored", async () => {
+    const { outbox, seen } = setUp();
+    const end = Promise.withResolvers<void>();
+    const s = message("direct");
+    s.lag = end.promise;
+    outbox.count(s);
+    expect(outbox.busy).toBe(true);
+    outbox.put(message("2"), undefined);
+    expect(seen).toEqual(["2"]);
+    end.resolve();
+    await outbox.drained;
+    expect(seen).toEqual(["2", "+1"]);
+  });
+
+  test("one that fails is told, and holds up nothing", async () => {
+    const { outbox, seen, put, end } = lagging();
+    for (const id of ["1", "2"]) put(id);
+    end("1").reject(new Error("disk"));
+    end("2").resolve();
+    await outbox.drained;
+    expect(seen).toEqual(["1", "2", "1: Error: disk", "+1", "+1"]);
+  });
+
+  test("no more than so many lag", async () => {
+    const { outbox, put, end } = lagging();
+    for (let n = 0; n < 512; n++) put(`${n}`);
+    expect(outbox.full).toBe(false);
+    put("512");
+    expect(outbox.full).toBe(true);
+    for (let n = 0; n < 512; n++) end(`${n}`).resolve();
+    await turn();
+    expect(outbox.full).toBe(false);
+    expect(outbox.busy).toBe(true);
+    end("512").resolve();
+    await outbox.drained;
+    expect(outbox.busy).toBe(false);
+  });
+
+  test("whatever is done when: all leave in their order, and each is handled once, after those before it", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.boolean(), fc.boolean()), { minLength: 1, maxLength: 90 }),
+        fc.array(fc.nat(200), { maxLength: 60 }),
+        async (sent, order) => {
+          const { outbox, seen, put, end, send } = lagging();
+          const left = () => seen.filter((what) => /^\d/.test(what));
+          const events: (() => void)[] = [];
+          const ended = new Set<number>();
+          for (const [n, [waits, lags]] of sent.entries()) {
+            const commit = waits ? Promise.withResolvers<void>() : undefined;
+            if (commit !== undefined) events.push(commit.resolve);
+            if (lags) {
+              put(`${n}`, commit?.promise);
+              events.push(() => {
+                ended.add(n);
+                end(`${n}`).resolve();
+              });
+            } else {
+              ended.add(n);
+              send(message(`${n}`, commit?.promise));
+            }
+          }
+          for (const event of [...order.map((n) => events[n]), ...events]) {
+            event?.();
+            await turn();
+            const handled = seen.filter((what) => what === "+1").length;
+            const gone = left().length;
+            const held = sent.findIndex((_, n) => n >= gone || !ended.has(n));
+            expect(handled).toBe(held < 0 ? sent.length : held);
+          }
+          expect(left()).toEqual(sent.map((_, n) => `${n}`));
+          expect(outbox.busy).toBe(false);
+        },
+      ),
+    );
   });
 });
 
