@@ -87,8 +87,14 @@ async function note(
   try {
     const markers = await keptMarkers(host);
     if (markers === undefined) return;
-    const times = await Promise.all(marksOf(stanza).map((mark) => markers.timeOf({ ...mark, to, thread, user })));
-    // One that came from another server, or was sent again after a while, and is no longer what is kept.
+    const times = await Promise.all(
+      marksOf(stanza).map(async (mark) => {
+        const at = await markers.timeOf({ ...mark, to, thread, user });
+        // The same user may have sent a newer one, and this message has waited for its archive meanwhile.
+        return at ?? (user && markers.newest({ ...mark, to, thread, user }));
+      }),
+    );
+    // One that came from another server, or to a room and is no longer what is kept.
     if (times.length === 0 || times.includes(undefined)) return;
     const since = Math.min(...times.filter((at) => at !== undefined));
     stored = await store.maybeStore(jid, { thread, room, since }, config.max_user_threads);

@@ -60,7 +60,9 @@ declare module "../../core/hooks.ts" {
 }
 
 /** The kept markers of a host type, for features that build on them; undefined when it keeps none. */
-export async function keptMarkers(host: HostType): Promise<Pick<MarkerStore, "timeOf" | "getMarkersTo"> | undefined> {
+export async function keptMarkers(
+  host: HostType,
+): Promise<Pick<MarkerStore, "timeOf" | "newest" | "getMarkersTo"> | undefined> {
   const ctx = host.modules.get("mod_smart_markers")?.ctx as Context | undefined;
   return ctx && written(ctx);
 }

@@ -199,6 +199,14 @@ export class MarkerStore implements PersonalStore {
     return row.at === null ? undefined : Number(row.at);
   }
 
+  /** When a user sent the newest of his markers of a kind; undefined when none is kept. */
+  async newest(mark: Pick<Marker, "to" | "thread" | "type"> & { readonly user: BareJid }): Promise<number | undefined> {
+    const { user, to, thread, type } = mark;
+    const where = "lserver = ? AND luser = ? AND to_jid = ? AND thread = ? AND type = ?";
+    const [row] = await this.select(where, [user.domain, user.local, to, thread, CODES[type]]);
+    return row?.timestamp;
+  }
+
   private async select(where: string, params: readonly SqlValue[]): Promise<Marker[]> {
     const rows = await this.db.query<Row>(
       `SELECT ${COLUMNS} FROM smart_markers WHERE ${where} ORDER BY timestamp, lserver, luser, type`,

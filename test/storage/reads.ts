@@ -208,6 +208,7 @@ export const READ: Readonly<Record<string, (store: PersonalStore, user: BareJid,
     const mark = { to: user.text, thread: "", type: "displayed", id: "1" } as const;
     await store.timeOf(mark);
     await store.timeOf({ ...mark, user });
+    await store.newest({ ...mark, user });
     await store.later([{ ...mark, user, timestamp: 2 }], 0);
     const room = makeBare("room", "elsewhere");
     await store.forgetIn(room, user);

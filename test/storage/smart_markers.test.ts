@@ -120,6 +120,9 @@ onEachDatabase("smart markers", ({ open, dialect }) => {
     expect(await store.timeOf({ to: room.text, thread: "", type: "displayed", id: "b" })).toBe(2);
     expect(await store.timeOf({ user: alice, to: room.text, thread: "", type: "displayed", id: "b" })).toBeUndefined();
     expect(await store.timeOf({ to: room.text, thread: "T", type: "displayed", id: "b" })).toBeUndefined();
+    expect(await store.newest({ user: alice, to: room.text, thread: "", type: "displayed" })).toBe(1);
+    expect(await store.newest({ user: bob, to: room.text, thread: "", type: "displayed" })).toBe(2);
+    expect(await store.newest({ user: bob, to: room.text, thread: "", type: "received" })).toBeUndefined();
     await store.forgetIn(room, bob);
     expect((await store.getMarkersTo(room, "")).map((m) => m.from)).toEqual([alice.text]);
     await store.forgetRoom(room);

@@ -23,9 +23,15 @@ async function waiting(c: Client): Promise<string[]> {
   return (await c.settles()).filter((e) => e.name === "message").map(said);
 }
 
-describe.each(["rdbms", "rdbms_async"])("markers in backend %s", (backend) => {
+describe.each([
+  ["rdbms", {}],
+  ["rdbms_async", {}],
+  // Where messages wait for something else before they come to somebody who is not there.
+  ["rdbms", { mod_mam: { pm: {} } }],
+])("markers in backend %s with %j", (backend, more) => {
   const { story } = stage({
     modules: {
+      ...more,
       mod_smart_markers: { backend },
       mod_offline: { store_groupchat_messages: true },
       mod_offline_chatmarkers: { store_groupchat_messages: true, max_user_threads: 3 },
@@ -56,6 +62,15 @@ describe.each(["rdbms", "rdbms_async"])("markers in backend %s", (backend) => {
     },
     { covers: ["offline_SUITE:one2one_chatmarker_is_overriden_and_only_unique_markers_are_delivered"] },
   );
+
+  story("the newest comes, whatever they waited for", { alice: 1, bob: 0 }, async ({ alice, bob }) => {
+    for (const id of ["1", "2"]) {
+      alice.says(`<message to="${bob.bare}" type="chat"><body>text ${id}</body></message>`);
+      for (const sent of [`${id}1`, `${id}2`, `${id}3`]) alice.says(mark(bob.bare, "displayed", sent));
+    }
+    await alice.receivesNothing();
+    expect(await waiting(await bob.comes())).toEqual(['["text 1"]', '["text 2"]', `${alice.bare} displayed 23 -`]);
+  });
 
   story("each sender's marker comes", { alice: 1, eve: 1, bob: 0 }, async ({ alice, eve, bob }) => {
     alice.says(mark(bob.bare, "displayed", "a"));

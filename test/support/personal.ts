@@ -1,5 +1,5 @@
 // Personal data as a whole: from stores, whether they read it at once or in pages, and from zip files.
-import { readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unzipSync } from "fflate";
@@ -49,16 +49,15 @@ export function readExport(file: string): Record<string, CsvTable> {
   return found;
 }
 
-let files = 0;
-
 /** What an administrator gets of a user, the zip file read and removed. */
 export async function retrieved(face: Face, { local, domain }: { local: string; domain: string }) {
-  const file = join(tmpdir(), `personal-${process.pid}-${++files}.zip`);
+  const dir = mkdtempSync(join(tmpdir(), "personal-"));
+  const file = join(dir, "data.zip");
   const args = { username: local, domain, resultFilepath: file };
   (await face.calls("gdpr.retrievePersonalData", args)).gives("Data retrieved");
   try {
     return readExport(file);
   } finally {
-    rmSync(file);
+    rmSync(dir, { recursive: true });
   }
 }
