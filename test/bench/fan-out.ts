@@ -7,9 +7,9 @@
 // Prints one JSON line; CPU is the server's, all threads, user and system, while the publishers keep `--outstanding`
 // publications each on their way. A delivered copy is one event that arrived at one contact.
 
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { attribute, LoadClient } from "../fault/client.ts";
+import { cpuMicros } from "../support/binary.ts";
 
 const { values } = parseArgs({
   options: {
@@ -24,17 +24,11 @@ const { values } = parseArgs({
   },
 });
 const port = Number(values.port);
+const pid = Number(values.pid);
 const publishers = Number(values.publishers);
 const subscribers = Number(values.subscribers);
 const NODE = "http://jabber.org/protocol/tune";
 const INFO = "http://jabber.org/protocol/disco#info";
-
-/** Microseconds of CPU that the server's process has used, those of threads that have ended included. */
-function cpu(): number {
-  const fields = readFileSync(`/proc/${values.pid}/stat`, "utf8").split(") ")[1].split(" ");
-  // utime and stime, in hundredths of a second.
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
-}
 
 const client = "<identity category='client' type='pc' name='bench'/>";
 const features = [INFO, `${NODE}+notify`].map((f) => `<feature var='${f}'/>`).join("");
@@ -157,9 +151,9 @@ const lines = sources.flatMap((source, s) =>
   Array.from({ length: Number(values.outstanding) }, (_, line) => publish(source, s * 100 + line)),
 );
 await Bun.sleep(Number(values.warmup) * 1000);
-const before = { cpu: cpu(), delivered, published, at: performance.now() };
+const before = { cpu: cpuMicros(pid), delivered, published, at: performance.now() };
 await Bun.sleep(Number(values.seconds) * 1000);
-const spent = cpu() - before.cpu;
+const spent = cpuMicros(pid) - before.cpu;
 const copies = delivered - before.delivered;
 const items = published - before.published;
 const seconds = (performance.now() - before.at) / 1000;

@@ -6,9 +6,9 @@
 // Prints one JSON line; CPU is the server's, user and system, from the first connection to the last session.
 
 import { createHash, createHmac, pbkdf2, randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { parseArgs, promisify } from "node:util";
 import type { Socket } from "bun";
+import { cpuMicros } from "../support/binary.ts";
 
 const { values } = parseArgs({
   options: {
@@ -21,15 +21,9 @@ const { values } = parseArgs({
   },
 });
 const clients = Number(values.clients);
+const pid = Number(values.pid);
 const { mechanism } = values;
 const hash = mechanism.replace("SCRAM-", "").replace("-", "").toLowerCase();
-
-/** Microseconds of CPU that the server has used. */
-function cpu(): number {
-  const fields = readFileSync(`/proc/${values.pid}/stat`, "utf8").split(") ")[1].split(" ");
-  // utime and stime, in hundredths of a second.
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
-}
 
 const hmac = (key: Uint8Array, text: string): Buffer => createHmac(hash, key).update(text).digest();
 
@@ -100,7 +94,7 @@ function logIn(user: string): Promise<Socket<undefined>> {
   });
 }
 
-const before = cpu();
+const before = cpuMicros(pid);
 const begin = performance.now();
 const times: number[] = [];
 let ok = 0;
@@ -116,7 +110,7 @@ await Promise.all(
   }),
 );
 const seconds = (performance.now() - begin) / 1000;
-const spent = cpu() - before;
+const spent = cpuMicros(pid) - before;
 times.sort((a, b) => a - b);
 console.log(
   JSON.stringify({

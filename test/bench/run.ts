@@ -2,7 +2,7 @@
 //
 //   npm run bench -- [--only STEP,...] [--servers ours,ejabberd,prosody] [--reps N] [--seconds N] [--quick] [--out FILE]
 //
-// Steps: micro cold idle idle-tls idle-websocket login login-storm chat chat-half chat-19k presence pep presence-groups domains (all by default).
+// Steps: micro cold idle idle-tls idle-websocket login login-storm chat chat-half chat-19k offline presence pep presence-groups domains (all by default).
 // --quick takes small numbers, to see that everything works. --out is where the JSON lines are appended
 // (mongooseim-bench.jsonl in the temporary directory). Peers come from Debian: `$BENCH_DIR/peers/run-peers.sh install ejabberd` as root. The machine needs
 // two cores and nothing else to do.
@@ -125,6 +125,19 @@ const common: Record<string, (target: Target) => Promise<void>> = {
       const args = ["--clients", quick ? "20" : "200", "--rate", quick ? "200" : "5500", ...measured];
       add(await target.load("chat-at-5500/s", "chat", args));
     }),
+  /** One sender, many who are not there. */
+  async offline(target) {
+    const recipients = quick ? 20 : 500;
+    for (const outstanding of [1, 200]) {
+      await repeat(`offline x${outstanding} ${target.name}`, async () => {
+        const { port, pid } = await target.fresh(1 + recipients);
+        const where = ["--port", String(port), "--pid", String(pid), "--recipients", String(recipients)];
+        const size = ["--rounds", outstanding === 1 || quick ? "4" : "20", "--outstanding", String(outstanding)];
+        const out = await generate([bun, join(import.meta.dir, "offline.ts"), ...where, ...size]);
+        add({ ...lastLine(out), peer: target.name, step: `offline-to-${recipients}-x${outstanding}` });
+      });
+    }
+  },
   /** Presence and events to 200 contacts of one account, at saturation. */
   presence: (target) => fanOut(target, "presence"),
   pep: (target) => fanOut(target, "pep"),

@@ -55,6 +55,16 @@ const KINDS: readonly { title: string; of: (row: Row) => boolean; columns: reado
     ],
   },
   {
+    title: "Messages to who is not there",
+    of: (row) => row.scenario === "offline",
+    columns: [
+      ["stored/s", (r) => r.measured?.delivered_per_s, 0],
+      ["CPU µs/message", (r) => r.server?.cpu_us_per_delivered, 1],
+      ["server CPU", (r) => r.server?.cpu_util, 2],
+      ["refused", (r) => r.lost, 0],
+    ],
+  },
+  {
     title: "Presence and events to many contacts",
     of: (row) => row.scenario === "presence" || row.scenario === "pep",
     columns: [

@@ -142,3 +142,10 @@ export function residentBytes(pid: number): number {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
   return Number(/^Rss:\s+(\d+)/m.exec(text)![1]) * 1024;
 }
+
+/** Microseconds of CPU that a process has used, those of threads that have ended included. */
+export function cpuMicros(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
+  // utime and stime, in hundredths of a second.
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
