@@ -89,7 +89,7 @@ export class Stanza {
   private vital: Promise<unknown> | undefined = undefined;
   /** It comes from a session's client, and that reads on while it is being stored for an account without sessions. */
   mayLag = false;
-  /** What is still done about such a one: until then it is not acknowledged. */
+  /** What is still done about such a one: until then it is not acknowledged. Does not reject. */
   lag: Promise<void> | undefined = undefined;
   /** See `store`. */
   storing: Promise<unknown> | undefined = undefined;

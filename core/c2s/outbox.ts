@@ -68,10 +68,6 @@ export class Outbox implements Line {
   private readonly again = (): void => this.next();
   private readonly onward = (): void => this.goOn();
   private readonly arrived = (): void => this.caughtUp();
-  private readonly astray = (error: unknown): void => {
-    this.owner.refuse(this.stanzas[this.first], error);
-    this.caughtUp();
-  };
 
   constructor(private readonly owner: OutboxOwner) {}
 
@@ -211,7 +207,7 @@ export class Outbox implements Line {
       const { lag } = this.stanzas[this.first];
       if (lag !== undefined) {
         this.lagging = true;
-        lag.then(this.arrived, this.astray);
+        void lag.then(this.arrived);
         return;
       }
       this.countOut();

@@ -37,13 +37,21 @@ export interface RouterParts {
   foreign(stanza: Stanza): MaybePromise<boolean>;
 }
 
+/** The last message of a session to an account that lags. */
+interface Lagging {
+  /** Resolves when a feature has it, or it went back to its sender; undefined when that is so. */
+  entered: Promise<void> | undefined;
+  /** Resolves when nothing is done about it any more; does not reject. */
+  readonly done: Promise<void>;
+}
+
 export class Router {
   /** Stanzas for domains that nobody serves, so far. */
   noRouteFound = 0;
   /** Look-ups of accounts that messages for nobody's session wait for, by bare JID: what came first goes on first. */
   private readonly looking = new Map<string, Promise<unknown>>();
   /** The last message that lags (`Stanza.lag`), by its sender's session and the account it is for. */
-  private readonly lagging = new Map<string, Promise<void>>();
+  private readonly lagging = new Map<string, Lagging>();
 
   constructor(private readonly parts: RouterParts) {}
 
@@ -322,7 +330,7 @@ export class Router {
     const { to } = s;
     // Its addressee may have come while what its sender sent before is being stored.
     const before = s.mayLag && this.lagging.size > 0 ? this.lagging.get(lineOf(s)) : undefined;
-    if (before !== undefined && this.reaches(to)) return before.then(() => this.message(host, s));
+    if (before !== undefined && this.reaches(to)) return before.done.then(() => this.message(host, s));
     const there = this.parts.sessions.raw(to.bare.text);
     if (isFull(to)) {
       const session = there === undefined ? undefined : this.parts.sessions.get(to);
@@ -377,9 +385,41 @@ export class Router {
   private offline(host: RoutedHost, s: Stanza): MaybePromise<void> {
     // §8.5.2.2.1: headlines and errors for nobody are dropped.
     if (s.type === "error" || s.type === "headline") return;
+    const exists = this.parts.accountExists(host, s.to.bare);
+    if (s.mayLag) return this.lags(host, s, exists);
+    const entered = this.enter(host, s, exists);
+    return entered === undefined ? this.stored(s) : entered.then(() => this.stored(s));
+  }
+
+  /**
+   * Has a message lag: the session that has sent it reads on. A feature has what one session says to an account in order.
+   */
+  private lags(host: RoutedHost, s: Stanza, exists: MaybePromise<boolean>): void {
+    const line = lineOf(s);
+    const before = this.lagging.get(line)?.entered;
+    // Its account is asked for at once, and the answer may come first.
+    if (before !== undefined && exists instanceof Promise) exists.catch(nothing);
+    const entered = before === undefined ? this.enter(host, s, exists) : before.then(() => this.enter(host, s, exists));
+    const end = entered === undefined ? this.stored(s) : entered.then(() => this.stored(s));
+    if (end === undefined) return;
+    const done = end.catch((error: unknown) => (s.origin as C2S).refuse(s, error));
+    const lagging: Lagging = { entered: undefined, done };
+    if (entered !== undefined) {
+      const clear = (): void => {
+        lagging.entered = undefined;
+      };
+      lagging.entered = entered.then(clear, clear);
+    }
+    this.lagging.set(line, lagging);
+    s.lag = done.finally(() => {
+      if (this.lagging.get(line) === lagging) this.lagging.delete(line);
+    });
+  }
+
+  /** Gives it to the features that store, if there is such an account; resolves when one has it. */
+  private enter(host: RoutedHost, s: Stanza, exists: MaybePromise<boolean>): MaybePromise<void> {
     const { bare } = s.to;
     const before = this.looking.get(bare.text);
-    const exists = this.parts.accountExists(host, bare);
     if (before === undefined && !(exists instanceof Promise)) return this.store(host, s, exists);
     const turn = Promise.allSettled([exists, before]);
     this.looking.set(bare.text, turn);
@@ -402,30 +442,23 @@ export class Router {
     } catch (error) {
       return this.failed(s, error);
     }
-    if (verdict === STOP) return this.stored(s);
+    if (verdict === STOP) return;
     const give = () => {
       host.counters.bounced++;
       return this.bounce(s, new StanzaError("service-unavailable"));
     };
     if (verdict === undefined) return give();
     return verdict.then(
-      (v) => (v === STOP ? this.stored(s) : give()),
+      (v) => (v === STOP ? undefined : give()),
       (error: unknown) => this.notStored(s, error),
     );
   }
 
-  /** A feature has it, and may still be storing it (`Stanza.store`): its session, if it can, reads on meanwhile. */
+  /** Waits for what the feature that has it does to store it (`Stanza.store`). */
   private stored(s: Stanza): MaybePromise<void> {
     const { storing } = s;
-    if (storing === undefined) return;
     s.storing = undefined;
-    const done = storing.then(nothing, (error: unknown) => this.notStored(s, error));
-    if (!s.mayLag) return done;
-    const line = lineOf(s);
-    this.lagging.set(line, done);
-    s.lag = done.finally(() => {
-      if (this.lagging.get(line) === done) this.lagging.delete(line);
-    });
+    return storing?.then(nothing, (error: unknown) => this.notStored(s, error));
   }
 
   private notStored(s: Stanza, error: unknown): MaybePromise<void> {

@@ -1,6 +1,6 @@
 // XEP-0160: many messages of one sender for those who are not there. Each is acknowledged when it is stored, and none
 // waits for the one before to be.
-import { describe, expect } from "vitest";
+import { describe, expect, vi } from "vitest";
 import { NS_SM } from "../../core/ns.ts";
 import type { Client } from "../support/client.ts";
 import { HeldWrites } from "../support/held-writes.ts";
@@ -21,9 +21,9 @@ const asks = (client: Client): void => client.sendsRaw(`<r xmlns='${NS_SM}'/>`);
 const acknowledged = async (client: Client): Promise<number> =>
   Number((await client.skipsTo((e) => e.name === "a")).attrs["h"]);
 
-const { story } = stage({ modules: { mod_cache_users: {}, mod_offline: {} } });
+describe.each([true, false])("while the database takes its time with one (accounts are remembered: %s)", (cached) => {
+  const { story } = stage({ modules: { mod_cache_users: cached ? {} : null, mod_offline: {} } });
 
-describe("while the database takes its time with one", () => {
   story(
     "what the sender says to others goes on, and what is for the same account is stored together",
     { alice: 1, bob: 0, carol: 1, dave: 0 },
@@ -118,6 +118,57 @@ describe("while the database takes its time with one", () => {
       }
       expect(got).toEqual(["known", ...ids(4)]);
     },
+  );
+});
+
+const { story } = stage({ modules: { mod_cache_users: null, mod_offline: {} } });
+
+describe("while it is not known whether there is such an account", () => {
+  story(
+    "what the sender says to others goes on, and what is for that one keeps its order",
+    { alice: 1, bob: 0, carol: 1 },
+    async ({ alice, bob, carol, server }) => {
+      const { auth } = server.node.hostOf("localhost")!;
+      const answers: (() => void)[] = [];
+      const spy = vi.spyOn(auth, "exists").mockImplementation(
+        () =>
+          new Promise((resolve) => {
+            answers.push(() => resolve(true));
+          }),
+      );
+      for (const id of ids(3)) alice.says(chat(bob.bare, id));
+      alice.says(chat(carol.bare, "hello"));
+      await carol.skipsTo((e) => e.attrs["id"] === "hello");
+      // The later ones are asked about when the first is known, or are answered before it.
+      for (let given = 0; given < 3; given++) {
+        await expect.poll(() => answers.length).toBeGreaterThan(0);
+        answers.pop()?.();
+        await Bun.sleep(10);
+      }
+      spy.mockRestore();
+      await alice.receivesNothing();
+      expect(await given(await bob.comes())).toEqual(ids(3));
+    },
+  );
+
+  story(
+    "and it cannot be found out, each is told once, and counts as handled",
+    { alice: 1, bob: 0 },
+    async ({ alice, bob, server }) => {
+      await alice.managesStream();
+      const { auth } = server.node.hostOf("localhost")!;
+      const spy = vi.spyOn(auth, "exists").mockRejectedValue(new Error("The test has it fail"));
+      for (const id of ids(3)) alice.says(chat(bob.bare, id));
+      asks(alice);
+      const told = [await alice.next(), await alice.next(), await alice.next()];
+      expect(told.map(({ attrs }) => `${attrs["type"]} ${attrs["id"]}`)).toEqual(ids(3).map((id) => `error ${id}`));
+      expect(await acknowledged(alice)).toBe(3);
+      spy.mockRestore();
+      alice.says(chat(bob.bare, "m3"));
+      await alice.settled();
+      expect(await given(await bob.comes())).toEqual(["m3"]);
+    },
+    { logs: ["stanza_handler_failed"] },
   );
 });
 

@@ -231,15 +231,6 @@ describe("what lags: it has left, and is still being stored", () => {
     expect(seen).toEqual(["2", "+1"]);
   });
 
-  test("one that fails is told, and holds up nothing", async () => {
-    const { outbox, seen, put, end } = lagging();
-    for (const id of ["1", "2"]) put(id);
-    end("1").reject(new Error("disk"));
-    end("2").resolve();
-    await outbox.drained;
-    expect(seen).toEqual(["1", "2", "1: Error: disk", "+1", "+1"]);
-  });
-
   test("no more than so many lag", async () => {
     const { outbox, put, end } = lagging();
     for (let n = 0; n < 512; n++) put(`${n}`);
