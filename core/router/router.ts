@@ -42,7 +42,7 @@ export class Router {
   noRouteFound = 0;
   /** Look-ups of accounts that messages for nobody's session wait for, by bare JID: what came first goes on first. */
   private readonly looking = new Map<string, Promise<unknown>>();
-  /** The last message that lags (`Stanza.lag`), by its sender's session and the account it is for. */
+  /** The end of all messages that lag (`Stanza.lag`) so far, by their sender's session and the account they are for. */
   private readonly lagging = new Map<string, Promise<void>>();
 
   constructor(private readonly parts: RouterParts) {}
@@ -323,6 +323,7 @@ export class Router {
     // Its addressee may have come while what its sender sent before is being stored.
     const before = s.mayLag && this.lagging.size > 0 ? this.lagging.get(lineOf(s)) : undefined;
     if (before !== undefined && this.reaches(to)) return before.then(() => this.message(host, s));
+    s.behind = before;
     const there = this.parts.sessions.raw(to.bare.text);
     if (isFull(to)) {
       const session = there === undefined ? undefined : this.parts.sessions.get(to);
@@ -419,13 +420,16 @@ export class Router {
     const { storing } = s;
     if (storing === undefined) return;
     s.storing = undefined;
-    const done = storing.then(nothing, (error: unknown) => this.notStored(s, error));
-    if (!s.mayLag) return done;
+    if (!s.mayLag) return storing.then(nothing, (error: unknown) => this.notStored(s, error));
     const line = lineOf(s);
-    this.lagging.set(line, done);
-    s.lag = done.finally(() => {
-      if (this.lagging.get(line) === done) this.lagging.delete(line);
+    // Many may be told at once.
+    const done = storing.then(nothing, (error: unknown) => (s.origin as C2S).refuse(s, error));
+    // One that finds no room is done with while those before it are on their way to the disk.
+    const all = Promise.allSettled([this.lagging.get(line), done]).then(() => {
+      if (this.lagging.get(line) === all) this.lagging.delete(line);
     });
+    this.lagging.set(line, all);
+    s.lag = all;
   }
 
   private notStored(s: Stanza, error: unknown): MaybePromise<void> {
