@@ -1,5 +1,6 @@
 // In which order an addressee who comes has what was said while some of it was still being stored.
-import { describe, expect } from "vitest";
+import { describe, expect, vi } from "vitest";
+import type { OfflineStore } from "../../modules/mod_offline/store.ts";
 import type { Client } from "../support/client.ts";
 import { HeldWrites } from "../support/held-writes.ts";
 import { childOf, type XElement } from "../support/match.ts";
@@ -40,6 +41,34 @@ describe("where two may wait", () => {
       expect((await messages(his)).map(said)).toEqual(["m0", "m2"]);
     },
   );
+});
+
+describe("when many have been stored at once for somebody who has come meanwhile", () => {
+  const { story } = stage({ modules: { mod_cache_users: {}, mod_offline: {} } });
+
+  story("they are looked for together", { alice: 1, bob: 0 }, async ({ alice, bob, server }) => {
+    alice.says(chat(bob.bare, "known"));
+    await alice.settled();
+    const writes = HeldWrites.of(server, "offline_message", "mod_offline");
+    const ids = Array.from({ length: 200 }, (_, n) => `m${n}`);
+    for (const id of ids) alice.says(chat(bob.bare, id));
+    await writes.next();
+    await Bun.sleep(100);
+    const his = await bob.comes();
+    his.says("<presence/>");
+    expect((await messages(his)).map(said)).toEqual(["known"]);
+    const store = server.node.hostOf("localhost")!.modules.get("mod_offline")!.ctx.store as OfflineStore;
+    const looks = vi.spyOn(store, "popMessages");
+    try {
+      writes.open();
+      await alice.settled();
+      expect((await messages(his)).map(said)).toEqual(ids);
+      // Of two batches; a page may be full.
+      expect(looks.mock.calls.length).toBeLessThan(10);
+    } finally {
+      looks.mockRestore();
+    }
+  });
 });
 
 describe("with chat markers", () => {
