@@ -91,6 +91,8 @@ export class Stanza {
   mayLag = false;
   /** What is still done about such a one: until then it is not acknowledged. Does not reject. */
   lag: Promise<void> | undefined = undefined;
+  /** What its sender sent before to the same account and is still being stored. */
+  behind: Promise<void> | undefined = undefined;
   /** See `store`. */
   storing: Promise<unknown> | undefined = undefined;
   /** The id that it has for its addressee (XEP-0359), which is that of his archive. */

@@ -37,11 +37,11 @@ export interface RouterParts {
   foreign(stanza: Stanza): MaybePromise<boolean>;
 }
 
-/** The last message of a session to an account that lags. */
+/** Messages of a session to an account that lag. */
 interface Lagging {
-  /** Resolves when a feature has it, or it went back to its sender; undefined when that is so. */
+  /** Resolves when a feature has the last one, or it went back to its sender; undefined when that is so. */
   entered: Promise<void> | undefined;
-  /** Resolves when nothing is done about it any more; does not reject. */
+  /** Resolves when nothing is done about any of them any more; does not reject. */
   readonly done: Promise<void>;
 }
 
@@ -50,7 +50,7 @@ export class Router {
   noRouteFound = 0;
   /** Look-ups of accounts that messages for nobody's session wait for, by bare JID: what came first goes on first. */
   private readonly looking = new Map<string, Promise<unknown>>();
-  /** The last message that lags (`Stanza.lag`), by its sender's session and the account it is for. */
+  /** What lags (`Stanza.lag`), by its sender's session and the account it is for. */
   private readonly lagging = new Map<string, Lagging>();
 
   constructor(private readonly parts: RouterParts) {}
@@ -220,7 +220,8 @@ export class Router {
     if (s.type === "error" || (s.kind === IQ && s.type === "result")) return;
     // Presence is told about only when it asked for something.
     if (s.kind === PRESENCE && (s.type === "" || s.type === "unavailable")) return;
-    if (s.kind === MESSAGE && this.excused(s)) return;
+    // Its session says so itself: hundreds may come to nothing at once.
+    if (s.origin !== undefined) return (s.origin as C2S).refuse(s, error);
     return this.reply(s, errorReply(s, error));
   }
 
@@ -331,6 +332,7 @@ export class Router {
     // Its addressee may have come while what its sender sent before is being stored.
     const before = s.mayLag && this.lagging.size > 0 ? this.lagging.get(lineOf(s)) : undefined;
     if (before !== undefined && this.reaches(to)) return before.done.then(() => this.message(host, s));
+    s.behind = before?.done;
     const there = this.parts.sessions.raw(to.bare.text);
     if (isFull(to)) {
       const session = there === undefined ? undefined : this.parts.sessions.get(to);
@@ -396,13 +398,19 @@ export class Router {
    */
   private lags(host: RoutedHost, s: Stanza, exists: MaybePromise<boolean>): void {
     const line = lineOf(s);
-    const before = this.lagging.get(line)?.entered;
+    const before = this.lagging.get(line);
+    const earlier = before?.entered;
     // Its account is asked for at once, and the answer may come first.
-    if (before !== undefined && exists instanceof Promise) exists.catch(nothing);
-    const entered = before === undefined ? this.enter(host, s, exists) : before.then(() => this.enter(host, s, exists));
+    if (earlier !== undefined && exists instanceof Promise) exists.catch(nothing);
+    const entered =
+      earlier === undefined ? this.enter(host, s, exists) : earlier.then(() => this.enter(host, s, exists));
     const end = entered === undefined ? this.stored(s) : entered.then(() => this.stored(s));
     if (end === undefined) return;
-    const done = end.catch((error: unknown) => (s.origin as C2S).refuse(s, error));
+    const mine = end.catch((error: unknown) => (s.origin as C2S).refuse(s, error));
+    // One that finds no room is done with while those before it are on their way to the disk.
+    const done = (before === undefined ? mine : Promise.all([before.done, mine])).then(() => {
+      if (this.lagging.get(line) === lagging) this.lagging.delete(line);
+    });
     const lagging: Lagging = { entered: undefined, done };
     if (entered !== undefined) {
       const clear = (): void => {
@@ -411,9 +419,7 @@ export class Router {
       lagging.entered = entered.then(clear, clear);
     }
     this.lagging.set(line, lagging);
-    s.lag = done.finally(() => {
-      if (this.lagging.get(line) === lagging) this.lagging.delete(line);
-    });
+    s.lag = done;
   }
 
   /** Gives it to the features that store, if there is such an account; resolves when one has it. */

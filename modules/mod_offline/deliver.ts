@@ -24,6 +24,8 @@ const PASSING: ReadonlySet<StorageErrorCode> = new Set(["unavailable", "timeout"
 
 /** Messages that a session was given and that could not be deleted: it must not be given them again. */
 const undeleted = new Slot<readonly Waiting["id"][]>();
+/** On a session: a delivery that waits for another one of the account. */
+const next = new Slot<Promise<void>>();
 /** Set on a session whose delivery is to go on later. */
 const waiting = new Slot<true>();
 
@@ -34,9 +36,16 @@ const waiting = new Slot<true>();
 export async function deliver(session: Session, ctx: Context): Promise<void> {
   const { delivering } = ctx.store;
   const key = session.jid.bare.text;
+  // Many may have been stored at once: what has not begun will find them all.
+  const waits = next.get(session);
+  if (waits !== undefined) return waits;
   const settled = (delivering.get(key) ?? Promise.resolve())
-    .then(() => pages(session, ctx))
+    .then(() => {
+      next.set(session, undefined);
+      return pages(session, ctx);
+    })
     .catch((error: unknown) => failed(session, error, ctx));
+  next.set(session, settled);
   delivering.set(key, settled);
   await settled;
   if (delivering.get(key) === settled) delivering.delete(key);

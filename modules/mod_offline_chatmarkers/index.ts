@@ -4,7 +4,7 @@
 import { z } from "zod";
 import { enumOf, own, positiveOrInfinity } from "../../core/config/types.ts";
 import { StanzaError } from "../../core/errors.ts";
-import { noStore } from "../../core/hints.ts";
+import { noPermanentStore, noStore } from "../../core/hints.ts";
 import { type MaybePromise, STOP, type Stop } from "../../core/hooks.ts";
 import { type BareJid, type Jid, tryParseJid } from "../../core/jid.ts";
 import { defineModule, type HostType, type ModuleContext, type Session } from "../../core/module.ts";
@@ -83,7 +83,10 @@ async function note(
 ): Promise<Stop | undefined> {
   const jid = stanza.to.bare;
   const thread = threadOf(stanza);
+  const kept = user !== undefined && !noPermanentStore(stanza);
   let stored: boolean;
+  // Its addressee may come before they are stored, and has the markers at once.
+  await stanza.behind;
   try {
     const markers = await keptMarkers(host);
     if (markers === undefined) return;
@@ -91,7 +94,7 @@ async function note(
       marksOf(stanza).map(async (mark) => {
         const at = await markers.timeOf({ ...mark, to, thread, user });
         // The same user may have sent a newer one, and this message has waited for its archive meanwhile.
-        return at ?? (user && markers.newest({ ...mark, to, thread, user }));
+        return at ?? (kept ? markers.newest({ ...mark, to, thread, user }) : undefined);
       }),
     );
     // One that came from another server, or to a room and is no longer what is kept.
