@@ -110,7 +110,8 @@ describe.skipIf(process.env["TEST_MYSQL"] === undefined)("on MySQL", () => {
       const waiting = async (whose: BareJid) => (await store.popMessages(whose, 0, 10)).map(({ packet }) => packet);
       for (const whose of [jose, josé]) {
         expect(await waiting(whose)).toEqual([`<message to='${whose.text}'/>`]);
-        expect([await store.quota.take(whose, 2), await store.quota.take(whose, 2)]).toEqual([true, false]);
+        const places = [await store.quota.take(whose, 2), await store.quota.take(whose, 2)];
+        expect(places.map((place) => place !== undefined)).toEqual([true, false]);
       }
       await store.removeUser(jose);
       expect([await waiting(jose), await waiting(josé)]).toEqual([[], [`<message to='${josé.text}'/>`]]);
