@@ -99,10 +99,10 @@ export class Router {
     return false;
   }
 
-  /** Tells features of the sender that its message found no place; true when they see to it that it learns that. */
-  private excused(s: Stanza): boolean {
+  /** Tells features of the sender that its message found no place. */
+  private excused(s: Stanza): void {
     const host = (s.origin as Session | undefined)?.host;
-    return host !== undefined && host.hooks.route(host.hooks.undelivered, s) === STOP;
+    host?.hooks.route(host.hooks.undelivered, s);
   }
 
   /** For none of the served domains: for a feature's own, or for somewhere else. */

@@ -139,7 +139,7 @@ describe("while it is not known whether there is such an account", () => {
       for (const id of ids(3)) alice.says(chat(bob.bare, id));
       alice.says(chat(carol.bare, "hello"));
       await carol.skipsTo((e) => e.attrs["id"] === "hello");
-      // The later ones are asked about when the first is known, or are answered before it.
+      // All are asked about at once, and the last is answered first.
       for (let given = 0; given < 3; given++) {
         await expect.poll(() => answers.length).toBeGreaterThan(0);
         answers.pop()?.();
